@@ -1,0 +1,61 @@
+//! The whole of Lictor as a pure state machine.
+//!
+//! Nothing in this crate can name a clock, a socket, a file, a thread or ambient randomness: it is
+//! `no_std`, forbids unsafe code, and takes time, randomness and every outside event as input. The
+//! same inputs give the same outputs, byte for byte, so a simulator can replay any run.
+//!
+//! # The contract
+//!
+//! [`node::Node`] is driven by four calls: `boot` once, then `handle` exactly one input, then
+//! `poll_output` until it returns `None`, then sleep until `poll_timeout`. A wake that comes too
+//! early or too late is harmless. [`front::Front`] answers HTTP and DNS from a published
+//! [`view::View`] in the same way, so that a read never queues behind raft.
+//!
+//! # Where things live
+//!
+//! Dependencies point downwards only; `tests/tests/direction.rs` checks it.
+//!
+//! | layer | modules |
+//! |---|---|
+//! | composition | [`node`] |
+//! | parts | [`front`], [`agent`], [`server`] |
+//! | machines | [`raft`], [`store`], [`watch`], [`view`], [`dns`] |
+//! | shapes | [`types`], [`command`], [`config`], [`wire`], [`json`] |
+//! | ground | [`time`], [`rng`], [`ids`], [`map`], [`duration`], [`event`] |
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+#[macro_use]
+mod invariant;
+
+pub mod duration;
+pub mod event;
+pub mod ids;
+pub mod map;
+pub mod rng;
+pub mod time;
+
+pub mod command;
+pub mod config;
+pub mod json;
+pub mod types;
+pub mod wire;
+
+pub mod dns;
+pub mod raft;
+pub mod store;
+pub mod view;
+pub mod watch;
+
+pub mod agent;
+pub mod front;
+pub mod server;
+
+pub mod node;
+
+/// A shared, immutable string: names, ids, tags. Cloning it is a reference count.
+pub type Str = alloc::sync::Arc<str>;
