@@ -1,1 +1,178 @@
-//! Placeholder: the module lands with its first part.
+//! Every command a raft log entry can carry, and its encoding.
+//!
+//! A command is one type byte (Consul's message types, wire.md A4) and one msgpack value with
+//! Consul's field names. Whatever needs a clock or randomness was drawn by the proposer and is
+//! carried inside; `apply` has neither.
+
+use crate::Str;
+use crate::types::{HealthCheck, KvEntry, KvOp, Locality, Node, NodeService};
+use crate::wire::msgpack;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// One replicated change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Adds or updates a node and, with it, a service and checks. Type 0.
+    Register(Box<Register>),
+    /// Removes a check, a service or a node. Type 1.
+    Deregister(Deregister),
+    /// One key operation. Type 2.
+    Kv(KvCommand),
+    /// Forgets tombstones up to an index. Type 5.
+    ReapTombstones(ReapTombstones),
+    /// Several operations, all or none. Type 8.
+    Txn(Txn),
+}
+
+/// `Catalog.Register` (wire.md A6 type 0).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+#[allow(missing_docs)] // the names are Consul's, the meanings those of `Node`
+pub struct Register {
+    pub datacenter: alloc::string::String,
+    #[serde(rename = "ID")]
+    pub id: alloc::string::String,
+    pub node: alloc::string::String,
+    pub address: alloc::string::String,
+    pub tagged_addresses: BTreeMap<Str, Str>,
+    pub node_meta: BTreeMap<Str, Str>,
+    pub service: Option<NodeService>,
+    pub check: Option<HealthCheck>,
+    pub checks: Vec<HealthCheck>,
+    pub locality: Option<Locality>,
+    /// Leave an existing node as it is; only its service and checks are written.
+    pub skip_node_update: bool,
+    pub peer_name: alloc::string::String,
+}
+
+/// `Catalog.Deregister`: the check if one is named, else the service, else the node.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+#[allow(missing_docs)]
+pub struct Deregister {
+    pub datacenter: alloc::string::String,
+    pub node: alloc::string::String,
+    #[serde(rename = "ServiceID")]
+    pub service_id: alloc::string::String,
+    #[serde(rename = "CheckID")]
+    pub check_id: alloc::string::String,
+    pub peer_name: alloc::string::String,
+}
+
+/// `KVS.Apply`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct KvCommand {
+    /// The verb.
+    pub op: KvOp,
+    /// Key, value, flags, session; `modify_index` is the index to compare with, for the CAS verbs.
+    pub dir_ent: KvEntry,
+}
+
+/// Forgets the tombstones of keys deleted at or before an index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ReapTombstones {
+    /// The index.
+    pub reap_index: u64,
+}
+
+/// `Txn.Apply`: at most 128 operations, all or none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct Txn {
+    /// In order.
+    pub ops: Vec<TxnOp>,
+}
+
+/// One operation of a transaction.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum TxnOp {
+    /// On a key.
+    #[serde(rename = "KV")]
+    Kv(KvCommand),
+    /// On a node.
+    Node(CatalogVerb, Box<Node>),
+    /// On a service instance of the named node.
+    Service(CatalogVerb, Str, Box<NodeService>),
+    /// On a check.
+    Check(CatalogVerb, Box<HealthCheck>),
+}
+
+/// What a transaction does to a catalog record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CatalogVerb {
+    /// Read.
+    Get,
+    /// Write.
+    Set,
+    /// Write if the index is as given.
+    Cas,
+    /// Remove.
+    Delete,
+    /// Remove if the index is as given.
+    DeleteCas,
+}
+
+/// Why bytes are not a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DecodeError {
+    /// No bytes at all.
+    Empty,
+    /// A type byte this version does not know; the log was written by a newer version.
+    UnknownType(u8),
+    /// The body is not what its type says.
+    Body(alloc::string::String),
+}
+
+impl core::fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            DecodeError::Empty => f.write_str("empty command"),
+            DecodeError::UnknownType(t) => write!(f, "unknown command type {t}"),
+            DecodeError::Body(why) => write!(f, "malformed command: {why}"),
+        }
+    }
+}
+
+impl Command {
+    /// The log form.
+    pub fn encode(&self) -> Bytes {
+        let mut out = Vec::with_capacity(256);
+        match self {
+            Command::Register(c) => put(&mut out, 0, c),
+            Command::Deregister(c) => put(&mut out, 1, c),
+            Command::Kv(c) => put(&mut out, 2, c),
+            Command::ReapTombstones(c) => put(&mut out, 5, c),
+            Command::Txn(c) => put(&mut out, 8, c),
+        }
+        Bytes::from(out)
+    }
+
+    /// Reads the log form. State unchanged on error; never panics.
+    pub fn decode(bytes: &[u8]) -> Result<Command, DecodeError> {
+        let (kind, body) = bytes.split_first().ok_or(DecodeError::Empty)?;
+        Ok(match kind {
+            0 => Command::Register(get(body)?),
+            1 => Command::Deregister(get(body)?),
+            2 => Command::Kv(get(body)?),
+            5 => Command::ReapTombstones(get(body)?),
+            8 => Command::Txn(get(body)?),
+            other => return Err(DecodeError::UnknownType(*other)),
+        })
+    }
+}
+
+fn put<T: Serialize>(out: &mut Vec<u8>, kind: u8, value: &T) {
+    out.push(kind);
+    msgpack::append(out, value);
+}
+
+fn get<T: for<'a> Deserialize<'a>>(body: &[u8]) -> Result<T, DecodeError> {
+    msgpack::from_slice(body).map_err(|e| DecodeError::Body(alloc::format!("{e}")))
+}

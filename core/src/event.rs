@@ -1,1 +1,41 @@
-//! Placeholder: the module lands with its first part.
+//! Events: what the log shows, the counters count and tests assert, as values.
+
+use alloc::string::String;
+
+/// How loud an event is. Names and order are Consul's log levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Level {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// One line of the log: level, Consul's subsystem name (`agent`, `agent.server.raft`, ...), message
+/// and fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// How loud.
+    pub level: Level,
+    /// Consul's subsystem name.
+    pub module: &'static str,
+    /// What happened, in Consul's words where operators grep for them.
+    pub message: String,
+    /// `key=value` pairs, in order.
+    pub fields: alloc::vec::Vec<(&'static str, String)>,
+}
+
+impl Event {
+    /// An event without fields.
+    pub fn new(level: Level, module: &'static str, message: impl Into<String>) -> Event {
+        Event { level, module, message: message.into(), fields: alloc::vec::Vec::new() }
+    }
+
+    /// Adds a field.
+    pub fn with(mut self, key: &'static str, value: impl Into<String>) -> Event {
+        self.fields.push((key, value.into()));
+        self
+    }
+}

@@ -1,1 +1,48 @@
-//! Placeholder: the module lands with its first part.
+//! The published view: everything a front needs to answer without asking the node.
+
+use crate::Str;
+use crate::agent::Local;
+use crate::config::RuntimeConfig;
+use crate::ids::{Index, ServerId, Term};
+use crate::raft::Status;
+use crate::store::Store;
+use crate::time::Instant;
+use alloc::sync::Arc;
+
+/// An immutable picture of the node after some applied batch. Cloning it is cheap.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The replicated state.
+    pub store: Store,
+    /// The agent's own services and checks.
+    pub local: Local,
+    /// The configuration in force.
+    pub config: Arc<RuntimeConfig>,
+    /// This node's persisted ID.
+    pub node_id: ServerId,
+    /// Where raft stands.
+    pub raft: RaftView,
+}
+
+/// What a read must know about raft.
+#[derive(Clone, Debug)]
+pub struct RaftView {
+    /// Full status, for `info`, `self`, metrics and invariants.
+    pub status: Arc<Status>,
+    /// This server leads.
+    pub is_leader: bool,
+    /// The leader as far as known.
+    pub leader: Option<ServerId>,
+    /// The leader's `host:port` for `/v1/status/leader`; empty when unknown.
+    pub leader_addr: Str,
+    /// Current term.
+    pub term: Term,
+    /// The store holds everything up to here.
+    pub applied: Index,
+    /// Until then this leader may answer default reads without asking: nobody else can lead.
+    /// [`Instant::FAR_FUTURE`] for a one-voter cluster, [`Instant::ZERO`] when not leading or not
+    /// caught up.
+    pub lease_until: Instant,
+    /// When the leader was last heard from; `None` if never, or if this is the leader.
+    pub last_contact: Option<Instant>,
+}

@@ -1,1 +1,8 @@
-//! Placeholder: the module lands with its first part.
+//! Configuration: texts in, one validated [`RuntimeConfig`] out.
+//!
+//! Reading files and flags is the driver's work; merging, defaults, validation and what a reload
+//! may change are decided here.
+
+mod runtime;
+
+pub use runtime::{DnsConfig, HttpLimits, Performance, Ports, RuntimeConfig};

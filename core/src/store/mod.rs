@@ -1,1 +1,6 @@
-//! Placeholder: the module lands with its first part.
+//! Placeholder types until the store lands.
+#![allow(missing_docs)]
+#[derive(Clone, Debug, Default)]
+pub struct Store;
+#[derive(Clone, Debug, PartialEq)]
+pub struct Applied;

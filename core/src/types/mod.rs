@@ -1,1 +1,37 @@
-//! Placeholder: the module lands with its first part.
+//! Record shapes: what the catalog, the KV store and the agent hold.
+//!
+//! Field names on the wire are Consul's Go names (`docs/compat.md` lists them), so that commands,
+//! snapshots and RPC share one encoding. JSON for users is written by `front`, not by serde.
+
+mod check;
+mod definition;
+mod kv;
+mod node;
+mod service;
+
+pub use check::{CheckDefinitionRecord, HealthCheck, status};
+pub use definition::{CheckDefinition, CheckKind, ServiceDefinition};
+pub use kv::{KvEntry, KvOp};
+pub use node::{Locality, Node};
+pub use service::{NodeService, ServiceAddress, Weights};
+
+use crate::Str;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// One instance of a service with its node and every check that concerns it: the node's own
+/// checks and the service's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckServiceNode {
+    /// The node the instance is registered on.
+    pub node: Arc<Node>,
+    /// The instance.
+    pub service: Arc<NodeService>,
+    /// Node checks and service checks, ordered by check ID.
+    pub checks: Vec<Arc<HealthCheck>>,
+}
+
+/// The empty string as a [`Str`].
+pub fn empty_str() -> Str {
+    Str::from("")
+}

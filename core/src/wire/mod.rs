@@ -1,1 +1,4 @@
-//! Placeholder: the module lands with its first part.
+//! Bytes on the wire and on disk.
+
+pub mod msgpack;
+pub mod raw;

@@ -1,0 +1,212 @@
+//! The validated configuration that every part reads.
+
+use crate::Str;
+use crate::types::{CheckDefinition, ServiceDefinition};
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::time::Duration;
+
+/// Everything a node needs to know, after merge, defaults and validation.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // each field is the configuration key of the same name (surface.md 3.3)
+pub struct RuntimeConfig {
+    pub node_name: Str,
+    /// Empty: the driver reads or makes the one in the data directory.
+    pub node_id: String,
+    pub node_meta: BTreeMap<Str, Str>,
+    pub datacenter: Str,
+    pub primary_datacenter: Str,
+    /// With a trailing dot, lower case: `consul.`
+    pub domain: String,
+    pub alt_domain: String,
+    /// Empty only in dev mode.
+    pub data_dir: String,
+    pub dev_mode: bool,
+    pub server: bool,
+    pub bootstrap_expect: u32,
+    pub bind_addr: IpAddr,
+    pub advertise_addr: IpAddr,
+    /// Addresses the HTTP and DNS listeners bind; several allowed.
+    pub client_addrs: Vec<IpAddr>,
+    pub ports: Ports,
+    pub dns: DnsConfig,
+    pub recursors: Vec<String>,
+    pub performance: Performance,
+    pub http: HttpLimits,
+    pub ui_enabled: bool,
+    pub enable_script_checks: bool,
+    pub enable_local_script_checks: bool,
+    pub check_update_interval: Duration,
+    pub check_output_max_size: usize,
+    pub discard_check_output: bool,
+    /// Least time a critical service may stay before it is removed (default 1 min).
+    pub check_deregister_interval_min: Duration,
+    /// How often critical services are looked at for removal (default 30 s).
+    pub check_reap_interval: Duration,
+    pub ae_interval: Duration,
+    pub default_query_time: Duration,
+    pub max_query_time: Duration,
+    pub kv_max_value_size: usize,
+    pub txn_max_req_len: usize,
+    pub raft_snapshot_threshold: u64,
+    pub raft_trailing_logs: u64,
+    pub leave_on_terminate: bool,
+    pub skip_leave_on_interrupt: bool,
+    pub log_level: String,
+    pub log_json: bool,
+    pub prometheus_retention_time: Duration,
+    pub disable_hostname: bool,
+    pub retry_join: Vec<String>,
+    pub enable_debug: bool,
+    pub disable_http_unprintable_char_filter: bool,
+    pub disable_update_check: bool,
+    pub pid_file: String,
+    pub tagged_addresses: BTreeMap<Str, Str>,
+    /// Services from the configuration files, in order.
+    pub services: Vec<ServiceDefinition>,
+    /// Checks from the configuration files, in order.
+    pub checks: Vec<CheckDefinition>,
+    /// Keys that are known but whose feature this version does not have, in the order met; the
+    /// driver logs one warning for each.
+    pub not_built_yet: Vec<String>,
+    /// Other warnings, ready to print.
+    pub warnings: Vec<String>,
+}
+
+/// Listening ports; `None` is off (`-1`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Ports {
+    pub dns: Option<u16>,
+    pub http: Option<u16>,
+    pub https: Option<u16>,
+    pub grpc: Option<u16>,
+    pub grpc_tls: Option<u16>,
+    pub serf_lan: Option<u16>,
+    pub serf_wan: Option<u16>,
+    pub server: u16,
+}
+
+/// `dns_config`.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub struct DnsConfig {
+    pub allow_stale: bool,
+    pub max_stale: Duration,
+    pub node_ttl: Duration,
+    /// Exact name, or prefix with a trailing `*`, to TTL.
+    pub service_ttl: BTreeMap<String, Duration>,
+    pub enable_truncate: bool,
+    pub only_passing: bool,
+    pub udp_answer_limit: usize,
+    pub a_record_limit: usize,
+    pub disable_compression: bool,
+    pub enable_additional_node_meta_txt: bool,
+    /// Seconds: refresh, retry, expire, min_ttl.
+    pub soa: [u32; 4],
+}
+
+/// `performance`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Performance {
+    /// 1 (fastest) to 10; Consul's default is 5.
+    pub raft_multiplier: u32,
+    pub leave_drain_time: Duration,
+    pub rpc_hold_timeout: Duration,
+}
+
+/// Limits on HTTP clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct HttpLimits {
+    pub max_conns_per_client: usize,
+    /// 0: 1 MiB.
+    pub max_header_bytes: usize,
+    pub use_cache: bool,
+}
+
+impl Default for RuntimeConfig {
+    /// Consul's defaults for a server on loopback; what a file or flag changes is laid over this.
+    fn default() -> Self {
+        RuntimeConfig {
+            node_name: Str::from("node"),
+            node_id: String::new(),
+            node_meta: BTreeMap::new(),
+            datacenter: Str::from("dc1"),
+            primary_datacenter: Str::from("dc1"),
+            domain: String::from("consul."),
+            alt_domain: String::new(),
+            data_dir: String::new(),
+            dev_mode: false,
+            server: false,
+            bootstrap_expect: 0,
+            bind_addr: IpAddr::from([0, 0, 0, 0]),
+            advertise_addr: IpAddr::from([127, 0, 0, 1]),
+            client_addrs: alloc::vec![IpAddr::from([127, 0, 0, 1])],
+            ports: Ports {
+                dns: Some(8600),
+                http: Some(8500),
+                https: None,
+                grpc: None,
+                grpc_tls: None,
+                serf_lan: Some(8301),
+                serf_wan: Some(8302),
+                server: 8300,
+            },
+            dns: DnsConfig {
+                allow_stale: true,
+                max_stale: Duration::from_secs(87_600 * 3600),
+                node_ttl: Duration::ZERO,
+                service_ttl: BTreeMap::new(),
+                enable_truncate: false,
+                only_passing: false,
+                udp_answer_limit: 3,
+                a_record_limit: 0,
+                disable_compression: false,
+                enable_additional_node_meta_txt: true,
+                soa: [3600, 600, 86400, 0],
+            },
+            recursors: Vec::new(),
+            performance: Performance {
+                raft_multiplier: 5,
+                leave_drain_time: Duration::from_secs(5),
+                rpc_hold_timeout: Duration::from_secs(7),
+            },
+            http: HttpLimits { max_conns_per_client: 200, max_header_bytes: 0, use_cache: true },
+            ui_enabled: false,
+            enable_script_checks: false,
+            enable_local_script_checks: false,
+            check_update_interval: Duration::from_secs(300),
+            check_output_max_size: 4096,
+            discard_check_output: false,
+            check_deregister_interval_min: Duration::from_secs(60),
+            check_reap_interval: Duration::from_secs(30),
+            ae_interval: Duration::from_secs(60),
+            default_query_time: Duration::from_secs(300),
+            max_query_time: Duration::from_secs(600),
+            kv_max_value_size: 512 * 1024,
+            txn_max_req_len: 512 * 1024,
+            raft_snapshot_threshold: 16384,
+            raft_trailing_logs: 10240,
+            leave_on_terminate: false,
+            skip_leave_on_interrupt: true,
+            log_level: String::from("INFO"),
+            log_json: false,
+            prometheus_retention_time: Duration::ZERO,
+            disable_hostname: false,
+            retry_join: Vec::new(),
+            enable_debug: false,
+            disable_http_unprintable_char_filter: false,
+            disable_update_check: false,
+            pid_file: String::new(),
+            tagged_addresses: BTreeMap::new(),
+            services: Vec::new(),
+            checks: Vec::new(),
+            not_built_yet: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Inputs: past events that the driver reports, one at a time.
+
+use crate::agent::{AgentReply, AgentRequest, CheckOutcome};
+use crate::command::Command;
+use crate::config::RuntimeConfig;
+use crate::ids::{CallId, FrontId, Index, RunId, ServerId, Ticket};
+use crate::raft::Change;
+use crate::store::Applied;
+use alloc::boxed::Box;
+use alloc::string::String;
+use bytes::Bytes;
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A deadline may have passed.
+    Wake,
+    /// A front asks for something that its view cannot answer.
+    Call {
+        /// Who asks; the reply goes back there.
+        from: FrontId,
+        /// The front's number for it.
+        call: CallId,
+        /// What it wants.
+        request: Request,
+    },
+    /// A message from another server. Malformed bytes are counted and dropped.
+    Peer {
+        /// The sender's persisted ID.
+        from: ServerId,
+        /// One encoded raft message.
+        bytes: Bytes,
+    },
+    /// Every batch up to and including this ticket is on disk.
+    Persisted {
+        /// Cumulative.
+        upto: Ticket,
+    },
+    /// A batch could not be written: the node halts.
+    PersistFailed {
+        /// The batch.
+        ticket: Ticket,
+        /// The operating system's words.
+        error: String,
+    },
+    /// The disk is (or is no longer) so full that writes must be refused; reads go on.
+    DiskFull(bool),
+    /// The store as of `at`, encoded.
+    SnapshotBuilt {
+        /// The index that was asked for.
+        at: Index,
+        /// The encoded store.
+        data: Bytes,
+    },
+    /// A probe ended.
+    CheckDone {
+        /// Which run.
+        run: RunId,
+        /// What it found.
+        outcome: CheckOutcome,
+    },
+    /// The driver has read the configuration again, as asked by [`crate::node::Output::ReadConfig`] or a signal.
+    Reloaded(Result<Box<RuntimeConfig>, String>),
+    /// A signal asks the process to end.
+    Stop(StopKind),
+}
+
+/// How to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopKind {
+    /// SIGINT.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+    /// `leave`: tell the others first.
+    Leave,
+}
+
+/// What a front asks of the node.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// Replicate and apply; answered once applied.
+    Write(Command),
+    /// Answered with an index once this node may answer a read at that index. `consistent` asks a
+    /// quorum now; otherwise the leader's lease is enough.
+    ReadBarrier {
+        /// `?consistent`.
+        consistent: bool,
+    },
+    /// Change the agent's local state.
+    Agent(AgentRequest),
+    /// Read the configuration again.
+    Reload,
+    /// Leave and stop.
+    Leave,
+    /// Add, promote, demote or remove a server; for operators and simulations.
+    Membership(Change),
+    /// Hand leadership to a server, or to the most up-to-date one.
+    TransferLeadership(Option<ServerId>),
+}
+
+/// The node's answer to a call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// The command was applied at this index, with this result.
+    Applied {
+        /// Its raft index.
+        index: Index,
+        /// What the store said.
+        result: Applied,
+    },
+    /// A read may be answered from any view that has applied this index.
+    Barrier {
+        /// The index.
+        index: Index,
+    },
+    /// The agent's answer.
+    Agent(AgentReply),
+    /// Reload, leave, membership and transfer: done.
+    Done,
+    /// It did not happen, or nobody knows.
+    Failed(CallError),
+}
+
+/// Why a call failed. Only [`CallError::Unknown`] may still have changed something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallError {
+    /// No leader was found within `rpc_hold_timeout`. State unchanged.
+    NoLeader,
+    /// This server is not the leader, and forwarding is not possible. State unchanged.
+    NotLeader {
+        /// The leader, if known.
+        leader: Option<ServerId>,
+    },
+    /// Too much is in flight. State unchanged.
+    Busy,
+    /// The command is larger than a log entry may be. State unchanged.
+    TooLarge,
+    /// The disk is nearly full; writes are refused, reads go on. State unchanged.
+    DiskFull,
+    /// The outcome is unknown: leadership or time was lost after the command was proposed.
+    Unknown,
+    /// Refused or failed for the reason given. State unchanged.
+    Refused(String),
+}

@@ -1,0 +1,156 @@
+//! Health checks as the catalog holds them.
+
+use crate::Str;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// The statuses a check can have.
+pub mod status {
+    /// All is well.
+    pub const PASSING: &str = "passing";
+    /// Works, but look at it.
+    pub const WARNING: &str = "warning";
+    /// Does not work.
+    pub const CRITICAL: &str = "critical";
+    /// Aggregate only: under maintenance.
+    pub const MAINTENANCE: &str = "maintenance";
+    /// Check ID of a node's maintenance check.
+    pub const NODE_MAINTENANCE: &str = "_node_maintenance";
+    /// Prefix of a service's maintenance check ID; the service ID follows.
+    pub const SERVICE_MAINTENANCE_PREFIX: &str = "_service_maintenance:";
+
+    /// 0 passing, 1 warning, 2 everything else: the order in which the worst wins.
+    pub fn severity(status: &str) -> u8 {
+        match status {
+            PASSING => 0,
+            WARNING => 1,
+            _ => 2,
+        }
+    }
+}
+
+/// A health check (wire.md A6 `HealthCheck`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct HealthCheck {
+    /// Node it runs on.
+    pub node: Str,
+    /// Unique on its node.
+    #[serde(rename = "CheckID")]
+    pub check_id: Str,
+    /// For people.
+    pub name: Str,
+    /// `passing`, `warning` or `critical`.
+    pub status: Str,
+    /// For people.
+    pub notes: Str,
+    /// What the last run printed.
+    pub output: Str,
+    /// Instance it concerns; empty for a node check.
+    #[serde(rename = "ServiceID")]
+    pub service_id: Str,
+    /// That instance's service name.
+    pub service_name: Str,
+    /// That instance's tags.
+    pub service_tags: Vec<Str>,
+    /// `http`, `tcp`, `ttl`, ...
+    #[serde(rename = "Type")]
+    pub kind: Str,
+    /// Go duration between runs, as registered.
+    pub interval: Str,
+    /// Go duration one run may take, as registered.
+    pub timeout: Str,
+    /// Port the agent exposes the check on, for mesh proxies.
+    pub exposed_port: i64,
+    /// Peer it was imported from; empty for local checks.
+    pub peer_name: Str,
+    /// How it is run, as far as the catalog was told.
+    pub definition: CheckDefinitionRecord,
+    /// Raft index of its creation.
+    pub create_index: u64,
+    /// Raft index of its last change.
+    pub modify_index: u64,
+}
+
+impl HealthCheck {
+    /// Equal in everything that a user can set; indexes do not count.
+    pub fn same_content(&self, other: &HealthCheck) -> bool {
+        let mut other = other.clone();
+        other.create_index = self.create_index;
+        other.modify_index = self.modify_index;
+        *self == other
+    }
+}
+
+/// A check's `Definition` in the catalog. Durations are nanoseconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+#[allow(missing_docs)] // the names are Consul's, the meanings those of `CheckDefinition`
+pub struct CheckDefinitionRecord {
+    #[serde(rename = "HTTP")]
+    pub http: String,
+    #[serde(rename = "TLSServerName")]
+    pub tls_server_name: String,
+    #[serde(rename = "TLSSkipVerify")]
+    pub tls_skip_verify: bool,
+    pub header: BTreeMap<String, Vec<String>>,
+    pub method: String,
+    pub body: String,
+    pub disable_redirects: bool,
+    #[serde(rename = "TCP")]
+    pub tcp: String,
+    #[serde(rename = "TCPUseTLS")]
+    pub tcp_use_tls: bool,
+    #[serde(rename = "UDP")]
+    pub udp: String,
+    #[serde(rename = "H2PING")]
+    pub h2ping: String,
+    #[serde(rename = "H2PingUseTLS")]
+    pub h2ping_use_tls: bool,
+    #[serde(rename = "OSService")]
+    pub os_service: String,
+    pub interval: i64,
+    pub output_max_size: u64,
+    pub timeout: i64,
+    pub deregister_critical_service_after: i64,
+    pub script_args: Vec<String>,
+    #[serde(rename = "DockerContainerID")]
+    pub docker_container_id: String,
+    pub shell: String,
+    #[serde(rename = "GRPC")]
+    pub grpc: String,
+    #[serde(rename = "GRPCUseTLS")]
+    pub grpc_use_tls: bool,
+    pub alias_node: String,
+    pub alias_service: String,
+    #[serde(rename = "TTL")]
+    pub ttl: i64,
+    pub session_name: String,
+}
+
+impl Default for HealthCheck {
+    fn default() -> Self {
+        let e = super::empty_str();
+        HealthCheck {
+            node: e.clone(),
+            check_id: e.clone(),
+            name: e.clone(),
+            status: e.clone(),
+            notes: e.clone(),
+            output: e.clone(),
+            service_id: e.clone(),
+            service_name: e.clone(),
+            service_tags: Vec::new(),
+            kind: e.clone(),
+            interval: e.clone(),
+            timeout: e.clone(),
+            exposed_port: 0,
+            peer_name: e,
+            definition: CheckDefinitionRecord::default(),
+            create_index: 0,
+            modify_index: 0,
+        }
+    }
+}

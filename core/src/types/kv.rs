@@ -1,0 +1,72 @@
+//! Key/value entries and the operations on them.
+
+use crate::Str;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// A key with its value (wire.md A6 type 2, Consul's `DirEntry`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct KvEntry {
+    /// How often the key has been locked.
+    pub lock_index: u64,
+    /// Full path; never empty.
+    pub key: Str,
+    /// Opaque to us.
+    pub flags: u64,
+    /// The value.
+    #[serde(with = "crate::wire::raw")]
+    pub value: Bytes,
+    /// Session that holds the lock; empty when unlocked.
+    pub session: Str,
+    /// Raft index of its creation.
+    pub create_index: u64,
+    /// Raft index of its last change.
+    pub modify_index: u64,
+}
+
+impl Default for KvEntry {
+    fn default() -> Self {
+        KvEntry {
+            lock_index: 0,
+            key: super::empty_str(),
+            flags: 0,
+            value: Bytes::new(),
+            session: super::empty_str(),
+            create_index: 0,
+            modify_index: 0,
+        }
+    }
+}
+
+/// What to do with a key. The wire names are Consul's verbs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KvOp {
+    /// Write.
+    Set,
+    /// Write if the entry's `ModifyIndex` equals the given one; 0: only if absent.
+    Cas,
+    /// Write and take the lock for a session.
+    Lock,
+    /// Write and release the lock.
+    Unlock,
+    /// Read; an error when absent.
+    Get,
+    /// Read; nothing when absent.
+    GetOrEmpty,
+    /// Read everything under a prefix.
+    GetTree,
+    /// Fail unless `ModifyIndex` is as given.
+    CheckIndex,
+    /// Fail unless the session holds the lock.
+    CheckSession,
+    /// Fail if the key exists.
+    CheckNotExists,
+    /// Remove.
+    Delete,
+    /// Remove everything under a prefix.
+    DeleteTree,
+    /// Remove if `ModifyIndex` is as given.
+    DeleteCas,
+}

@@ -1,0 +1,134 @@
+//! Watch keys and change sets.
+
+use crate::Str;
+use alloc::collections::BTreeSet;
+
+/// Something a blocking read depends on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WatchKey {
+    /// Any node record.
+    Nodes,
+    /// Any service record of any node.
+    Services,
+    /// Any check.
+    Checks,
+    /// Instances of this service (lower case), their nodes and their checks.
+    Service(Str),
+    /// This node (lower case), its services and its checks.
+    Node(Str),
+    /// This key.
+    Kv(Str),
+    /// Every key under this prefix.
+    KvPrefix(Str),
+    /// The agent's own services and checks.
+    Local,
+}
+
+/// What one applied batch touched. Names are lower case, keys as written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangeSet {
+    /// Everything may have changed: a snapshot was installed, or the set grew over its limit.
+    pub all: bool,
+    /// Some node record changed.
+    pub nodes: bool,
+    /// Some service record changed.
+    pub services: bool,
+    /// Some check changed.
+    pub checks: bool,
+    /// The agent's own services or checks changed.
+    pub local: bool,
+    /// Services whose instances, nodes or checks changed.
+    pub service_names: BTreeSet<Str>,
+    /// Nodes that changed, or whose services or checks did.
+    pub node_names: BTreeSet<Str>,
+    /// Keys written or removed.
+    pub keys: BTreeSet<Str>,
+}
+
+impl ChangeSet {
+    /// More names than this and the set says "everything".
+    pub const LIMIT: usize = 4096;
+
+    /// The set that touches everything.
+    pub fn everything() -> ChangeSet {
+        ChangeSet { all: true, ..ChangeSet::default() }
+    }
+
+    /// Nothing changed.
+    pub fn is_empty(&self) -> bool {
+        *self == ChangeSet::default()
+    }
+
+    /// Adds what `other` touched.
+    pub fn merge(&mut self, other: &ChangeSet) {
+        self.all |= other.all;
+        self.nodes |= other.nodes;
+        self.services |= other.services;
+        self.checks |= other.checks;
+        self.local |= other.local;
+        if self.all {
+            self.forget_names();
+            return;
+        }
+        self.service_names.extend(other.service_names.iter().cloned());
+        self.node_names.extend(other.node_names.iter().cloned());
+        self.keys.extend(other.keys.iter().cloned());
+        if self.service_names.len() + self.node_names.len() + self.keys.len() > ChangeSet::LIMIT {
+            self.all = true;
+            self.forget_names();
+        }
+    }
+
+    fn forget_names(&mut self) {
+        self.service_names.clear();
+        self.node_names.clear();
+        self.keys.clear();
+    }
+
+    /// Whether a read that recorded `key` may now answer differently.
+    pub fn touches(&self, key: &WatchKey) -> bool {
+        self.all
+            || match key {
+                WatchKey::Nodes => self.nodes,
+                WatchKey::Services => self.services,
+                WatchKey::Checks => self.checks,
+                WatchKey::Local => self.local,
+                WatchKey::Service(name) => self.service_names.contains(name),
+                WatchKey::Node(name) => self.node_names.contains(name),
+                WatchKey::Kv(key) => self.keys.contains(key),
+                WatchKey::KvPrefix(prefix) => self
+                    .keys
+                    .range::<str, _>((core::ops::Bound::Included(&**prefix), core::ops::Bound::Unbounded))
+                    .next()
+                    .is_some_and(|k| k.starts_with(&**prefix)),
+            }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_touched_by_a_key_under_it_and_by_no_other() {
+        let mut set = ChangeSet::default();
+        set.keys.insert("a/b".into());
+        assert!(set.touches(&WatchKey::KvPrefix("a/".into())));
+        assert!(set.touches(&WatchKey::KvPrefix("".into())));
+        assert!(!set.touches(&WatchKey::KvPrefix("a/c".into())));
+        assert!(!set.touches(&WatchKey::KvPrefix("b".into())));
+        assert!(!set.touches(&WatchKey::Kv("a".into())));
+    }
+
+    #[test]
+    fn too_many_names_become_everything() {
+        let mut set = ChangeSet::default();
+        for i in 0..=ChangeSet::LIMIT {
+            let mut one = ChangeSet::default();
+            one.keys.insert(alloc::format!("k{i}").into());
+            set.merge(&one);
+        }
+        assert!(set.all && set.keys.is_empty());
+        assert!(set.touches(&WatchKey::Service("web".into())));
+    }
+}
