@@ -1,0 +1,97 @@
+//! What goes into a front and what comes out.
+
+use crate::event::Event;
+use crate::ids::{CallId, ReqId};
+use crate::node::{Reply, Request};
+use crate::watch::ChangeSet;
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::net::SocketAddr;
+
+/// One HTTP request, as the driver read it off the connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// As sent: `GET`.
+    pub method: String,
+    /// Raw path and query, as sent: `/v1/kv/a%20b?raw`.
+    pub target: String,
+    /// Names in lower case, in the order sent.
+    pub headers: Vec<(String, Bytes)>,
+    /// The whole body. The driver bounds it; limits that users see are checked here.
+    pub body: Bytes,
+    /// The client.
+    pub remote: SocketAddr,
+}
+
+/// One HTTP answer. Framing, `Date`, `Vary` and compression are the driver's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpReply {
+    /// Status code.
+    pub status: u16,
+    /// In the order in which Consul's handlers set them; names as Consul spells them on the wire.
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
+    /// The body.
+    pub body: Bytes,
+    /// Close the connection after this answer.
+    pub close: bool,
+}
+
+impl HttpReply {
+    /// A plain-text answer.
+    pub fn text(status: u16, body: impl Into<String>) -> HttpReply {
+        let headers = alloc::vec![("Content-Type", Cow::Borrowed("text/plain; charset=utf-8"))];
+        HttpReply { status, headers, body: Bytes::from(body.into()), close: false }
+    }
+}
+
+/// Something that happened to a front.
+#[derive(Clone, Debug)]
+pub enum FrontInput {
+    /// A request.
+    Http {
+        /// The driver's number for it; unique in this front while the request lives.
+        req: ReqId,
+        /// The request.
+        request: HttpRequest,
+    },
+    /// The client of a request is gone: nobody waits for its answer.
+    HttpGone {
+        /// Which request.
+        req: ReqId,
+    },
+    /// The node answers a call.
+    Reply {
+        /// Which call.
+        call: CallId,
+        /// The answer.
+        reply: Reply,
+    },
+    /// A view was published, and this differs from the one before.
+    Changed(Arc<ChangeSet>),
+    /// A deadline may have passed.
+    Wake,
+}
+
+/// What a front wants done.
+#[derive(Clone, Debug)]
+pub enum FrontOutput {
+    /// Answer a request; it is over then.
+    HttpReply {
+        /// Which request.
+        req: ReqId,
+        /// The answer.
+        reply: HttpReply,
+    },
+    /// Ask the node; the answer comes back as [`FrontInput::Reply`].
+    Call {
+        /// This front's number for it.
+        call: CallId,
+        /// What is wanted.
+        request: Request,
+    },
+    /// Something for the log and the counters.
+    Event(Event),
+}
