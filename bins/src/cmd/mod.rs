@@ -1,0 +1,211 @@
+//! The tree of commands, and the way from a command line to one of them.
+
+use crate::client::{Client, SetupError};
+use crate::flags::{self, Flag, Parsed};
+use crate::help;
+use crate::shell::Shell;
+
+pub mod agent;
+mod catalog;
+mod health;
+mod info;
+mod kv;
+mod kv_tree;
+mod members;
+mod version;
+
+/// One command, or a group of them.
+pub struct Command {
+    /// The word that calls it.
+    pub name: &'static str,
+    /// One line for its parent's list.
+    pub synopsis: &'static str,
+    /// What follows the command's path in the usage line.
+    pub usage: &'static str,
+    /// What it is for, with examples; `{prog}` stands for the binary's name.
+    pub about: &'static str,
+    /// What it does.
+    pub body: Body,
+}
+
+/// What a command does.
+pub enum Body {
+    /// Only holds others.
+    Group(&'static [&'static Command]),
+    /// Runs.
+    Leaf {
+        /// Flags that reach the agent.
+        api: &'static [&'static [Flag]],
+        /// Flags of its own.
+        own: &'static [&'static [Flag]],
+        /// The command itself.
+        run: fn(&mut Context<'_, '_>) -> Outcome,
+    },
+}
+
+/// An exit code, or a text for standard error and exit code 1.
+pub type Outcome = Result<u8, String>;
+
+/// What a running command gets.
+pub struct Context<'a, 'b> {
+    /// The surroundings.
+    pub shell: &'a mut Shell<'b>,
+    /// The command line behind the command's path.
+    pub flags: Parsed,
+}
+
+impl Context<'_, '_> {
+    /// A client for the agent that flags and environment name.
+    pub fn client(&mut self) -> Result<Client, String> {
+        Client::new(self.shell, &self.flags).map_err(|e: SetupError| e.to_string())
+    }
+
+    /// Refuses positional arguments, as the commands that take none do.
+    pub fn no_args(&self) -> Result<(), String> {
+        match self.flags.args.len() {
+            0 => Ok(()),
+            n => Err(self.late_flag(format!("Too many arguments (expected 0, got {n})"))),
+        }
+    }
+
+    /// Adds to a refusal of positionals what mostly lies behind it: a flag after the first of them.
+    pub fn late_flag(&self, refusal: String) -> String {
+        match self.flags.args.iter().skip(1).find(|a| a.len() > 1 && a.starts_with('-')) {
+            Some(flag) => format!("{refusal}\n\nOptions go before arguments: move {flag} forward."),
+            None => refusal,
+        }
+    }
+}
+
+/// Every top-level command, in the order of the usage text.
+pub static COMMANDS: &[&Command] = &[
+    &agent::COMMAND,
+    &catalog::COMMAND,
+    &health::COMMAND,
+    &info::COMMAND,
+    &kv::COMMAND,
+    &members::COMMAND,
+    &version::COMMAND,
+];
+
+/// Commands of Consul that this binary knows by name and does not have.
+const NOT_BUILT: &[&str] = &[
+    "acl",
+    "config",
+    "connect",
+    "debug",
+    "event",
+    "exec",
+    "force-leave",
+    "intention",
+    "join",
+    "keyring",
+    "lock",
+    "login",
+    "logout",
+    "monitor",
+    "peering",
+    "resource",
+    "rtt",
+    "snapshot",
+    "tls",
+    "troubleshoot",
+    "watch",
+];
+
+/// Runs a command line without the binary's name; returns the exit code.
+pub fn run(shell: &mut Shell<'_>, args: &[String]) -> u8 {
+    let before_dashes = args.iter().take_while(|a| *a != "--");
+    let wants_help = before_dashes.clone().any(|a| matches!(a.as_str(), "-h" | "-help" | "--help"));
+    let first = args.first().map(String::as_str);
+    if !wants_help && matches!(first, Some("-v" | "-version" | "--version")) {
+        version::print(shell);
+        return 0;
+    }
+    let root = help::root(&shell.program, COMMANDS);
+    let Some(word) = first.filter(|w| !w.starts_with('-')) else {
+        if wants_help {
+            shell.say(root);
+            return 0;
+        }
+        shell.warn(root);
+        return 127;
+    };
+    let Some(top) = named(COMMANDS, word) else {
+        if NOT_BUILT.contains(&word) {
+            shell.warn(format!("\"{word}\" is a command of Consul that this build does not have yet.\n"));
+        }
+        shell.warn(root);
+        return 127;
+    };
+    descend(shell, word.to_owned(), top, &args[1..], wants_help)
+}
+
+fn descend(shell: &mut Shell<'_>, path: String, command: &Command, args: &[String], wants_help: bool) -> u8 {
+    match &command.body {
+        Body::Group(subcommands) => match args.first().and_then(|word| named(subcommands, word)) {
+            Some(next) => descend(shell, format!("{path} {}", next.name), next, &args[1..], wants_help),
+            None => {
+                let text = help::command(&shell.program, &path, command);
+                if wants_help {
+                    shell.say(text);
+                    return 0;
+                }
+                shell.warn(text);
+                1
+            }
+        },
+        Body::Leaf { .. } if wants_help => {
+            shell.say(help::command(&shell.program, &path, command));
+            0
+        }
+        Body::Leaf { api, own, run } => {
+            let table: Vec<&'static [Flag]> = api.iter().chain(own.iter()).copied().collect();
+            match flags::parse(&table, args) {
+                Ok(flags) => match run(&mut Context { shell, flags }) {
+                    Ok(code) => code,
+                    Err(text) => {
+                        shell.warn(text);
+                        1
+                    }
+                },
+                Err(error) => {
+                    let program = shell.program.clone();
+                    shell.warn(format!("{error}\n{}", help::usage(&program, &path, command)));
+                    shell.warn(format!("\nEvery option is explained by: {program} {path} -h"));
+                    if path == "agent" {
+                        shell.warn(format!("==> error parsing flags: {error}"));
+                    }
+                    1
+                }
+            }
+        }
+    }
+}
+
+fn named(commands: &'static [&'static Command], word: &str) -> Option<&'static Command> {
+    commands.iter().find(|c| c.name == word).copied()
+}
+
+/// The command at `path`.
+pub fn find(path: &[String]) -> Option<&'static Command> {
+    let (first, rest) = path.split_first()?;
+    rest.iter().try_fold(named(COMMANDS, first)?, |command, word| match &command.body {
+        Body::Group(subcommands) => named(subcommands, word),
+        Body::Leaf { .. } => None,
+    })
+}
+
+/// Every command with its path, groups too, parents first.
+pub fn every_command() -> Vec<(String, &'static Command)> {
+    let mut all: Vec<(String, &'static Command)> = COMMANDS.iter().map(|c| (c.name.to_owned(), *c)).collect();
+    let mut at = 0;
+    while at < all.len() {
+        let (path, command) = all[at].clone();
+        if let Body::Group(subcommands) = &command.body {
+            all.extend(subcommands.iter().map(|c| (format!("{path} {}", c.name), *c)));
+        }
+        at += 1;
+    }
+    all
+}
