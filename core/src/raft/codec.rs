@@ -172,10 +172,7 @@ impl Reader {
     }
 }
 
-fn whole<T>(
-    buf: Bytes,
-    read: impl FnOnce(&mut Reader) -> Result<T, DecodeError>,
-) -> Result<T, DecodeError> {
+fn whole<T>(buf: Bytes, read: impl FnOnce(&mut Reader) -> Result<T, DecodeError>) -> Result<T, DecodeError> {
     let mut reader = Reader::new(buf);
     let value = read(&mut reader)?;
     reader.end()?;
