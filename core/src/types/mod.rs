@@ -4,6 +4,7 @@
 //! snapshots and RPC share one encoding. JSON for users is written by `front`, not by serde.
 
 mod check;
+pub mod decode;
 mod definition;
 mod kv;
 mod node;
