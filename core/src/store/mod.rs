@@ -1,6 +1,74 @@
-//! Placeholder types until the store lands.
-#![allow(missing_docs)]
-#[derive(Clone, Debug, Default)]
-pub struct Store;
-#[derive(Clone, Debug, PartialEq)]
-pub struct Applied;
+//! The replicated state: nodes, services, checks, keys, tombstones and the index of each.
+//!
+//! [`Store::apply`] is the only way to change it. It takes no clock and no randomness, so equal logs give
+//! equal stores on every server. Every table is a persistent [`Map`], so a clone is a read view at the
+//! price of a few reference counts, and a transaction rolls back by putting a clone back.
+//!
+//! Rules that hold after every command:
+//! - a command that changes nothing raises no index and touches nothing in the change set;
+//! - a change that could alter an answer touches the watch keys of that answer;
+//! - every service and check belongs to a node that exists, every service check to a service that exists;
+//! - secondary tables hold the same `Arc` as the primary one, never a copy.
+//!
+//! The index rules are Consul's, recorded from a live server of version 1.21 (surface.md 1.6, wire.md A7).
+
+mod apply;
+mod checks;
+mod index;
+mod key;
+mod kv;
+mod kv_read;
+mod nodes;
+mod read;
+mod result;
+mod services;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+mod txn;
+
+pub use result::{Applied, TxnError, TxnItem, TxnResult};
+pub use snapshot::SnapshotError;
+
+use crate::Str;
+use crate::map::Map;
+use crate::types::{HealthCheck, KvEntry, Node, NodeService};
+use alloc::sync::Arc;
+use index::Indexes;
+use key::Key;
+
+/// All replicated state at one raft index. Cloning it is O(1).
+///
+/// Keys of catalog tables are lower case; records keep the spelling they were registered with.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Store {
+    /// The last index applied.
+    applied: u64,
+    /// By name.
+    nodes: Map<Str, Arc<Node>>,
+    /// ID to name, for nodes that have an ID.
+    node_ids: Map<Str, Str>,
+    /// By node and service ID.
+    services: Map<Key<2>, Arc<NodeService>>,
+    /// By service name, node and service ID.
+    services_by_name: Map<Key<3>, Arc<NodeService>>,
+    /// By node and check ID.
+    checks: Map<Key<2>, Arc<HealthCheck>>,
+    /// By node, service ID (empty for node checks) and check ID.
+    checks_by_service: Map<Key<3>, Arc<HealthCheck>>,
+    /// By key.
+    kv: Map<Str, Arc<KvEntry>>,
+    /// Deleted key or prefix, to the index of its deletion.
+    tombstones: Map<Str, u64>,
+    /// Sessions that may hold locks, to their node. Empty until session commands exist.
+    sessions: Map<Str, Str>,
+    /// What each table's blocking reads compare with.
+    index: Indexes,
+}
+
+impl Store {
+    /// The index of the last command applied; 0 for an empty store.
+    pub fn applied(&self) -> u64 {
+        self.applied
+    }
+}

@@ -70,3 +70,24 @@ pub enum KvOp {
     /// Remove if `ModifyIndex` is as given.
     DeleteCas,
 }
+
+impl KvOp {
+    /// Consul's verb.
+    pub fn name(self) -> &'static str {
+        match self {
+            KvOp::Set => "set",
+            KvOp::Cas => "cas",
+            KvOp::Lock => "lock",
+            KvOp::Unlock => "unlock",
+            KvOp::Get => "get",
+            KvOp::GetOrEmpty => "get-or-empty",
+            KvOp::GetTree => "get-tree",
+            KvOp::CheckIndex => "check-index",
+            KvOp::CheckSession => "check-session",
+            KvOp::CheckNotExists => "check-not-exists",
+            KvOp::Delete => "delete",
+            KvOp::DeleteTree => "delete-tree",
+            KvOp::DeleteCas => "delete-cas",
+        }
+    }
+}

@@ -73,6 +73,34 @@ impl ChangeSet {
         self.service_names.extend(other.service_names.iter().cloned());
         self.node_names.extend(other.node_names.iter().cloned());
         self.keys.extend(other.keys.iter().cloned());
+        self.keep_limit();
+    }
+
+    /// Adds a service, named in lower case.
+    pub fn touch_service(&mut self, name: &Str) {
+        if !self.all && !self.service_names.contains(name) {
+            self.service_names.insert(name.clone());
+            self.keep_limit();
+        }
+    }
+
+    /// Adds a node, named in lower case.
+    pub fn touch_node(&mut self, name: &Str) {
+        if !self.all && !self.node_names.contains(name) {
+            self.node_names.insert(name.clone());
+            self.keep_limit();
+        }
+    }
+
+    /// Adds a key that was written or removed.
+    pub fn touch_key(&mut self, key: &Str) {
+        if !self.all && !self.keys.contains(key) {
+            self.keys.insert(key.clone());
+            self.keep_limit();
+        }
+    }
+
+    fn keep_limit(&mut self) {
         if self.service_names.len() + self.node_names.len() + self.keys.len() > ChangeSet::LIMIT {
             self.all = true;
             self.forget_names();

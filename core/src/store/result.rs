@@ -1,0 +1,50 @@
+//! What applying a command answers.
+
+use crate::types::{HealthCheck, KvEntry, Node, NodeService};
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// The store's answer to a command.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Applied {
+    /// Done; there is nothing to say.
+    Ok,
+    /// A conditional write (compare-and-set, lock, unlock) took place or not.
+    Bool(bool),
+    /// A transaction's results, or why it did nothing.
+    Txn(TxnResult),
+    /// Refused; nothing changed. The text is Consul's, whole.
+    Error(String),
+}
+
+/// The answer to a transaction: `errors` is empty, or nothing was done and `results` is empty.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TxnResult {
+    /// In the order of the operations; some have no result, `get-tree` has many.
+    pub results: Vec<TxnItem>,
+    /// In the order of the operations.
+    pub errors: Vec<TxnError>,
+}
+
+/// One result of a transaction.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TxnItem {
+    /// A key. The value is empty except after `get`, `get-or-empty` and `get-tree`.
+    Kv(Arc<KvEntry>),
+    /// A node.
+    Node(Arc<Node>),
+    /// A service instance.
+    Service(Arc<NodeService>),
+    /// A check.
+    Check(Arc<HealthCheck>),
+}
+
+/// Why one operation of a transaction failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TxnError {
+    /// Position of the operation, from 0.
+    pub op_index: usize,
+    /// Consul's text.
+    pub what: String,
+}

@@ -1,0 +1,104 @@
+//! Writing service instances.
+
+use super::Store;
+use super::key::{Key, Parts, fold, fold_str};
+use crate::Str;
+use crate::types::NodeService;
+use crate::watch::ChangeSet;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+impl Store {
+    /// Writes an instance on `node`, given in lower case, which must exist. Its indexes are set here.
+    pub(super) fn put_service(
+        &mut self,
+        index: u64,
+        node: &Str,
+        mut service: NodeService,
+        changes: &mut ChangeSet,
+    ) {
+        let id = fold_str(&service.id);
+        let name = fold_str(&service.service);
+        let key = Key([node.clone(), id.clone()]);
+        let old = self.services.get(&key).cloned();
+        service.create_index = index;
+        if let Some(old) = &old {
+            service.create_index = old.create_index;
+            service.modify_index = old.modify_index;
+            if service == **old {
+                return;
+            }
+        }
+        service.modify_index = index;
+        let service = Arc::new(service);
+        self.services.insert(key, service.clone());
+        if let Some(old_name) = old.map(|old| fold_str(&old.service)).filter(|old_name| *old_name != name) {
+            self.unlist_service(index, &old_name, node, &id, changes);
+        }
+        self.services_by_name.insert(Key([name.clone(), node.clone(), id]), service);
+        self.touch_services(index, node, changes);
+        self.touch_service(index, &name, changes);
+    }
+
+    /// Removes an instance with its checks; both names in lower case. Unknown is fine.
+    pub(super) fn remove_service(&mut self, index: u64, node: &str, id: &str, changes: &mut ChangeSet) {
+        let parts: &dyn Parts = &[node, id];
+        let Some((Key([node, id]), service)) =
+            self.services.get_key_value(parts).map(|(k, s)| (k.clone(), s.clone()))
+        else {
+            return;
+        };
+        let checks: Vec<Str> = self.checks_of_service(&node, &id).map(|c| fold_str(&c.check_id)).collect();
+        for check in checks {
+            self.remove_check(index, &node, &check, changes);
+        }
+        self.touch_checks(index, &node, changes);
+        self.services.remove::<dyn Parts>(&[&*node, &*id]);
+        self.unlist_service(index, &fold_str(&service.service), &node, &id, changes);
+        self.touch_services(index, &node, changes);
+    }
+
+    /// Takes an instance off its name's list: the name's index rises, or the name dies out.
+    fn unlist_service(&mut self, index: u64, name: &Str, node: &str, id: &str, changes: &mut ChangeSet) {
+        self.services_by_name.remove::<dyn Parts>(&[&**name, node, id]);
+        if self.service_exists(name) {
+            self.touch_service(index, name, changes);
+        } else {
+            self.index.by_service.remove(name);
+            self.index.service_extinction = index;
+            changes.touch_service(name);
+        }
+    }
+
+    fn service_exists(&self, name: &str) -> bool {
+        let parts: &dyn Parts = &[name];
+        self.services_by_name.range_from(parts).next().is_some_and(|(k, _)| *k.0[0] == *name)
+    }
+
+    /// Some service record of `node` changed.
+    fn touch_services(&mut self, index: u64, node: &Str, changes: &mut ChangeSet) {
+        self.index.services = index;
+        changes.services = true;
+        self.touch_node(index, node, changes);
+    }
+
+    /// What a read of the service `name` (lower case) answers has changed.
+    pub(super) fn touch_service(&mut self, index: u64, name: &Str, changes: &mut ChangeSet) {
+        self.index.by_service.insert(name.clone(), index);
+        changes.touch_service(name);
+    }
+
+    /// The node itself or a check of the node changed, which every service on it shows.
+    pub(super) fn touch_services_of(&mut self, index: u64, node: &str, changes: &mut ChangeSet) {
+        let names: Vec<Str> = self.node_services(node).map(|s| fold_str(&s.service)).collect();
+        for name in names {
+            self.touch_service(index, &name, changes);
+        }
+    }
+
+    /// The instance on `node` with exactly this ID, case included, as Consul's registration wants it.
+    pub(super) fn service_spelled(&self, node: &str, id: &str) -> Option<&Arc<NodeService>> {
+        let parts: &dyn Parts = &[&*fold(node), &*fold(id)];
+        self.services.get(parts).filter(|s| *s.id == *id)
+    }
+}
