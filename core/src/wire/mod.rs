@@ -2,3 +2,6 @@
 
 pub mod msgpack;
 pub mod raw;
+pub mod tree;
+
+pub use tree::Tree;
