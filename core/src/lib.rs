@@ -59,3 +59,6 @@ pub mod node;
 
 /// A shared, immutable string: names, ids, tags. Cloning it is a reference count.
 pub type Str = alloc::sync::Arc<str>;
+
+/// The version of Consul whose behaviour this is, shown where clients read a version.
+pub const COMPATIBLE_VERSION: &str = "1.21.5";

@@ -1,1 +1,23 @@
-//! Placeholder.
+//! The drivers around the pure core: the only crate with sockets, files, threads and clocks.
+//!
+//! Drivers hold no policy. Whatever needs an `if` about the protocol belongs in `lictor-core`.
+//!
+//! | module | what it moves |
+//! |---|---|
+//! | [`driver`] | inputs into the node, its outputs to everything else |
+//! | [`disk`], [`storage`] | batches to redb, one flush for all that queued meanwhile |
+//! | [`http`] | connections to a front and back |
+//! | [`dns`] | datagrams and TCP queries to the pure responder |
+//! | [`checks`] | probes: HTTP, TCP, gRPC, scripts |
+//! | [`rt`] | the runtime surface that the simulator replaces |
+//! | [`agent`] | the life of the process: files, lock, threads, signals |
+
+pub mod agent;
+pub mod checks;
+pub mod disk;
+pub mod dns;
+pub mod driver;
+pub mod front;
+pub mod http;
+pub mod rt;
+pub mod storage;

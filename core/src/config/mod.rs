@@ -6,3 +6,11 @@
 mod runtime;
 
 pub use runtime::{DnsConfig, HttpLimits, Performance, Ports, RuntimeConfig};
+
+/// SHIM
+pub fn reload(
+    _old: &RuntimeConfig,
+    new: RuntimeConfig,
+) -> (RuntimeConfig, alloc::vec::Vec<alloc::string::String>) {
+    (new, alloc::vec::Vec::new())
+}

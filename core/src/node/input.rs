@@ -143,3 +143,19 @@ pub enum CallError {
     /// Refused or failed for the reason given. State unchanged.
     Refused(String),
 }
+
+impl core::fmt::Display for CallError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            CallError::NoLeader => f.write_str("No cluster leader"),
+            CallError::NotLeader { .. } => f.write_str("node is not the leader"),
+            CallError::Busy => f.write_str("too many requests are in flight, try again later"),
+            CallError::TooLarge => f.write_str("the write is too large for a log entry"),
+            CallError::DiskFull => f.write_str(
+                "the server's disk is nearly full: writes are refused until space is freed in the data directory",
+            ),
+            CallError::Unknown => f.write_str("leadership lost while committing log"),
+            CallError::Refused(why) => f.write_str(why),
+        }
+    }
+}

@@ -1,7 +1,124 @@
-//! The composition: one [`Node`] routes inputs to the parts and their effects between them.
+//! The composition: one [`Node`] hands inputs to the parts and moves their effects between them.
+//!
+//! No part knows another. This is the routing table, and `route.rs` is nothing but it:
+//!
+//! | effect | goes to |
+//! |---|---|
+//! | `Input::Call(Write)` | raft, if this server leads; else forwarded to the leader; else held |
+//! | `Input::Call(ReadBarrier)` | the lease, or raft's read index; else as a write |
+//! | `Input::Call(Agent)` | agent |
+//! | raft `Apply` | store → change set → `Publish`, then the replies of the calls it carried |
+//! | raft `RestoreSnapshot` | store, everything changed |
+//! | raft `RoleChanged` | leader duties, held calls, agent (`ServerUp`), log |
+//! | raft `Persist`, agent `Persist` | one ordered stream of `Output::Persist` |
+//! | raft `Send` | `Output::Peer` |
+//! | agent `Catalog` | as a call of its own, through the same door as everybody's |
+//! | agent `RunCheck`, `CancelCheck` | outputs |
+//! | leader duties | raft, without anyone waiting |
+//!
+//! Replies leave after the view that shows their effect: whoever has been answered can read it.
 
+mod boot;
+mod calls;
+mod forward;
 mod input;
 mod output;
+mod route;
+mod tickets;
 
+pub use boot::{Boot, BootError};
 pub use input::{CallError, Input, Reply, Request, StopKind};
 pub use output::{DiskBatch, DiskImage, HaltReason, LocalWrite, Output};
+
+use crate::agent::{Agent, AgentInput};
+use crate::config::RuntimeConfig;
+use crate::ids::ServerId;
+use crate::raft::Raft;
+use crate::server::Leader;
+use crate::store::Store;
+use crate::time::{Instant, Now};
+use crate::view::View;
+use crate::watch::ChangeSet;
+use crate::{Str, raft};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use calls::Calls;
+use tickets::Tickets;
+
+/// One server as a state machine.
+///
+/// Drive it with exactly one [`Node::handle`], then [`Node::poll_output`] until `None`, then wait
+/// until [`Node::poll_timeout`].
+#[derive(Debug)]
+pub struct Node {
+    config: Arc<RuntimeConfig>,
+    id: ServerId,
+    addresses: BTreeMap<ServerId, Str>,
+    raft: Raft,
+    store: Store,
+    agent: Agent,
+    leader: Leader,
+    calls: Calls,
+    tickets: Tickets,
+    /// Inputs for raft and the agent: a part is only stepped once its effects are drained.
+    to_raft: VecDeque<raft::Input>,
+    to_agent: VecDeque<AgentInput>,
+    disk_full: bool,
+    /// What changed since the last `Publish`.
+    changes: ChangeSet,
+    /// The view must be published again even if no record changed.
+    stale_view: bool,
+    view: Arc<View>,
+    replies: VecDeque<Output>,
+    outputs: VecDeque<Output>,
+    /// Who waits for the configuration to be read again.
+    reloads: VecDeque<calls::Caller>,
+    halted: bool,
+}
+
+impl Node {
+    /// Takes in one event.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        if self.halted {
+            return;
+        }
+        self.take(now, input);
+        self.settle(now);
+    }
+
+    /// The next output, oldest first. Drain to `None` after every [`Node::handle`].
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to hand in [`Input::Wake`] at the latest; `None` when only an event can change anything.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.halted {
+            return None;
+        }
+        [
+            self.raft.poll_timeout(),
+            self.agent.poll_timeout(),
+            self.leader.poll_timeout(),
+            self.calls.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// The view published last.
+    pub fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
+    /// Where raft stands, for checkers.
+    pub fn raft_status(&self) -> raft::Status {
+        self.raft.status()
+    }
+
+    /// The replicated state as applied, for checkers.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+}

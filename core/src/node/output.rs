@@ -134,6 +134,4 @@ pub struct DiskImage {
     pub snapshot: Option<Bytes>,
     /// The agent's local records by key.
     pub local: Vec<(String, Bytes)>,
-    /// Highest ticket ever reported persisted does not survive a restart: tickets start at 1 again.
-    pub recovered_torn_tail: bool,
 }

@@ -16,6 +16,7 @@ mod describe;
 mod effect;
 mod entry;
 mod message;
+mod shim;
 
 pub use codec::{DecodeError, MAX_FRAME, MAX_ID, MAX_SERVERS};
 pub use config::{Config, ConfigError};

@@ -22,6 +22,7 @@ mod nodes;
 mod read;
 mod result;
 mod services;
+mod shim;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -70,5 +71,11 @@ impl Store {
     /// The index of the last command applied; 0 for an empty store.
     pub fn applied(&self) -> u64 {
         self.applied
+    }
+
+    /// An entry that carries no command was committed at `index`.
+    pub fn skip(&mut self, index: u64) {
+        invariant!(index > self.applied, "indexes are applied in order");
+        self.applied = index;
     }
 }

@@ -1,0 +1,142 @@
+//! From what the disk held to a running node.
+
+use super::calls::Calls;
+use super::output::DiskImage;
+use super::tickets::Tickets;
+use super::{Node, route};
+use crate::agent::Agent;
+use crate::config::RuntimeConfig;
+use crate::ids::ServerId;
+use crate::raft::{self, Membership, Raft};
+use crate::rng::{Rng, Seed};
+use crate::server::{Leader, ServerRecord};
+use crate::store::Store;
+use crate::time::{Duration, Now};
+use crate::watch::ChangeSet;
+use crate::{COMPATIBLE_VERSION, Str};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+
+/// Everything a node starts from.
+#[derive(Clone, Debug)]
+pub struct Boot {
+    /// The configuration.
+    pub config: Arc<RuntimeConfig>,
+    /// The persisted identity.
+    pub node_id: ServerId,
+    /// What the disk held.
+    pub disk: DiskImage,
+    /// The founders, if this server may found a cluster; ignored once the disk holds anything.
+    pub bootstrap: Option<Membership>,
+    /// `host:port` of servers, as hints for users; this server's own is known from the configuration.
+    pub addresses: BTreeMap<ServerId, Str>,
+    /// Entropy.
+    pub seed: Seed,
+}
+
+/// Why a node cannot start from what the disk held. Nothing was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BootError {
+    /// Raft refuses its part.
+    Raft(raft::BootError),
+    /// The snapshot cannot be read.
+    Snapshot(String),
+    /// Snapshot data and metadata do not belong together.
+    Mismatch,
+}
+
+impl core::fmt::Display for BootError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            BootError::Raft(e) => write!(f, "the raft log on disk cannot be used: {e}"),
+            BootError::Snapshot(e) => write!(f, "the snapshot on disk cannot be read: {e}"),
+            BootError::Mismatch => {
+                f.write_str("the snapshot on disk and its metadata do not belong together")
+            }
+        }
+    }
+}
+
+impl core::error::Error for BootError {}
+
+impl Node {
+    /// Starts a node. Drain the outputs afterwards, as after every input.
+    ///
+    /// A one-voter cluster elects itself within this call: it leads as soon as its vote is on disk.
+    pub fn boot(boot: Boot, now: Now) -> Result<Node, BootError> {
+        let Boot { config, node_id, disk, bootstrap, mut addresses, seed } = boot;
+        let rng = Rng::new(seed);
+        let store = match (&disk.snapshot, &disk.raft.snapshot) {
+            (Some(data), Some(_)) => {
+                Store::decode_snapshot(data).map_err(|e| BootError::Snapshot(e.to_string()))?
+            }
+            (None, None) => Store::default(),
+            _ => return Err(BootError::Mismatch),
+        };
+        let raft =
+            Raft::boot(raft_config(&config, &node_id), disk.raft, bootstrap, rng.fork("raft"), now.mono)
+                .map_err(BootError::Raft)?;
+        let me = ServerRecord {
+            id: node_id.clone(),
+            name: config.node_name.clone(),
+            address: config.advertise_addr.to_string(),
+            datacenter: config.datacenter.clone(),
+            port: config.ports.server,
+            version: COMPATIBLE_VERSION,
+        };
+        addresses.insert(node_id.clone(), Str::from(own_address(&config)));
+        let agent = Agent::boot(config.clone(), &node_id, &disk.local, rng.fork("agent"), now);
+        let view = route::first_view(&config, &node_id, &store, &agent, &raft);
+        let mut node = Node {
+            config,
+            id: node_id,
+            addresses,
+            raft,
+            store,
+            agent,
+            leader: Leader::new(me),
+            calls: Calls::new(rng.fork("node.calls").next_u64()),
+            tickets: Tickets::default(),
+            to_raft: VecDeque::new(),
+            to_agent: VecDeque::new(),
+            disk_full: false,
+            changes: ChangeSet::everything(),
+            stale_view: true,
+            view,
+            replies: VecDeque::new(),
+            outputs: VecDeque::new(),
+            reloads: VecDeque::new(),
+            halted: false,
+        };
+        node.settle(now);
+        Ok(node)
+    }
+}
+
+fn own_address(config: &RuntimeConfig) -> String {
+    match config.advertise_addr {
+        core::net::IpAddr::V4(ip) => format!("{ip}:{}", config.ports.server),
+        core::net::IpAddr::V6(ip) => format!("[{ip}]:{}", config.ports.server),
+    }
+}
+
+/// Consul's times (surface.md 7.4): one second of election timeout per step of `raft_multiplier`,
+/// half of it as lease.
+fn raft_config(config: &RuntimeConfig, id: &ServerId) -> raft::Config {
+    let election = Duration::from_millis(1000) * config.performance.raft_multiplier.max(1);
+    raft::Config {
+        election_timeout: election,
+        heartbeat: election / 10,
+        lease: election / 2,
+        snapshot_threshold: config.raft_snapshot_threshold.max(1),
+        trailing_logs: config.raft_trailing_logs,
+        ..raft::Config::new(id.clone())
+    }
+}
+
+/// No address is known yet.
+pub(super) fn no_addresses() -> BTreeMap<ServerId, Str> {
+    BTreeMap::new()
+}

@@ -1,0 +1,220 @@
+//! Calls that wait: held for a leader, accepted by raft, or forwarded to the leader.
+
+use super::input::{CallError, Reply};
+use crate::command::Command;
+use crate::ids::{CallId, FrontId, Index, ServerId, Term};
+use crate::time::Instant;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+/// Calls that may be held while there is no leader; more are refused as busy.
+const MAX_HELD: usize = 8192;
+/// Calls that may be under way at the leader.
+const MAX_FORWARDED: usize = 8192;
+
+/// Who waits for a call's outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// A front.
+    Front(FrontId, CallId),
+    /// This node's agent.
+    Agent(CallId),
+    /// Another server, which forwarded it: the number is the other server's.
+    Peer(ServerId, u64),
+    /// Nobody: a duty of the leader.
+    Duty,
+}
+
+/// What is wanted of the leader.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Work {
+    /// Append this encoded command.
+    Write(Bytes),
+    /// Confirm an index for a read.
+    Barrier {
+        /// A quorum must be asked now.
+        consistent: bool,
+    },
+}
+
+impl Work {
+    /// The work of writing `command`.
+    pub(super) fn write(command: &Command) -> Work {
+        Work::Write(command.encode())
+    }
+}
+
+/// A call with its caller.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Call {
+    pub(super) from: Caller,
+    pub(super) work: Work,
+}
+
+#[derive(Debug)]
+struct Forwarded {
+    from: Caller,
+    deadline: Instant,
+    write: bool,
+}
+
+/// Everything that waits.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    next: u64,
+    /// Proposed or asked of raft under this node's number.
+    in_raft: BTreeMap<CallId, Caller>,
+    /// Accepted by this leader's raft: done when the entry at the index is applied.
+    by_index: BTreeMap<Index, (Term, CallId)>,
+    /// Waits for a leader, oldest first.
+    held: VecDeque<(Instant, Call)>,
+    /// Sent to the leader under this node's number; no answer yet.
+    forwarded: BTreeMap<u64, Forwarded>,
+    /// The leader accepted it at this index: done when the entry is applied here.
+    elsewhere: BTreeMap<Index, Vec<(Term, Instant, Caller)>>,
+    /// Deadlines of `forwarded` and `elsewhere`, earliest first; entries may be stale.
+    deadlines: BTreeMap<Instant, usize>,
+}
+
+impl Calls {
+    /// Numbers start at a random place, so that an answer to a number of an earlier life of this
+    /// server matches nothing.
+    pub(super) fn new(start: u64) -> Calls {
+        Calls { next: start >> 1, ..Calls::default() }
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// A number for raft under which `from` waits.
+    pub(super) fn into_raft(&mut self, from: Caller) -> CallId {
+        let call = CallId(self.number());
+        self.in_raft.insert(call, from);
+        call
+    }
+
+    /// Raft accepted `call`.
+    pub(super) fn accepted(&mut self, call: CallId, index: Index, term: Term) -> Option<&Caller> {
+        self.by_index.insert(index, (term, call));
+        self.in_raft.get(&call)
+    }
+
+    /// Raft has decided about `call` otherwise than by applying it.
+    pub(super) fn take(&mut self, call: CallId) -> Option<Caller> {
+        self.in_raft.remove(&call)
+    }
+
+    /// The entry at `index` is applied: who waits for it, and whether it is the entry they meant.
+    pub(super) fn applied(&mut self, index: Index, term: Term) -> Vec<(Caller, bool)> {
+        let mut done = Vec::new();
+        if let Some((accepted_in, call)) = self.by_index.remove(&index)
+            && let Some(caller) = self.in_raft.remove(&call)
+        {
+            done.push((caller, accepted_in == term));
+        }
+        for (accepted_in, _, caller) in self.elsewhere.remove(&index).unwrap_or_default() {
+            done.push((caller, accepted_in == term));
+        }
+        done
+    }
+
+    /// Leadership ended: the outcome of everything accepted is unknown to its callers.
+    pub(super) fn abandon_accepted(&mut self) -> Vec<Caller> {
+        let accepted = core::mem::take(&mut self.by_index);
+        accepted.into_values().filter_map(|(_, call)| self.in_raft.remove(&call)).collect()
+    }
+
+    /// A snapshot replaced the store up to `index`: what was awaited at or below it is unknown.
+    pub(super) fn jumped(&mut self, index: Index) -> Vec<Caller> {
+        let mut lost: Vec<Caller> = Vec::new();
+        let later = self.elsewhere.split_off(&Index(index.0 + 1));
+        for (_, waiting) in core::mem::replace(&mut self.elsewhere, later) {
+            lost.extend(waiting.into_iter().map(|(_, _, caller)| caller));
+        }
+        lost
+    }
+
+    /// Holds a call until a leader is known or the deadline comes; gives it back when too many wait.
+    pub(super) fn hold(&mut self, deadline: Instant, call: Call) -> Result<(), Call> {
+        if self.held.len() >= MAX_HELD {
+            return Err(call);
+        }
+        self.held.push_back((deadline, call));
+        Ok(())
+    }
+
+    /// Takes out every held call, because a leader is known now.
+    pub(super) fn release(&mut self) -> VecDeque<(Instant, Call)> {
+        core::mem::take(&mut self.held)
+    }
+
+    /// Remembers a call that goes to the leader; the number to send with it, or the call back when
+    /// too many are under way.
+    pub(super) fn forward(&mut self, deadline: Instant, call: Call) -> Result<(u64, Work), Call> {
+        if self.forwarded.len() >= MAX_FORWARDED {
+            return Err(call);
+        }
+        let id = self.number();
+        let write = matches!(call.work, Work::Write(_));
+        self.forwarded.insert(id, Forwarded { from: call.from, deadline, write });
+        *self.deadlines.entry(deadline).or_default() += 1;
+        Ok((id, call.work))
+    }
+
+    /// The leader has answered a forwarded call: who waits, and until when.
+    pub(super) fn answered(&mut self, id: u64) -> Option<(Caller, Instant)> {
+        self.forwarded.remove(&id).map(|f| (f.from, f.deadline))
+    }
+
+    /// The leader accepted a forwarded write at `index`; its result comes from applying it here.
+    pub(super) fn await_index(&mut self, index: Index, term: Term, deadline: Instant, from: Caller) {
+        self.elsewhere.entry(index).or_default().push((term, deadline, from));
+        *self.deadlines.entry(deadline).or_default() += 1;
+    }
+
+    /// Calls whose time is over, with the reply each gets.
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<(Caller, Reply)> {
+        let mut over = Vec::new();
+        while self.held.front().is_some_and(|(at, _)| *at <= now) {
+            if let Some((_, call)) = self.held.pop_front() {
+                over.push((call.from, Reply::Failed(CallError::NoLeader)));
+            }
+        }
+        let due: Vec<Instant> = self.deadlines.range(..=now).map(|(at, _)| *at).collect();
+        if due.is_empty() {
+            return over;
+        }
+        for at in due {
+            self.deadlines.remove(&at);
+        }
+        let ids: Vec<u64> =
+            self.forwarded.iter().filter(|(_, f)| f.deadline <= now).map(|(id, _)| *id).collect();
+        for id in ids {
+            if let Some(f) = self.forwarded.remove(&id) {
+                let error = if f.write { CallError::Unknown } else { CallError::NoLeader };
+                over.push((f.from, Reply::Failed(error)));
+            }
+        }
+        for waiting in self.elsewhere.values_mut() {
+            waiting.retain(|(_, deadline, caller)| {
+                let stays = *deadline > now;
+                if !stays {
+                    over.push((caller.clone(), Reply::Failed(CallError::Unknown)));
+                }
+                stays
+            });
+        }
+        self.elsewhere.retain(|_, waiting| !waiting.is_empty());
+        over
+    }
+
+    /// The earliest deadline.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let held = self.held.front().map(|(at, _)| *at);
+        let sent = self.deadlines.keys().next().copied();
+        held.into_iter().chain(sent).min()
+    }
+}

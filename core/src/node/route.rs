@@ -1,0 +1,564 @@
+//! The routing table of `node/mod.rs`, as code. Logic stays in the parts.
+
+use super::calls::{Call, Caller, Work};
+use super::forward::{Frame, Refusal};
+use super::input::{CallError, Input, Reply, Request, StopKind};
+use super::output::{DiskBatch, HaltReason, Output};
+use super::{Node, boot};
+use crate::Str;
+use crate::agent::{Agent, AgentEffect, AgentInput, CatalogCall, CatalogNode, CatalogReply};
+use crate::command::{Command, KvCommand, TxnOp};
+use crate::config::{self, RuntimeConfig};
+use crate::event::{Event, Level};
+use crate::ids::{CallId, Index, ServerId, Term};
+use crate::raft::{self, Effect, Entry, Payload, ProposeError, Raft, ReadError, Role};
+use crate::store::{Applied, Store};
+use crate::time::{Duration, Instant, Now};
+use crate::types::KvOp;
+use crate::view::{RaftView, View};
+use crate::watch::ChangeSet;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+/// Rounds of moving effects after one input. Every round moves at least one effect forward, and a
+/// chain is a few parts long: more means that two parts are feeding each other.
+const MAX_ROUNDS: usize = 10_000;
+
+impl Node {
+    /// Hands one input to the part it is for.
+    pub(super) fn take(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Wake => self.wake(now),
+            Input::Call { from, call, request } => self.request(now, Caller::Front(from, call), request),
+            Input::Peer { from, bytes } => self.peer(now, from, bytes),
+            Input::Persisted { upto } => {
+                if let Some(upto) = self.tickets.persisted(upto) {
+                    self.to_raft.push_back(raft::Input::Persisted { upto });
+                }
+            }
+            Input::PersistFailed { error, .. } => self.halt(HaltReason::PersistFailed(error)),
+            Input::DiskFull(full) => self.disk_full(full),
+            Input::SnapshotBuilt { at, data } => {
+                self.to_raft.push_back(raft::Input::SnapshotBuilt { index: at, data });
+            }
+            Input::CheckDone { run, outcome } => {
+                self.to_agent.push_back(AgentInput::CheckDone { run, outcome })
+            }
+            Input::Reloaded(result) => self.reloaded(result.map(|config| *config)),
+            Input::Stop(kind) => self.stop(kind),
+        }
+    }
+
+    fn wake(&mut self, now: Now) {
+        if self.raft.poll_timeout().is_some_and(|at| at <= now.mono) {
+            self.to_raft.push_back(raft::Input::Wake);
+        }
+        if self.agent.poll_timeout().is_some_and(|at| at <= now.mono) {
+            self.to_agent.push_back(AgentInput::Wake);
+        }
+        for command in self.leader.due(now.mono, &self.store) {
+            self.lead(now, Call { from: Caller::Duty, work: Work::write(&command) });
+        }
+        for (caller, reply) in self.calls.expire(now.mono) {
+            self.answer(caller, reply);
+        }
+    }
+
+    fn request(&mut self, now: Now, from: Caller, request: Request) {
+        match request {
+            Request::Write(command) => {
+                let work = Work::write(&command);
+                self.dispatch(now, self.hold_until(now), Call { from, work });
+            }
+            Request::ReadBarrier { consistent } => {
+                let work = Work::Barrier { consistent };
+                self.dispatch(now, self.hold_until(now), Call { from, work });
+            }
+            Request::Agent(request) => {
+                let call = self.calls.into_raft(from);
+                self.to_agent.push_back(AgentInput::Request { call, request });
+            }
+            Request::Reload => {
+                self.reloads.push_back(from);
+                if self.reloads.len() == 1 {
+                    self.outputs.push_back(Output::ReadConfig);
+                }
+            }
+            Request::Leave => {
+                self.answer(from, Reply::Done);
+                self.stop(StopKind::Leave);
+            }
+            Request::Membership(change) => {
+                let call = self.calls.into_raft(from);
+                self.to_raft.push_back(raft::Input::ChangeMembership { call, change });
+            }
+            Request::TransferLeadership(to) => {
+                let call = self.calls.into_raft(from);
+                self.to_raft.push_back(raft::Input::TransferLeadership { call, to });
+            }
+        }
+    }
+
+    fn hold_until(&self, now: Now) -> Instant {
+        now.mono + self.config.performance.rpc_hold_timeout
+    }
+
+    /// Sends work to whoever leads: here, elsewhere, or nobody yet.
+    fn dispatch(&mut self, now: Now, deadline: Instant, call: Call) {
+        if self.raft.role() == Role::Leader {
+            return self.lead(now, call);
+        }
+        match self.raft.leader().cloned() {
+            Some(leader) if leader != self.id => {
+                let sent_until = deadline.max(now.mono + Duration::from_secs(1));
+                match self.calls.forward(sent_until, call) {
+                    Ok((id, work)) => self.send(leader, Frame::Ask { id, work }),
+                    Err(call) => self.answer(call.from, Reply::Failed(CallError::Busy)),
+                }
+            }
+            _ if deadline <= now.mono => self.answer(call.from, Reply::Failed(CallError::NoLeader)),
+            _ => {
+                if let Err(call) = self.calls.hold(deadline, call) {
+                    self.answer(call.from, Reply::Failed(CallError::Busy));
+                }
+            }
+        }
+    }
+
+    /// Does work as the leader.
+    fn lead(&mut self, now: Now, Call { from, work }: Call) {
+        match work {
+            Work::Write(_) if self.disk_full => self.answer(from, Reply::Failed(CallError::DiskFull)),
+            Work::Write(command) => {
+                let call = self.calls.into_raft(from);
+                self.to_raft.push_back(raft::Input::Propose { call, command });
+            }
+            Work::Barrier { consistent } => {
+                let leased = self.raft.lease_until().is_some_and(|until| until > now.mono);
+                if !consistent && leased {
+                    let index = Index(self.store.applied());
+                    return self.answer(from, Reply::Barrier { index });
+                }
+                let call = self.calls.into_raft(from);
+                self.to_raft.push_back(raft::Input::ReadIndex { call });
+            }
+        }
+    }
+
+    fn send(&mut self, to: ServerId, frame: Frame) {
+        self.outputs.push_back(Output::Peer { to, bytes: frame.encode() });
+    }
+
+    fn peer(&mut self, now: Now, from: ServerId, bytes: Bytes) {
+        match Frame::decode(bytes) {
+            None => self.log(
+                Event::new(Level::Warn, "agent.server.raft", "dropped a malformed message")
+                    .with("from", &*from),
+            ),
+            Some(Frame::Raft(message)) => {
+                self.to_raft.push_back(raft::Input::Message { from, message });
+            }
+            Some(Frame::Ask { id, work }) => {
+                let from = Caller::Peer(from, id);
+                if self.raft.role() == Role::Leader {
+                    self.lead(now, Call { from, work });
+                } else {
+                    self.answer(from, Reply::Failed(CallError::NotLeader { leader: None }));
+                }
+            }
+            Some(Frame::Accepted { id, index, term }) => {
+                if let Some((caller, deadline)) = self.calls.answered(id) {
+                    if index.0 > self.store.applied() {
+                        self.calls.await_index(index, term, deadline, caller);
+                    } else {
+                        // Applied before we knew whose it was: its result is gone.
+                        self.answer(caller, Reply::Failed(CallError::Unknown));
+                    }
+                }
+            }
+            Some(Frame::Barrier { id, index }) => {
+                if let Some((caller, _)) = self.calls.answered(id) {
+                    self.answer(caller, Reply::Barrier { index });
+                }
+            }
+            Some(Frame::Refused { id, why }) => {
+                if let Some((caller, _)) = self.calls.answered(id) {
+                    let error = match why {
+                        Refusal::NotLeader => CallError::NoLeader,
+                        Refusal::Busy => CallError::Busy,
+                        Refusal::TooLarge => CallError::TooLarge,
+                        Refusal::DiskFull => CallError::DiskFull,
+                        Refusal::Unknown => CallError::Unknown,
+                    };
+                    self.answer(caller, Reply::Failed(error));
+                }
+            }
+        }
+    }
+
+    /// Gives `reply` to whoever waits.
+    fn answer(&mut self, to: Caller, reply: Reply) {
+        match to {
+            Caller::Front(to, call) => self.replies.push_back(Output::Reply { to, call, reply }),
+            Caller::Agent(call) => {
+                let reply = match reply {
+                    Reply::Applied { result: Applied::Error(text), .. } => CatalogReply::Failed(text),
+                    Reply::Failed(error) => CatalogReply::Failed(error.to_string()),
+                    _ => CatalogReply::Done,
+                };
+                self.to_agent.push_back(AgentInput::CatalogReply { call, reply });
+            }
+            Caller::Peer(server, id) => {
+                let frame = match reply {
+                    Reply::Barrier { index } => Frame::Barrier { id, index },
+                    Reply::Failed(CallError::Busy) => Frame::Refused { id, why: Refusal::Busy },
+                    Reply::Failed(CallError::TooLarge) => Frame::Refused { id, why: Refusal::TooLarge },
+                    Reply::Failed(CallError::DiskFull) => Frame::Refused { id, why: Refusal::DiskFull },
+                    Reply::Failed(CallError::Unknown) => Frame::Refused { id, why: Refusal::Unknown },
+                    Reply::Failed(_) => Frame::Refused { id, why: Refusal::NotLeader },
+                    // The other server learnt the index when raft accepted the write.
+                    Reply::Applied { .. } | Reply::Agent(_) | Reply::Done => return,
+                };
+                self.send(server, frame);
+            }
+            Caller::Duty => {}
+        }
+    }
+
+    /// Moves effects between the parts until nothing moves, then publishes and replies.
+    pub(super) fn settle(&mut self, now: Now) {
+        for round in 0.. {
+            invariant!(round < MAX_ROUNDS, "parts keep feeding each other");
+            if let Some(effect) = self.raft.poll_effect() {
+                self.from_raft(now, effect);
+            } else if let Some(effect) = self.agent.poll_effect() {
+                self.from_agent(now, effect);
+            } else if self.leader.poll_timeout().is_some_and(|at| at <= now.mono) {
+                for command in self.leader.due(now.mono, &self.store) {
+                    self.lead(now, Call { from: Caller::Duty, work: Work::write(&command) });
+                }
+            } else if let Some(input) = self.to_raft.pop_front() {
+                self.raft.handle(now.mono, input);
+            } else if let Some(input) = self.to_agent.pop_front() {
+                self.agent.handle(now, input);
+            } else {
+                break;
+            }
+            if self.halted {
+                break;
+            }
+        }
+        self.publish();
+        self.outputs.append(&mut self.replies);
+    }
+
+    fn from_raft(&mut self, now: Now, effect: Effect) {
+        match effect {
+            Effect::Send { to, message } => self.send(to, Frame::Raft(message)),
+            Effect::Persist { ticket, batch } => {
+                let ticket = self.tickets.issue(Some(ticket));
+                let batch = DiskBatch { raft: Some(batch), local: Vec::new() };
+                self.outputs.push_back(Output::Persist { ticket, batch });
+            }
+            Effect::Apply { entries } => {
+                for entry in entries {
+                    self.apply(now, entry);
+                    if self.halted {
+                        return;
+                    }
+                }
+            }
+            Effect::Accepted { call, index, term } => {
+                if let Some(Caller::Peer(server, id)) = self.calls.accepted(call, index, term) {
+                    let (server, id) = (server.clone(), *id);
+                    self.send(server, Frame::Accepted { id, index, term });
+                }
+            }
+            Effect::Rejected { call, error } => {
+                let error = match error {
+                    ProposeError::NotLeader { leader } => CallError::NotLeader { leader },
+                    ProposeError::Busy => CallError::Busy,
+                    ProposeError::TooLarge => CallError::TooLarge,
+                    ProposeError::Transferring => CallError::NoLeader,
+                    other => CallError::Refused(other.to_string()),
+                };
+                self.finish(call, Reply::Failed(error));
+            }
+            Effect::Lost { call } => self.finish(call, Reply::Failed(CallError::NoLeader)),
+            Effect::Unknown { call } => self.finish(call, Reply::Failed(CallError::Unknown)),
+            Effect::ReadReady { call, index } => self.finish(call, Reply::Barrier { index }),
+            Effect::ReadRejected { call, error } => {
+                let error = match error {
+                    ReadError::NotLeader { leader } | ReadError::LostLeadership { leader } => {
+                        CallError::NotLeader { leader }
+                    }
+                    ReadError::Busy => CallError::Busy,
+                };
+                self.finish(call, Reply::Failed(error));
+            }
+            Effect::TransferEnded { call, result } => {
+                let reply = match result {
+                    Ok(()) => Reply::Done,
+                    Err(error) => Reply::Failed(CallError::Refused(error.to_string())),
+                };
+                self.finish(call, reply);
+            }
+            Effect::BuildSnapshot { at } => {
+                invariant!(at.index.0 == self.store.applied(), "a snapshot is of the applied state");
+                let store = self.store.clone();
+                self.outputs.push_back(Output::BuildSnapshot { at: at.index, term: at.term, store });
+            }
+            Effect::RestoreSnapshot { meta, data } => match Store::decode_snapshot(&data) {
+                Ok(store) => {
+                    self.store = store;
+                    self.changes = ChangeSet::everything();
+                    for caller in self.calls.jumped(meta.index) {
+                        self.answer(caller, Reply::Failed(CallError::Unknown));
+                    }
+                }
+                Err(error) => {
+                    self.halt(HaltReason::UnreadableEntry { index: meta.index, error: error.to_string() })
+                }
+            },
+            Effect::RoleChanged { role, term, leader } => self.role_changed(now, role, term, leader),
+            Effect::MembershipChanged { .. } => self.stale_view = true,
+        }
+    }
+
+    fn finish(&mut self, call: CallId, reply: Reply) {
+        if let Some(caller) = self.calls.take(call) {
+            self.answer(caller, reply);
+        }
+    }
+
+    fn apply(&mut self, now: Now, Entry { index, term, payload }: Entry) {
+        let mut result = Applied::Ok;
+        match payload {
+            Payload::Noop | Payload::Membership(_) => self.store.skip(index.0),
+            Payload::Command(bytes) => match Command::decode(&bytes) {
+                Ok(command) => {
+                    result = self.store.apply(index.0, &command, &mut self.changes);
+                    if deletes_keys(&command) {
+                        self.leader.keys_deleted(now.mono, index.0);
+                    }
+                }
+                Err(error) => {
+                    return self.halt(HaltReason::UnreadableEntry { index, error: error.to_string() });
+                }
+            },
+        }
+        self.stale_view = true;
+        if self.raft.role() == Role::Leader && term == self.raft.term() && !self.leader.active() {
+            self.leader.start(now.mono, &self.store);
+        }
+        for (caller, meant) in self.calls.applied(index, term) {
+            let reply = if meant {
+                Reply::Applied { index, result: result.clone() }
+            } else {
+                Reply::Failed(CallError::NoLeader)
+            };
+            self.answer(caller, reply);
+        }
+    }
+
+    fn role_changed(&mut self, now: Now, role: Role, term: Term, leader: Option<ServerId>) {
+        self.stale_view = true;
+        if role != Role::Leader {
+            if self.leader.active() {
+                self.log(Event::new(Level::Info, "agent.server", "cluster leadership lost"));
+            }
+            self.leader.stop();
+            for caller in self.calls.abandon_accepted() {
+                self.answer(caller, Reply::Failed(CallError::Unknown));
+            }
+        }
+        let name = match role {
+            Role::Follower => "entering follower state",
+            Role::PreCandidate => "heartbeat timeout reached, starting election",
+            Role::Candidate => "entering candidate state",
+            Role::Leader => "entering leader state",
+        };
+        let level = if role == Role::PreCandidate { Level::Warn } else { Level::Info };
+        self.log(Event::new(level, "agent.server.raft", name).with("term", term.to_string()));
+        if role == Role::Leader {
+            self.log(Event::new(Level::Info, "agent.server", "cluster leadership acquired"));
+        }
+        if let Some(leader) = leader {
+            let payload = if leader == self.id { self.config.node_name.clone() } else { leader };
+            self.log(
+                Event::new(Level::Info, "agent.server", "New leader elected").with("payload", &*payload),
+            );
+            for (deadline, call) in self.calls.release() {
+                self.dispatch(now, deadline, call);
+            }
+            self.to_agent.push_back(AgentInput::ServerUp);
+        }
+    }
+
+    fn from_agent(&mut self, now: Now, effect: AgentEffect) {
+        match effect {
+            AgentEffect::Reply { call, reply } => self.finish(call, Reply::Agent(reply)),
+            AgentEffect::RunCheck { run, spec } => self.outputs.push_back(Output::RunCheck { run, spec }),
+            AgentEffect::CancelCheck { run } => self.outputs.push_back(Output::CancelCheck { run }),
+            AgentEffect::Persist(local) => {
+                let ticket = self.tickets.issue(None);
+                self.outputs.push_back(Output::Persist { ticket, batch: DiskBatch { raft: None, local } });
+            }
+            AgentEffect::Catalog { call, request } => self.catalog(now, call, request),
+            AgentEffect::LocalChanged => self.changes.local = true,
+            AgentEffect::Event(event) => self.log(event),
+        }
+    }
+
+    /// The interface that a remote server will offer the agent.
+    fn catalog(&mut self, now: Now, call: CallId, request: CatalogCall) {
+        let command = match request {
+            CatalogCall::NodeServices { node } => {
+                // As Consul's agents: a stale read, so that a leaderless cluster can still be compared.
+                let found = self.store.node(&node).map(|record| CatalogNode {
+                    node: record.clone(),
+                    services: self.store.node_services(&node).cloned().collect(),
+                    checks: self.store.node_checks(&node).cloned().collect(),
+                });
+                let reply = CatalogReply::Node(found);
+                return self.to_agent.push_back(AgentInput::CatalogReply { call, reply });
+            }
+            CatalogCall::Register(register) => Command::Register(register),
+            CatalogCall::Deregister(deregister) => Command::Deregister(deregister),
+        };
+        let call = Call { from: Caller::Agent(call), work: Work::write(&command) };
+        self.dispatch(now, self.hold_until(now), call);
+    }
+
+    fn disk_full(&mut self, full: bool) {
+        if full == self.disk_full {
+            return;
+        }
+        self.disk_full = full;
+        let event = if full {
+            Event::new(
+                Level::Error,
+                "agent.server",
+                "the data directory's file system is nearly full: writes are refused, reads go on; \
+                 free some space and they resume by themselves",
+            )
+        } else {
+            Event::new(Level::Info, "agent.server", "the data directory has space again: writes are accepted")
+        };
+        self.log(event);
+    }
+
+    fn reloaded(&mut self, result: Result<RuntimeConfig, alloc::string::String>) {
+        let reply = match result {
+            Ok(new) => {
+                let (config, warnings) = config::reload(&self.config, new);
+                self.config = Arc::new(config);
+                for warning in warnings {
+                    self.log(Event::new(Level::Warn, "agent", warning));
+                }
+                self.to_agent.push_back(AgentInput::Reloaded(self.config.clone()));
+                self.stale_view = true;
+                self.log(Event::new(Level::Info, "agent", "configuration reloaded"));
+                Reply::Done
+            }
+            Err(error) => {
+                self.log(
+                    Event::new(Level::Error, "agent", "configuration not reloaded").with("error", &*error),
+                );
+                Reply::Failed(CallError::Refused(error))
+            }
+        };
+        for caller in core::mem::take(&mut self.reloads) {
+            self.answer(caller, reply.clone());
+        }
+    }
+
+    /// Consul's exit codes: leaving is 0; a server that is interrupted does not leave and exits 1.
+    fn stop(&mut self, kind: StopKind) {
+        let leaves = match kind {
+            StopKind::Leave => true,
+            StopKind::Interrupt => !self.config.skip_leave_on_interrupt,
+            StopKind::Terminate => self.config.leave_on_terminate,
+        };
+        let text = if leaves { "leaving, then stopping" } else { "shutting down without leaving" };
+        self.log(Event::new(Level::Info, "agent", text));
+        self.outputs.append(&mut self.replies);
+        self.outputs.push_back(Output::Stopped { kind, code: u8::from(!leaves) });
+    }
+
+    fn halt(&mut self, why: HaltReason) {
+        self.halted = true;
+        self.outputs.push_back(Output::Halt { why });
+    }
+
+    fn log(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn publish(&mut self) {
+        let raft = raft_view(&self.raft, &self.store, &self.id, &self.addresses);
+        if self.changes.is_empty() && !self.stale_view && raft.lease_until == self.view.raft.lease_until {
+            return;
+        }
+        self.stale_view = false;
+        self.view = Arc::new(View {
+            store: self.store.clone(),
+            local: self.agent.local(),
+            config: self.config.clone(),
+            node_id: self.id.clone(),
+            raft,
+        });
+        let changes = Arc::new(core::mem::take(&mut self.changes));
+        self.outputs.push_back(Output::Publish { view: self.view.clone(), changes });
+    }
+}
+
+/// The view before anything is published.
+pub(super) fn first_view(
+    config: &Arc<RuntimeConfig>,
+    id: &ServerId,
+    store: &Store,
+    agent: &Agent,
+    raft: &Raft,
+) -> Arc<View> {
+    Arc::new(View {
+        store: store.clone(),
+        local: agent.local(),
+        config: config.clone(),
+        node_id: id.clone(),
+        raft: raft_view(raft, store, id, &boot::no_addresses()),
+    })
+}
+
+fn raft_view(
+    raft: &Raft,
+    store: &Store,
+    id: &ServerId,
+    addresses: &alloc::collections::BTreeMap<ServerId, Str>,
+) -> RaftView {
+    let status = raft.status();
+    let leader = status.leader.clone();
+    let leader_addr =
+        leader.as_ref().and_then(|l| addresses.get(l)).cloned().unwrap_or_else(|| Str::from(""));
+    RaftView {
+        is_leader: status.role == Role::Leader,
+        last_contact: if leader.as_ref() == Some(id) { None } else { status.leader_contact },
+        leader,
+        leader_addr,
+        term: status.term,
+        applied: Index(store.applied()),
+        lease_until: status.lease_until.unwrap_or(Instant::ZERO),
+        status: Arc::new(status),
+    }
+}
+
+fn deletes_keys(command: &Command) -> bool {
+    let deletes = |kv: &KvCommand| matches!(kv.op, KvOp::Delete | KvOp::DeleteCas | KvOp::DeleteTree);
+    match command {
+        Command::Kv(kv) => deletes(kv),
+        Command::Txn(txn) => txn.ops.iter().any(|op| matches!(op, TxnOp::Kv(kv) if deletes(kv))),
+        _ => false,
+    }
+}

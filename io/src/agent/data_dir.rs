@@ -1,0 +1,148 @@
+//! The data directory: one process at a time, one identity, one format.
+//!
+//! | path | what it is |
+//! |---|---|
+//! | `node-id` | this node's UUID, as Consul keeps it |
+//! | `lictor/lock` | held while a process uses the directory |
+//! | `lictor/state.redb` | see [`crate::storage::redb`] |
+
+use crate::storage::StorageError;
+use lictor_core::Str;
+use lictor_core::rng::{Rng, Seed};
+use std::fs::{self, File, TryLockError};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// A data directory that this process holds.
+#[derive(Debug)]
+pub(super) struct DataDir {
+    /// Held as long as the process lives.
+    _lock: File,
+    /// This node's identity.
+    pub(super) node_id: Str,
+    /// The state file.
+    pub(super) state: PathBuf,
+}
+
+impl DataDir {
+    /// Makes the directory if need be, locks it, and reads or makes the identity.
+    pub(super) fn open(path: &Path, configured_id: &str, seed: Seed) -> Result<DataDir, StorageError> {
+        let own = path.join("lictor");
+        fs::create_dir_all(&own).map_err(|e| trouble("could not be made", &own, &e))?;
+        let lock = take_lock(&own.join("lock"), path)?;
+        let consul = path.join("raft/raft.db");
+        let state = own.join("state.redb");
+        if consul.exists() && !state.exists() {
+            return Err(StorageError(format!(
+                "{} holds the state of a Consul server, which this program does not read: give the agent an \
+                 empty data_dir and bring the data over with a snapshot",
+                consul.display()
+            )));
+        }
+        let node_id = node_id(&path.join("node-id"), configured_id, seed)?;
+        Ok(DataDir { _lock: lock, node_id, state })
+    }
+}
+
+fn take_lock(lock_path: &Path, dir: &Path) -> Result<File, StorageError> {
+    let file = File::create(lock_path).map_err(|e| trouble("could not be opened", lock_path, &e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StorageError(format!(
+            "data_dir {} is in use by another process (it holds {}): stop it, or give this agent its own data_dir",
+            dir.display(),
+            lock_path.display()
+        ))),
+        Err(TryLockError::Error(e)) => Err(trouble("could not be locked", lock_path, &e)),
+    }
+}
+
+fn node_id(path: &Path, configured: &str, seed: Seed) -> Result<Str, StorageError> {
+    if !configured.is_empty() {
+        write_whole(path, configured)?;
+        return Ok(Str::from(configured));
+    }
+    match fs::read_to_string(path) {
+        Ok(text) => {
+            let id = text.trim();
+            if is_uuid(id) {
+                return Ok(Str::from(id));
+            }
+            Err(StorageError(format!(
+                "{} does not hold a UUID: restore it, or remove it to give this node a new identity",
+                path.display()
+            )))
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            let id = Rng::new(seed).fork("node-id").uuid();
+            write_whole(path, &id)?;
+            Ok(Str::from(id))
+        }
+        Err(e) => Err(trouble("could not be read", path, &e)),
+    }
+}
+
+/// Lower-case hexadecimal in groups of 8-4-4-4-12.
+pub(super) fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(i, b)| match i {
+            8 | 13 | 18 | 23 => b == b'-',
+            _ => b.is_ascii_hexdigit(),
+        })
+}
+
+/// tmp + fsync + rename + fsync of the directory: the file is the old one or the new one, whole.
+fn write_whole(path: &Path, text: &str) -> Result<(), StorageError> {
+    let tmp = path.with_extension("tmp");
+    let write = || {
+        let mut file = File::create(&tmp)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&tmp, path)?;
+        match path.parent() {
+            Some(dir) => File::open(dir)?.sync_all(),
+            None => Ok(()),
+        }
+    };
+    write().map_err(|e: std::io::Error| trouble("could not be written", path, &e))
+}
+
+fn trouble(what: &str, path: &Path, e: &std::io::Error) -> StorageError {
+    StorageError(format!("{} {what}: {e}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("lictor-data-dir-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        dir
+    }
+
+    #[test]
+    fn the_identity_outlives_the_process_and_a_second_process_is_refused() {
+        let dir = scratch("identity");
+        let first = DataDir::open(&dir, "", Seed::from_u64(1)).unwrap();
+        let refused = DataDir::open(&dir, "", Seed::from_u64(2)).unwrap_err();
+        assert!(refused.0.contains("in use by another process"), "{refused}");
+        let id = first.node_id.clone();
+        drop(first);
+        assert_eq!(DataDir::open(&dir, "", Seed::from_u64(3)).unwrap().node_id, id);
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_broken_identity_and_a_consul_directory_are_refused_by_name() {
+        let dir = scratch("broken");
+        fs::create_dir_all(dir.join("raft")).unwrap();
+        fs::write(dir.join("node-id"), "nonsense").unwrap();
+        let refused = DataDir::open(&dir, "", Seed::from_u64(1)).unwrap_err();
+        assert!(refused.0.contains("node-id"), "{refused}");
+        fs::write(dir.join("raft/raft.db"), "").unwrap();
+        let refused = DataDir::open(&dir, "", Seed::from_u64(1)).unwrap_err();
+        assert!(refused.0.contains("raft.db") && refused.0.contains("snapshot"), "{refused}");
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}

@@ -1,0 +1,11 @@
+//! The life of the process: files, lock, threads, signals.
+
+mod banner;
+mod data_dir;
+mod log;
+mod ports;
+mod run;
+mod signals;
+
+pub use log::{Log, LogFormat};
+pub use run::{Launch, run};

@@ -1,0 +1,328 @@
+//! Starting, running and stopping one agent.
+
+use super::banner::banner;
+use super::data_dir::DataDir;
+use super::log::{Log, LogFormat};
+use super::ports;
+use super::signals::Signals;
+use crate::driver::{self, Exit, Hands, INBOX, SharedView};
+use crate::front::{self, FrontParts};
+use crate::http::{self, ClientLimits, HttpSettings};
+use crate::rt::{Rt, TokioRt};
+use crate::storage::memory::Memory;
+use crate::storage::redb::RedbStorage;
+use crate::{checks, disk, dns};
+use arc_swap::ArcSwap;
+use lictor_core::Str;
+use lictor_core::config::RuntimeConfig;
+use lictor_core::event::{Event, Level};
+use lictor_core::front::Front;
+use lictor_core::ids::FrontId;
+use lictor_core::node::{Boot, DiskImage, HaltReason, Input, Node};
+use lictor_core::raft::Membership;
+use lictor_core::rng::Rng;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// What an agent is started with.
+pub struct Launch {
+    /// The configuration as read at start.
+    pub config: RuntimeConfig,
+    /// Reads it again, for a reload. The error is shown to whoever asked.
+    pub reread: Arc<dyn Fn() -> Result<RuntimeConfig, String> + Send + Sync>,
+}
+
+/// How long replies that are already made may take to reach their clients at the end.
+const DRAIN: Duration = Duration::from_millis(100);
+
+/// Runs an agent to its end; its exit code. Everything it has to say goes to standard output, the
+/// reason of a refusal to standard error.
+pub fn run(launch: Launch) -> u8 {
+    match start(launch) {
+        Ok(code) => code,
+        Err(why) => {
+            eprintln!("==> {why}");
+            1
+        }
+    }
+}
+
+fn start(launch: Launch) -> Result<u8, String> {
+    let Launch { config, reread } = launch;
+    if !config.server {
+        return Err("this version runs servers only: set \"server\": true, or use -server or -dev".into());
+    }
+    if config.bootstrap_expect > 1 {
+        return Err(format!(
+            "bootstrap_expect is {}, but this version runs a single server: set it to 1",
+            config.bootstrap_expect
+        ));
+    }
+    let rt = TokioRt;
+    let addresses = Addresses::of(&config);
+    ports::check(&addresses.tcp(), &addresses.udp())?;
+
+    let (data_dir, node_id, storage, image) = open(&config, &rt)?;
+    let config = Arc::new(config);
+    print!("{}", banner(&config, &node_id));
+    let log = Arc::new(Log::new(
+        if config.log_json { LogFormat::Json } else { LogFormat::Text },
+        &config.log_level,
+    ));
+    for warning in &config.warnings {
+        log.write(&Event::new(Level::Warn, "agent", warning.as_str()));
+    }
+    for key in &config.not_built_yet {
+        let text = "configuration key is known but this version does not have the feature; it has no effect";
+        log.write(&Event::new(Level::Warn, "agent", text).with("key", key.as_str()));
+    }
+
+    let founders = Membership::of_voters([node_id.clone()]);
+    let boot = Boot {
+        config: config.clone(),
+        node_id,
+        disk: image,
+        bootstrap: Some(founders),
+        addresses: BTreeMap::new(),
+        seed: rt.entropy(),
+    };
+    let node = Node::boot(boot, rt.now()).map_err(|e| match &data_dir {
+        Some(dir) => format!("{}: {e}", dir.state.display()),
+        None => e.to_string(),
+    })?;
+    let code = live(rt, node, storage, &config, &addresses, log, reread);
+    drop(data_dir);
+    code
+}
+
+type Opened = (Option<DataDir>, Str, AnyStorage, DiskImage);
+
+fn open(config: &RuntimeConfig, rt: &TokioRt) -> Result<Opened, String> {
+    if config.data_dir.is_empty() {
+        let id =
+            if config.node_id.is_empty() { Rng::new(rt.entropy()).uuid() } else { config.node_id.clone() };
+        return Ok((None, Str::from(id), AnyStorage::Memory(Memory), DiskImage::default()));
+    }
+    let dir = DataDir::open(Path::new(&config.data_dir), &config.node_id, rt.entropy())
+        .map_err(|e| e.to_string())?;
+    let (storage, image) = RedbStorage::open(&dir.state).map_err(|e| e.to_string())?;
+    let id = dir.node_id.clone();
+    Ok((Some(dir), id, AnyStorage::Redb(Box::new(storage)), image))
+}
+
+/// One of the two storages, chosen at start.
+enum AnyStorage {
+    Memory(Memory),
+    Redb(Box<RedbStorage>),
+}
+
+/// Where the agent listens.
+struct Addresses {
+    http: Vec<SocketAddr>,
+    dns: Vec<SocketAddr>,
+}
+
+impl Addresses {
+    fn of(config: &RuntimeConfig) -> Addresses {
+        let on = |port: Option<u16>| {
+            let port = port.into_iter();
+            port.flat_map(|p| config.client_addrs.iter().map(move |ip| SocketAddr::new(*ip, p))).collect()
+        };
+        Addresses { http: on(config.ports.http), dns: on(config.ports.dns) }
+    }
+
+    fn tcp(&self) -> Vec<(&'static str, SocketAddr)> {
+        let http = self.http.iter().map(|a| ("HTTP", *a));
+        http.chain(self.dns.iter().map(|a| ("DNS", *a))).collect()
+    }
+
+    fn udp(&self) -> Vec<(&'static str, SocketAddr)> {
+        self.dns.iter().map(|a| ("DNS", *a)).collect()
+    }
+}
+
+fn live(
+    rt: TokioRt,
+    node: Node,
+    storage: AnyStorage,
+    config: &Arc<RuntimeConfig>,
+    addresses: &Addresses,
+    log: Arc<Log>,
+    reread: Arc<dyn Fn() -> Result<RuntimeConfig, String> + Send + Sync>,
+) -> Result<u8, String> {
+    let main = runtime()?;
+    let signals = {
+        let _enter = main.enter();
+        Signals::install().map_err(|e| format!("signal handlers could not be installed: {e}"))?
+    };
+    let (inbox, inputs) = mpsc::channel::<Input>(INBOX);
+    let (disk_tx, disk_rx) = mpsc::unbounded_channel();
+    let (checks_tx, checks_rx) = mpsc::unbounded_channel();
+    let view: SharedView = Arc::new(ArcSwap::new(node.view().clone()));
+
+    let clients = ClientLimits::new(config.http.max_conns_per_client);
+    let settings = HttpSettings {
+        max_header_bytes: if config.http.max_header_bytes == 0 {
+            1 << 20
+        } else {
+            config.http.max_header_bytes
+        },
+        max_body_bytes: config.kv_max_value_size.max(config.txn_max_req_len).max(8 << 20),
+    };
+    let mut mailboxes = Vec::new();
+    let mut threads = Vec::new();
+    for i in 0..front_threads() {
+        let id = FrontId(i as u64);
+        let core = Front::new(id, Rng::new(rt.entropy()));
+        let parts = front::front(rt, id, core, view.clone(), inbox.clone(), log_fn(&log));
+        mailboxes.push(parts.mailbox.clone());
+        threads.push(front_thread(rt, parts, addresses.http.clone(), settings, clients.clone())?);
+    }
+    for address in &addresses.dns {
+        dns::start(*address, view.clone(), rt.entropy())
+            .map_err(|e| format!("failed to start DNS server on {address}: {e}"))?;
+    }
+
+    let disk_inbox = inbox.clone();
+    let disk_thread = thread("disk", move || {
+        let Ok(runtime) = runtime() else { return };
+        runtime.block_on(async {
+            match storage {
+                AnyStorage::Memory(storage) => disk::run(rt, storage, disk_rx, disk_inbox).await,
+                AnyStorage::Redb(storage) => disk::run(rt, *storage, disk_rx, disk_inbox).await,
+            }
+        });
+    })?;
+
+    let hands = Hands {
+        disk: disk_tx,
+        checks: checks_tx,
+        fronts: mailboxes,
+        view,
+        inbox: inbox.clone(),
+        peers: None,
+        read_config: read_config(reread, log.clone(), clients),
+        log: log_fn(&log),
+    };
+    let (exit_tx, exit_rx) = tokio::sync::oneshot::channel();
+    let node_thread = thread("node", move || {
+        let exit = match runtime() {
+            Ok(runtime) => runtime.block_on(driver::drive(rt, node, inputs, hands)),
+            Err(_) => Exit::Abandoned,
+        };
+        let _ = exit_tx.send(exit);
+    })?;
+    for (what, address) in addresses.tcp() {
+        let text = if what == "DNS" { "Started DNS server" } else { "Starting server" };
+        let network = if what == "DNS" { "tcp" } else { "tcp protocol=http" };
+        log.write(&Event::new(Level::Info, "agent", format!("{text}: address={address} network={network}")));
+    }
+    log.write(&Event::new(Level::Info, "agent", "Consul agent running!"));
+
+    // The checks live on this thread, with the signals.
+    let exit = main.block_on(async {
+        tokio::spawn(signals.pass_on(inbox.clone()));
+        tokio::spawn(checks::run(checks_rx, inbox));
+        exit_rx.await.unwrap_or(Exit::Abandoned)
+    });
+    let code = report(&exit, &log);
+    // The node's queues are closed now: the disk writes what it was given, the fronts answer what
+    // they were told, and all threads end by themselves.
+    let _ = node_thread.join();
+    let _ = disk_thread.join();
+    for thread in threads {
+        let _ = thread.join();
+    }
+    Ok(code)
+}
+
+fn report(exit: &Exit, log: &Log) -> u8 {
+    let (level, text, code) = match exit {
+        Exit::Stopped { code, .. } => (Level::Info, "shutdown complete".to_owned(), *code),
+        Exit::Halted(HaltReason::PersistFailed(error)) => {
+            (Level::Error, format!("stopped, because a write to disk failed: {error}"), 1)
+        }
+        Exit::Halted(HaltReason::UnreadableEntry { index, error }) => (
+            Level::Error,
+            format!(
+                "stopped, because log entry {index} cannot be read ({error}): start the version that wrote it, \
+                 or restore a snapshot"
+            ),
+            1,
+        ),
+        Exit::Abandoned => (Level::Error, "stopped, because the node's thread ended".to_owned(), 1),
+    };
+    log.write(&Event::new(level, "agent", text));
+    code
+}
+
+fn front_thread(
+    rt: TokioRt,
+    parts: FrontParts<TokioRt>,
+    addresses: Vec<SocketAddr>,
+    settings: HttpSettings,
+    clients: Arc<ClientLimits>,
+) -> Result<JoinHandle<()>, String> {
+    // Bind here, so that a failure is told before anything starts.
+    let runtime = runtime()?;
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let listener =
+            runtime.block_on(rt.listen(address)).map_err(|e| format!("listen tcp {address}: {e}"))?;
+        listeners.push(listener);
+    }
+    thread("front", move || {
+        runtime.block_on(async {
+            for listener in listeners {
+                tokio::spawn(http::accept(rt, listener, parts.cell.clone(), settings, clients.clone()));
+            }
+            front::run(parts).await;
+            tokio::time::sleep(DRAIN).await;
+        });
+    })
+}
+
+fn read_config(
+    reread: Arc<dyn Fn() -> Result<RuntimeConfig, String> + Send + Sync>,
+    log: Arc<Log>,
+    clients: Arc<ClientLimits>,
+) -> Arc<dyn Fn() -> Input + Send + Sync> {
+    Arc::new(move || {
+        let read = reread();
+        if let Ok(config) = &read {
+            log.set_level(&config.log_level);
+            clients.set_max(config.http.max_conns_per_client);
+        }
+        Input::Reloaded(read.map(Box::new))
+    })
+}
+
+fn log_fn(log: &Arc<Log>) -> Arc<dyn Fn(Event) + Send + Sync> {
+    let log = log.clone();
+    Arc::new(move |event| log.write(&event))
+}
+
+/// Two at least, so that a slow answer never keeps all clients waiting; four serve most machines.
+fn front_threads() -> usize {
+    std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 4))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| format!("the operating system gives no event queue: {e}"))
+}
+
+fn thread(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, String> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .stack_size(1 << 20)
+        .spawn(body)
+        .map_err(|e| format!("the operating system gives no thread: {e}"))
+}

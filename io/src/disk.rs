@@ -1,0 +1,92 @@
+//! The disk task: batches in ticket order, one flush for everything that queued meanwhile.
+
+use crate::driver::DiskOrder;
+use crate::rt::Rt;
+use crate::storage::{Space, Storage};
+use lictor_core::node::{DiskBatch, Input};
+use lictor_core::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// Batches that share one flush at most.
+const MAX_BATCHES: usize = 1024;
+
+/// Writes orders until the node is gone or a write fails.
+///
+/// There is no timer: whatever queued while the last flush ran goes into the next one, so a single
+/// writer waits for nobody and many writers share.
+///
+/// While the disk is nearly full nothing is written, so the room is looked at once a second.
+pub async fn run<R: Rt, S: Storage>(
+    rt: R,
+    mut storage: S,
+    mut orders: mpsc::UnboundedReceiver<DiskOrder>,
+    inbox: mpsc::Sender<Input>,
+) {
+    let mut full = false;
+    let mut batches: Vec<DiskBatch> = Vec::new();
+    loop {
+        let look_again = if full { rt.now().mono + Duration::from_secs(1) } else { Instant::FAR_FUTURE };
+        tokio::select! {
+            biased;
+            order = orders.recv() => {
+                let Some(order) = order else { return };
+                if !write(&mut storage, order, &mut orders, &mut batches, &inbox).await {
+                    return;
+                }
+            }
+            () = rt.sleep_until(look_again) => {}
+        }
+        let now_full = storage.free_bytes().is_some_and(|space| nearly_full(space, full));
+        if now_full != full {
+            full = now_full;
+            let _ = inbox.send(Input::DiskFull(full)).await;
+        }
+    }
+}
+
+/// Writes one run of batches and reports it; `false` when there is nothing more to do.
+async fn write<S: Storage>(
+    storage: &mut S,
+    first: DiskOrder,
+    orders: &mut mpsc::UnboundedReceiver<DiskOrder>,
+    batches: &mut Vec<DiskBatch>,
+    inbox: &mpsc::Sender<Input>,
+) -> bool {
+    let mut upto = first.ticket;
+    batches.push(first.batch);
+    while batches.len() < MAX_BATCHES {
+        let Ok(next) = orders.try_recv() else { break };
+        upto = next.ticket;
+        batches.push(next.batch);
+    }
+    let written = storage.write(batches);
+    batches.clear();
+    let report = match written {
+        Ok(()) => Input::Persisted { upto },
+        Err(error) => Input::PersistFailed { ticket: upto, error: error.to_string() },
+    };
+    let failed = matches!(report, Input::PersistFailed { .. });
+    // The node's queue may be full: wait for a place.
+    inbox.send(report).await.is_ok() && !failed
+}
+
+/// Writes are refused while less than a tenth of the file system is free, but at least 16 MiB and at
+/// most 512 MiB are asked for; they resume when half as much again is free.
+pub fn nearly_full(space: Space, was_full: bool) -> bool {
+    let reserve = (space.total / 10).clamp(16 << 20, 512 << 20);
+    space.free < if was_full { reserve + reserve / 2 } else { reserve }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_stop_before_the_disk_is_full_and_resume_with_room_to_spare() {
+        let space = |free: u64| Space { free: free << 20, total: 200 << 20 };
+        assert!(!nearly_full(space(20), false));
+        assert!(nearly_full(space(19), false));
+        assert!(nearly_full(space(29), true), "no flapping around the line");
+        assert!(!nearly_full(space(30), true));
+    }
+}

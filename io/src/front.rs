@@ -1,0 +1,222 @@
+//! One front with its mailbox: the pure [`Front`], fed by connections, replies and changes.
+
+use crate::driver::SharedView;
+use crate::rt::Rt;
+use lictor_core::event::Event;
+use lictor_core::front::{Front, FrontInput, FrontOutput, HttpReply, HttpRequest};
+use lictor_core::ids::{CallId, FrontId, ReqId};
+use lictor_core::node::{CallError, Input, Reply};
+use lictor_core::time::Instant;
+use lictor_core::watch::ChangeSet;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+/// Mail for a front, from the node.
+#[derive(Debug)]
+enum Mail {
+    Reply(CallId, Reply),
+    /// Look into `changes`.
+    Changed,
+}
+
+/// Where the node leaves replies and changes for one front. Never blocks the node.
+#[derive(Debug)]
+pub struct FrontMailbox {
+    mail: mpsc::UnboundedSender<Mail>,
+    /// Changes that the front has not seen yet, merged: a slow front costs one set, not a queue.
+    changes: Mutex<Option<ChangeSet>>,
+}
+
+impl FrontMailbox {
+    /// Delivers a reply. The number of calls in flight bounds the queue.
+    pub fn reply(&self, call: CallId, reply: Reply) {
+        let _ = self.mail.send(Mail::Reply(call, reply));
+    }
+
+    /// Tells of a newly published view.
+    pub fn changed(&self, changes: &ChangeSet) {
+        let mut pending = lock(&self.changes);
+        match &mut *pending {
+            Some(set) => set.merge(changes),
+            None => {
+                *pending = Some(changes.clone());
+                let _ = self.mail.send(Mail::Changed);
+            }
+        }
+    }
+}
+
+/// A front that connections on one thread share.
+pub struct FrontCell<R: Rt> {
+    rt: R,
+    id: FrontId,
+    view: SharedView,
+    inbox: mpsc::Sender<Input>,
+    state: Mutex<State>,
+    /// Wakes the timer task when the earliest deadline may have moved forward.
+    sooner: Notify,
+    log: Arc<dyn Fn(Event) + Send + Sync>,
+}
+
+struct State {
+    front: Front,
+    next_req: u64,
+    waiting: HashMap<ReqId, oneshot::Sender<HttpReply>>,
+    deadline: Option<Instant>,
+}
+
+/// A front, its mailbox, and the mail that [`run`] will deliver.
+pub struct FrontParts<R: Rt> {
+    /// For connections.
+    pub cell: Arc<FrontCell<R>>,
+    /// For the node.
+    pub mailbox: Arc<FrontMailbox>,
+    mail: MailQueue,
+}
+
+struct MailQueue(mpsc::UnboundedReceiver<Mail>);
+
+/// Makes a front around the shared view.
+pub fn front<R: Rt>(
+    rt: R,
+    id: FrontId,
+    front: Front,
+    view: SharedView,
+    inbox: mpsc::Sender<Input>,
+    log: Arc<dyn Fn(Event) + Send + Sync>,
+) -> FrontParts<R> {
+    let (tx, rx) = mpsc::unbounded_channel();
+    let state = State { front, next_req: 0, waiting: HashMap::new(), deadline: None };
+    FrontParts {
+        cell: Arc::new(FrontCell {
+            rt,
+            id,
+            view,
+            inbox,
+            state: Mutex::new(state),
+            sooner: Notify::new(),
+            log,
+        }),
+        mailbox: Arc::new(FrontMailbox { mail: tx, changes: Mutex::new(None) }),
+        mail: MailQueue(rx),
+    }
+}
+
+/// Delivers mail and deadlines to the front until the node is gone.
+pub async fn run<R: Rt>(parts: FrontParts<R>) {
+    let FrontParts { cell, mailbox, mail: MailQueue(mut mail) } = parts;
+    loop {
+        let deadline = lock(&cell.state).deadline.unwrap_or(Instant::FAR_FUTURE);
+        tokio::select! {
+            biased;
+            letter = mail.recv() => match letter {
+                Some(Mail::Reply(call, reply)) => cell.step(FrontInput::Reply { call, reply }),
+                Some(Mail::Changed) => {
+                    let changes = lock(&mailbox.changes).take();
+                    if let Some(changes) = changes {
+                        cell.step(FrontInput::Changed(Arc::new(changes)));
+                    }
+                }
+                None => return,
+            },
+            () = cell.sooner.notified() => {}
+            () = cell.rt.sleep_until(deadline) => cell.step(FrontInput::Wake),
+        }
+    }
+}
+
+/// How a request went in.
+pub enum Asked<R: Rt> {
+    /// Answered at once.
+    Now(HttpReply),
+    /// Parked; dropping the ticket tells the front that the client is gone.
+    Later(Parked<R>),
+}
+
+/// A parked request.
+pub struct Parked<R: Rt> {
+    cell: Arc<FrontCell<R>>,
+    req: ReqId,
+    reply: oneshot::Receiver<HttpReply>,
+    done: bool,
+}
+
+impl<R: Rt> Parked<R> {
+    /// Waits for the reply; `None` when the process is ending.
+    pub async fn reply(mut self) -> Option<HttpReply> {
+        let reply = (&mut self.reply).await.ok();
+        self.done = true;
+        reply
+    }
+}
+
+impl<R: Rt> Drop for Parked<R> {
+    fn drop(&mut self) {
+        if !self.done {
+            lock(&self.cell.state).waiting.remove(&self.req);
+            self.cell.step(FrontInput::HttpGone { req: self.req });
+        }
+    }
+}
+
+impl<R: Rt> FrontCell<R> {
+    /// Hands a request to the front.
+    pub fn ask(self: &Arc<Self>, request: HttpRequest) -> Asked<R> {
+        let (tx, mut rx) = oneshot::channel();
+        let req = {
+            let mut state = lock(&self.state);
+            state.next_req += 1;
+            let req = ReqId(state.next_req);
+            state.waiting.insert(req, tx);
+            self.step_locked(&mut state, FrontInput::Http { req, request });
+            req
+        };
+        match rx.try_recv() {
+            Ok(reply) => Asked::Now(reply),
+            Err(_) => Asked::Later(Parked { cell: self.clone(), req, reply: rx, done: false }),
+        }
+    }
+
+    fn step(&self, input: FrontInput) {
+        self.step_locked(&mut lock(&self.state), input);
+    }
+
+    fn step_locked(&self, state: &mut State, input: FrontInput) {
+        let view = self.view.load();
+        let now = self.rt.now();
+        let mut next = Some(input);
+        let mut refused = Vec::new();
+        while let Some(input) = next {
+            state.front.handle(now, &view, input);
+            while let Some(output) = state.front.poll_output() {
+                match output {
+                    FrontOutput::HttpReply { req, reply } => {
+                        if let Some(waiting) = state.waiting.remove(&req) {
+                            // The client may have gone: then nobody wants the reply.
+                            let _ = waiting.send(reply);
+                        }
+                    }
+                    FrontOutput::Event(event) => (self.log)(event),
+                    FrontOutput::Call { call, request } => {
+                        if self.inbox.try_send(Input::Call { from: self.id, call, request }).is_err() {
+                            refused.push(call);
+                        }
+                    }
+                }
+            }
+            next =
+                refused.pop().map(|call| FrontInput::Reply { call, reply: Reply::Failed(CallError::Busy) });
+        }
+        let deadline = state.front.poll_timeout();
+        if deadline.is_some_and(|new| state.deadline.is_none_or(|old| new < old)) {
+            self.sooner.notify_one();
+        }
+        state.deadline = deadline;
+    }
+}
+
+/// A panic aborts the process in release; in tests the poisoned state is as good as any.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}

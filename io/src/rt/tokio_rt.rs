@@ -1,0 +1,87 @@
+//! The production runtime: tokio and the system's clocks.
+
+use super::Rt;
+use lictor_core::rng::Seed;
+use lictor_core::time::{Instant, Now, WallTime};
+use std::future::Future;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::net::{TcpListener, TcpStream};
+
+/// The process's monotonic zero.
+static START: OnceLock<std::time::Instant> = OnceLock::new();
+
+/// tokio on the current thread's runtime.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TokioRt;
+
+impl Rt for TokioRt {
+    type Stream = TcpStream;
+    type Listener = TcpListener;
+
+    fn now(&self) -> Now {
+        let start = *START.get_or_init(std::time::Instant::now);
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        Now {
+            mono: Instant(start.elapsed().as_nanos() as u64),
+            wall: WallTime(i64::try_from(wall.as_nanos()).unwrap_or(i64::MAX)),
+        }
+    }
+
+    fn entropy(&self) -> Seed {
+        let mut seed = [0; 32];
+        let read = std::fs::File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut seed));
+        read.expect("the operating system gives entropy");
+        Seed(seed)
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(task);
+    }
+
+    fn offload(&self, work: impl FnOnce() + Send + 'static) {
+        std::thread::Builder::new()
+            .name("worker".into())
+            .spawn(work)
+            .expect("the operating system gives a thread");
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send + 'static {
+        let start = *START.get_or_init(std::time::Instant::now);
+        let at = start.checked_add(Duration::from_nanos(deadline.0));
+        async move {
+            match at {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    async fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        let socket = socket2::Socket::new(
+            socket2::Domain::for_address(address),
+            socket2::Type::STREAM,
+            Some(socket2::Protocol::TCP),
+        )?;
+        socket.set_reuse_address(true)?;
+        // Every front thread listens on the same address; the kernel spreads connections. The
+        // first bind of a process is made without sharing, so that a port held by another program
+        // is refused instead of shared: see `agent::ports`.
+        socket.set_reuse_port(true)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(1024)?;
+        TcpListener::from_std(socket.into())
+    }
+
+    async fn accept(&self, listener: &mut TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, from) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok((stream, from))
+    }
+}

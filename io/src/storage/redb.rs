@@ -1,0 +1,311 @@
+//! The state on disk: one redb file.
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `meta` | `format`, `hard`, `snapshot` | format number; term and vote; snapshot metadata and length |
+//! | `log` | raft index | one encoded entry |
+//! | `snapshot` | chunk number | up to 1 MiB of the encoded store |
+//! | `local` | record key | one record of the agent |
+//!
+//! Every value carries a CRC-32C of itself: redb checks its own structure, this finds a flipped bit
+//! inside a value. redb commits are atomic, so a torn write shows as the last commit missing, never
+//! as half of one.
+
+use super::{Space, Storage, StorageError};
+use bytes::Bytes;
+use lictor_core::node::{DiskBatch, DiskImage, LocalWrite};
+use lictor_core::raft::{Entry, HardState, Image, SnapshotMeta};
+use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
+use std::path::{Path, PathBuf};
+
+/// Written by this version; a higher number is refused.
+pub const FORMAT: u32 = 1;
+
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
+const SNAPSHOT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("snapshot");
+const LOCAL: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("local");
+
+const CHUNK: usize = 1 << 20;
+/// redb's page cache. The log is read only at start, so a small one does.
+const CACHE_BYTES: usize = 4 << 20;
+
+/// State in a redb file.
+#[derive(Debug)]
+pub struct RedbStorage {
+    db: Database,
+    /// For error texts and free space; empty over a simulated disk.
+    path: PathBuf,
+}
+
+impl RedbStorage {
+    /// Opens or makes the file at `path` and reads what it holds.
+    ///
+    /// # Errors
+    /// The file is damaged, of a newer format, held by another process, or cannot be read.
+    pub fn open(path: &Path) -> Result<(RedbStorage, DiskImage), StorageError> {
+        let db = builder().create(path).map_err(|e| open_error(path, &e))?;
+        RedbStorage::start(db, path.to_owned())
+    }
+
+    /// The same over a simulated disk.
+    ///
+    /// # Errors
+    /// As [`RedbStorage::open`].
+    pub fn open_backend(backend: impl StorageBackend) -> Result<(RedbStorage, DiskImage), StorageError> {
+        let path = PathBuf::new();
+        let db = builder().create_with_backend(backend).map_err(|e| open_error(&path, &e))?;
+        RedbStorage::start(db, path)
+    }
+
+    fn start(db: Database, path: PathBuf) -> Result<(RedbStorage, DiskImage), StorageError> {
+        let storage = RedbStorage { db, path };
+        storage.prepare().map_err(|e| storage.explain(&e))?;
+        let image = storage.read().map_err(|e| storage.explain(&e))?;
+        Ok((storage, image))
+    }
+
+    /// Makes the tables of a new file, and checks the format of an old one.
+    fn prepare(&self) -> Result<(), Trouble> {
+        let write = self.db.begin_write()?;
+        {
+            let mut meta = write.open_table(META)?;
+            let found = match meta.get("format")? {
+                None => None,
+                Some(value) => Some(u32::from_be_bytes(
+                    unseal(value.value(), "meta", "format")?
+                        .try_into()
+                        .map_err(|_| Trouble::damage("meta", "format"))?,
+                )),
+            };
+            match found {
+                None => {
+                    meta.insert("format", seal(&FORMAT.to_be_bytes()).as_slice())?;
+                }
+                Some(FORMAT) => {}
+                Some(newer) => return Err(Trouble::Newer(newer)),
+            }
+            write.open_table(LOG)?;
+            write.open_table(SNAPSHOT)?;
+            write.open_table(LOCAL)?;
+        }
+        write.commit()?;
+        Ok(())
+    }
+
+    fn read(&self) -> Result<DiskImage, Trouble> {
+        let read = self.db.begin_read()?;
+        let meta = read.open_table(META)?;
+        let hard = match meta.get("hard")? {
+            None => HardState::default(),
+            Some(value) => HardState::decode(Bytes::copy_from_slice(unseal(value.value(), "meta", "hard")?))
+                .map_err(|_| Trouble::damage("meta", "hard"))?,
+        };
+        let (snapshot, data) = match meta.get("snapshot")? {
+            None => (None, None),
+            Some(value) => {
+                let sealed = unseal(value.value(), "meta", "snapshot")?;
+                let (meta, length) =
+                    decode_snapshot_meta(sealed).ok_or(Trouble::damage("meta", "snapshot"))?;
+                let mut data = Vec::with_capacity(length.min(1 << 30));
+                for chunk in read.open_table(SNAPSHOT)?.iter()? {
+                    let (key, value) = chunk?;
+                    data.extend_from_slice(unseal(value.value(), "snapshot", &key.value().to_string())?);
+                }
+                if data.len() != length {
+                    return Err(Trouble::damage("snapshot", "length"));
+                }
+                (Some(meta), Some(Bytes::from(data)))
+            }
+        };
+        let mut log = Vec::new();
+        for row in read.open_table(LOG)?.iter()? {
+            let (key, value) = row?;
+            let index = key.value();
+            let sealed = unseal(value.value(), "log", &index.to_string())?;
+            let entry = Entry::decode(Bytes::copy_from_slice(sealed))
+                .map_err(|_| Trouble::damage("log", &index.to_string()))?;
+            if entry.index.0 != index {
+                return Err(Trouble::damage("log", &index.to_string()));
+            }
+            log.push(entry);
+        }
+        let mut local = Vec::new();
+        for row in read.open_table(LOCAL)?.iter()? {
+            let (key, value) = row?;
+            // A record of the agent that cannot be read is left to the agent to set aside: an empty
+            // value decodes as nothing.
+            let sealed = unseal(value.value(), "local", key.value()).unwrap_or(&[]);
+            local.push((key.value().to_owned(), Bytes::copy_from_slice(sealed)));
+        }
+        Ok(DiskImage { raft: Image { hard, snapshot, log }, snapshot: data, local })
+    }
+
+    fn commit(&self, batches: &[DiskBatch]) -> Result<(), Trouble> {
+        let mut write = self.db.begin_write()?;
+        write.set_durability(Durability::Immediate)?;
+        {
+            let mut meta = write.open_table(META)?;
+            let mut log = write.open_table(LOG)?;
+            let mut buffer = Vec::new();
+            for batch in batches {
+                if let Some(raft) = &batch.raft {
+                    if let Some(hard) = &raft.hard {
+                        let mut value = Vec::new();
+                        hard.encode(&mut value);
+                        meta.insert("hard", seal(&value).as_slice())?;
+                    }
+                    if let Some(from) = raft.truncate_from {
+                        log.retain_in(from.0.., |_, _| false)?;
+                    }
+                    for entry in &raft.append {
+                        buffer.clear();
+                        buffer.extend_from_slice(&[0; 4]);
+                        entry.encode(&mut buffer);
+                        let sum = crc32c(&buffer[4..]);
+                        buffer[..4].copy_from_slice(&sum.to_be_bytes());
+                        log.insert(entry.index.0, buffer.as_slice())?;
+                    }
+                    if let Some((snapshot, data)) = &raft.snapshot {
+                        let mut chunks = write.open_table(SNAPSHOT)?;
+                        chunks.retain(|_, _| false)?;
+                        for (i, chunk) in data.chunks(CHUNK).enumerate() {
+                            chunks.insert(i as u64, seal(chunk).as_slice())?;
+                        }
+                        meta.insert(
+                            "snapshot",
+                            seal(&encode_snapshot_meta(snapshot, data.len())).as_slice(),
+                        )?;
+                    }
+                    if let Some(upto) = raft.compact_to {
+                        log.retain_in(..=upto.0, |_, _| false)?;
+                    }
+                }
+                if !batch.local.is_empty() {
+                    let mut local = write.open_table(LOCAL)?;
+                    for change in &batch.local {
+                        match change {
+                            LocalWrite::Put { key, value } => {
+                                local.insert(key.as_str(), seal(value).as_slice())?;
+                            }
+                            LocalWrite::Delete { key } => {
+                                local.remove(key.as_str())?;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        write.commit()?;
+        Ok(())
+    }
+
+    fn explain(&self, trouble: &Trouble) -> StorageError {
+        explain(&self.path, trouble)
+    }
+}
+
+impl Storage for RedbStorage {
+    fn write(&mut self, batches: &[DiskBatch]) -> Result<(), StorageError> {
+        self.commit(batches).map_err(|e| self.explain(&e))
+    }
+
+    fn free_bytes(&self) -> Option<Space> {
+        let stat = rustix::fs::statvfs(self.path.parent()?).ok()?;
+        Some(Space { free: stat.f_bavail * stat.f_frsize, total: stat.f_blocks * stat.f_frsize })
+    }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
+}
+
+/// What went wrong, before it is put into words.
+#[derive(Debug)]
+enum Trouble {
+    Redb(redb::Error),
+    Damage { table: &'static str, key: String },
+    Newer(u32),
+}
+
+impl Trouble {
+    fn damage(table: &'static str, key: &str) -> Trouble {
+        Trouble::Damage { table, key: key.to_owned() }
+    }
+}
+
+impl<E: Into<redb::Error>> From<E> for Trouble {
+    fn from(e: E) -> Trouble {
+        Trouble::Redb(e.into())
+    }
+}
+
+fn open_error(path: &Path, e: &redb::DatabaseError) -> StorageError {
+    let shown = path.display();
+    StorageError(match e {
+        redb::DatabaseError::DatabaseAlreadyOpen => {
+            format!("{shown} is in use by another process: stop it, or give this agent its own data_dir")
+        }
+        other => damaged(path, &other.to_string()),
+    })
+}
+
+fn explain(path: &Path, trouble: &Trouble) -> StorageError {
+    let shown = path.display();
+    StorageError(match trouble {
+        Trouble::Newer(found) => format!(
+            "{shown} has format {found}, written by a newer version; this version reads format {FORMAT}: \
+             start the newer version, or restore a snapshot into an empty data_dir"
+        ),
+        Trouble::Damage { table, key } => {
+            damaged(path, &format!("the value of {key:?} in table {table:?} fails its checksum"))
+        }
+        Trouble::Redb(redb::Error::Io(e)) if e.kind() == std::io::ErrorKind::StorageFull => {
+            format!(
+                "{shown} could not be written, the disk is full: free some space and start again; nothing acknowledged is lost"
+            )
+        }
+        Trouble::Redb(redb::Error::Io(e)) => format!("{shown} could not be read or written: {e}"),
+        Trouble::Redb(e) => damaged(path, &e.to_string()),
+    })
+}
+
+fn damaged(path: &Path, what: &str) -> String {
+    format!(
+        "{} is damaged ({what}): move it aside and restore a snapshot into an empty data_dir, or let this \
+         server rejoin the others with an empty data_dir",
+        path.display()
+    )
+}
+
+fn seal(value: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(value.len() + 4);
+    out.extend_from_slice(&crc32c(value).to_be_bytes());
+    out.extend_from_slice(value);
+    out
+}
+
+fn unseal<'a>(sealed: &'a [u8], table: &'static str, key: &str) -> Result<&'a [u8], Trouble> {
+    let (sum, value) = sealed.split_first_chunk::<4>().ok_or_else(|| Trouble::damage(table, key))?;
+    if u32::from_be_bytes(*sum) == crc32c(value) { Ok(value) } else { Err(Trouble::damage(table, key)) }
+}
+
+fn crc32c(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes)
+}
+
+fn encode_snapshot_meta(meta: &SnapshotMeta, length: usize) -> Vec<u8> {
+    let mut out = (length as u64).to_be_bytes().to_vec();
+    meta.encode(&mut out);
+    out
+}
+
+fn decode_snapshot_meta(bytes: &[u8]) -> Option<(SnapshotMeta, usize)> {
+    let (length, meta) = bytes.split_first_chunk::<8>()?;
+    Some((
+        SnapshotMeta::decode(Bytes::copy_from_slice(meta)).ok()?,
+        usize::try_from(u64::from_be_bytes(*length)).ok()?,
+    ))
+}
