@@ -2,6 +2,8 @@
 
 use super::effect::Role;
 use super::entry::Membership;
+use super::leader::Leader;
+use super::{Raft, State};
 use crate::ids::{Index, ServerId, Term, Ticket};
 use crate::time::Instant;
 use alloc::vec::Vec;
@@ -79,4 +81,59 @@ pub struct PeerStatus {
     pub inflight: usize,
     /// When it last answered.
     pub last_heard: Option<Instant>,
+}
+
+impl Raft {
+    /// A picture of this server now.
+    pub fn status(&self) -> Status {
+        let (leader, waiting_reads, transferring) = match &self.state {
+            State::Leader(leader) => (Some(leader), leader.reads.len(), leader.handover.is_some()),
+            State::Follower | State::PreCandidate(_) | State::Candidate(_) => (None, 0, false),
+        };
+        let (last, snapshot) = (self.log.last(), self.snapshots.last());
+        Status {
+            id: self.config.id.clone(),
+            role: self.role(),
+            term: self.hard.term,
+            voted_for: self.hard.voted_for.clone(),
+            leader: self.leader.clone(),
+            leader_contact: leader.map_or(self.contact, |leader| Some(leader.rounds.contact())),
+            last_index: last.index,
+            last_term: last.term,
+            flushed_index: self.cursor.log_flushed(),
+            commit_index: self.commit,
+            applied_index: self.applied,
+            base_index: self.log.base().index,
+            log_bytes: self.log.bytes(),
+            snapshot_index: snapshot.index,
+            snapshot_term: snapshot.term,
+            issued: self.cursor.issued(),
+            flushed: self.cursor.flushed(),
+            membership: self.members.latest().clone(),
+            membership_index: self.members.latest_index(),
+            ready: self.is_ready(),
+            lease_until: self.lease_until(),
+            transferring,
+            waiting_calls: self.calls.len(),
+            waiting_reads,
+            peers: leader.map(|leader| self.peers(leader)).unwrap_or_default(),
+        }
+    }
+
+    fn peers(&self, leader: &Leader) -> Vec<PeerStatus> {
+        let voters = &self.members.latest().voters;
+        leader
+            .peers
+            .iter()
+            .map(|(id, peer)| PeerStatus {
+                id: id.clone(),
+                voter: voters.contains(id),
+                matched: peer.matched,
+                next: peer.next,
+                mode: peer.mode_name(),
+                inflight: peer.inflight(),
+                last_heard: peer.last_heard,
+            })
+            .collect()
+    }
 }

@@ -1,0 +1,203 @@
+//! Snapshots: when to build one, what to compact, sending and receiving (chapter 5).
+//!
+//! Raft keeps a snapshot's data only while some follower is being sent it; a server that restarted
+//! asks its state machine for a fresh one when it needs one.
+
+use super::cursor::Held;
+use super::effect::Effect;
+use super::entry::{LogId, SnapshotMeta};
+use super::membership::Memberships;
+use super::message::Body;
+use super::progress::Mode;
+use super::{MAX_NUMBER, Raft, State};
+use crate::ids::{Index, ServerId};
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+/// Everything about snapshots but the transfers, which belong to their followers.
+#[derive(Debug)]
+pub(super) struct Snapshots {
+    /// The newest: on disk, or on its way there.
+    last: LogId,
+    /// The one that the state machine is encoding.
+    building: Option<SnapshotMeta>,
+    /// A follower waits for one to be built.
+    wanted: bool,
+    /// The one being sent.
+    outgoing: Option<(SnapshotMeta, Bytes)>,
+    /// The one being received.
+    incoming: Option<Incoming>,
+    /// Received, not flushed yet: nothing is applied until it is restored.
+    restoring: Option<Index>,
+}
+
+#[derive(Debug)]
+struct Incoming {
+    meta: SnapshotMeta,
+    total: u64,
+    data: Vec<u8>,
+}
+
+impl Snapshots {
+    pub(super) fn new(last: LogId) -> Snapshots {
+        Snapshots { last, building: None, wanted: false, outgoing: None, incoming: None, restoring: None }
+    }
+
+    pub(super) fn last(&self) -> LogId {
+        self.last
+    }
+
+    pub(super) fn is_restoring(&self) -> bool {
+        self.restoring.is_some()
+    }
+
+    /// One to send to a follower that needs the log from `base` on; when there is none, it will be
+    /// built.
+    pub(super) fn outgoing(&mut self, base: Index) -> Option<(SnapshotMeta, Bytes)> {
+        let usable = self.outgoing.as_ref().filter(|(meta, _)| meta.index >= base).cloned();
+        self.wanted |= usable.is_none();
+        usable
+    }
+
+    pub(super) fn forget_outgoing(&mut self) {
+        self.outgoing = None;
+        self.wanted = false;
+    }
+
+    pub(super) fn forget_incoming(&mut self) {
+        self.incoming = None;
+    }
+}
+
+impl Raft {
+    /// Orders a snapshot when the log has grown enough since the last, or a follower needs one.
+    pub(super) fn maybe_build_snapshot(&mut self) {
+        let s = &self.snapshots;
+        if s.building.is_some() || s.restoring.is_some() || self.applied.0 == 0 {
+            return;
+        }
+        let applied = self.applied.0 - s.last.index.0;
+        let due = applied >= self.config.snapshot_threshold
+            || (applied > 0 && self.log.bytes() > self.config.max_log_bytes as u64);
+        if !due && !s.wanted {
+            return;
+        }
+        let index = self.applied;
+        let term = self.log.term_at(index).expect("the last applied entry's position is held");
+        self.snapshots.building =
+            Some(SnapshotMeta { index, term, membership: self.members.at(index).clone() });
+        self.snapshots.wanted = false;
+        self.effects.push_back(Effect::BuildSnapshot { at: LogId { index, term } });
+    }
+
+    /// The state machine's answer. Late ones, overtaken by a snapshot from the leader, are dropped.
+    pub(super) fn on_snapshot_built(&mut self, index: Index, data: Bytes) {
+        let Some(meta) = self.snapshots.building.take_if(|meta| meta.index == index) else { return };
+        if meta.index > self.snapshots.last.index {
+            let compact_to = self.compaction_target(meta.index);
+            self.snapshots.last = meta.id();
+            self.cursor.snapshot(meta.clone(), data.clone(), compact_to);
+            self.log.compact_to(compact_to);
+            self.members.compact_to(meta.index);
+        }
+        // Kept only if a follower waits for it: `replicate` lets go of it otherwise.
+        self.snapshots.outgoing = Some((meta, data));
+    }
+
+    /// How much of the log a snapshot at `index` makes superfluous: all but a trail for followers
+    /// slightly behind, and what those receiving an older snapshot will need next; but the trail must
+    /// not take more than half the memory allowed.
+    fn compaction_target(&self, index: Index) -> Index {
+        let mut target = Index(index.0.saturating_sub(self.config.trailing_logs));
+        if let State::Leader(leader) = &self.state {
+            for peer in leader.peers.values() {
+                if let Mode::Snapshot(Some(transfer)) = &peer.mode {
+                    target = target.min(transfer.meta.index);
+                }
+            }
+        }
+        let half = self.config.max_log_bytes as u64 / 2;
+        self.log.index_leaving(target, half).min(index).max(self.log.base().index)
+    }
+
+    /// A piece of a snapshot arrived from our leader.
+    pub(super) fn on_snapshot_piece(
+        &mut self,
+        from: ServerId,
+        meta: SnapshotMeta,
+        total: u64,
+        offset: u64,
+        chunk: Bytes,
+    ) {
+        if meta.index <= self.commit {
+            return self.promise_log(from, Body::AppendOk { upto: self.commit });
+        }
+        if self.log.contains(meta.id()) {
+            // Log matching: everything that the snapshot covers is here already.
+            self.follow_commit(meta.index);
+            return self.promise_log(from, Body::AppendOk { upto: meta.index });
+        }
+        if total > self.config.max_snapshot_bytes || meta.index.0 > MAX_NUMBER || meta.term > self.hard.term {
+            return;
+        }
+        let index = meta.index;
+        let same = |i: &Incoming| i.meta == meta && i.total == total;
+        if !self.snapshots.incoming.as_ref().is_some_and(same) {
+            self.snapshots.incoming = Some(Incoming { meta, total, data: Vec::new() });
+        }
+        let incoming = self.snapshots.incoming.as_mut().expect("just made sure of");
+        if offset == incoming.data.len() as u64 {
+            incoming.data.extend_from_slice(&chunk);
+        }
+        let received = incoming.data.len() as u64;
+        if received < total {
+            return self.promise_term(from, Body::SnapshotReply { index, received });
+        }
+        if let Some(Incoming { meta, data, .. }) = self.snapshots.incoming.take() {
+            self.install(meta, Bytes::from(data));
+            self.promise_log(from, Body::AppendOk { upto: index });
+        }
+    }
+
+    /// Puts a received snapshot in the place of the whole log, which is not known to follow it. The
+    /// state machine gets it when it is on disk.
+    fn install(&mut self, meta: SnapshotMeta, data: Bytes) {
+        let (id, first) = (meta.id(), Index(self.log.base().index.0 + 1));
+        if self.log.last().index >= first {
+            self.cursor.truncate_from(first);
+        }
+        self.log.reset(id);
+        self.members = Memberships::new(id.index, meta.membership.clone());
+        let ticket = self.cursor.replace_by_snapshot(meta.clone(), data.clone());
+        self.commit = id.index;
+        self.snapshots.last = id;
+        self.snapshots.building = None;
+        self.snapshots.restoring = Some(id.index);
+        self.on_members_changed();
+        if let Some(held) = self.cursor.hold(ticket, Held::Restore { meta, data }) {
+            self.release(held);
+        }
+    }
+
+    /// The received snapshot is on disk: hand it over, then go on applying behind it.
+    pub(super) fn on_snapshot_flushed(&mut self, meta: SnapshotMeta, data: Bytes) {
+        self.snapshots.restoring.take_if(|index| *index == meta.index);
+        self.applied = meta.index;
+        for call in self.calls.take_upto(meta.index) {
+            self.effects.push_back(Effect::Unknown { call });
+        }
+        self.effects.push_back(Effect::RestoreSnapshot { meta, data });
+    }
+
+    /// As leader: how much of a snapshot a follower holds.
+    pub(super) fn on_snapshot_reply(&mut self, from: &ServerId, index: Index, received: u64) {
+        let State::Leader(leader) = &mut self.state else { return };
+        let Some(peer) = leader.peers.get_mut(from) else { return };
+        peer.last_heard = Some(self.now);
+        if let Mode::Snapshot(Some(transfer)) = &mut peer.mode
+            && transfer.meta.index == index
+        {
+            transfer.on_received(received);
+        }
+    }
+}
