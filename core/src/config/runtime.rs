@@ -1,7 +1,7 @@
 //! The validated configuration that every part reads.
 
 use crate::Str;
-use crate::types::{CheckDefinition, ServiceDefinition};
+use crate::types::{CheckDefinition, Locality, ServiceDefinition};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -25,13 +25,21 @@ pub struct RuntimeConfig {
     pub data_dir: String,
     pub dev_mode: bool,
     pub server: bool,
+    /// This server may elect itself alone: `bootstrap`, `bootstrap_expect = 1` or dev mode.
+    pub bootstrap: bool,
+    /// Servers to wait for before the first election; 1 when `bootstrap`, 0 to join a cluster.
     pub bootstrap_expect: u32,
     pub bind_addr: IpAddr,
     pub advertise_addr: IpAddr,
-    /// Addresses the HTTP and DNS listeners bind; several allowed.
+    /// `client_addr`: where listeners bind unless `addresses` says otherwise; may be empty.
     pub client_addrs: Vec<IpAddr>,
+    /// Where HTTP listens: `addresses.http`, else `client_addrs`.
+    pub http_addrs: Vec<IpAddr>,
+    /// Where DNS listens: `addresses.dns`, else `client_addrs`.
+    pub dns_addrs: Vec<IpAddr>,
     pub ports: Ports,
     pub dns: DnsConfig,
+    /// `host` or `host:port`.
     pub recursors: Vec<String>,
     pub performance: Performance,
     pub http: HttpLimits,
@@ -56,14 +64,27 @@ pub struct RuntimeConfig {
     pub skip_leave_on_interrupt: bool,
     pub log_level: String,
     pub log_json: bool,
+    /// Empty: standard output only.
+    pub log_file: String,
+    /// 0: no limit.
+    pub log_rotate_bytes: u64,
+    pub log_rotate_duration: Duration,
+    /// 0: keep all; negative: keep none but the current.
+    pub log_rotate_max_files: i64,
     pub prometheus_retention_time: Duration,
     pub disable_hostname: bool,
+    pub metrics_prefix: String,
     pub retry_join: Vec<String>,
+    pub retry_interval: Duration,
+    /// 0: for ever.
+    pub retry_max: u64,
     pub enable_debug: bool,
     pub disable_http_unprintable_char_filter: bool,
     pub disable_update_check: bool,
     pub pid_file: String,
     pub tagged_addresses: BTreeMap<Str, Str>,
+    pub locality: Option<Locality>,
+    pub session_ttl_min: Duration,
     /// Services from the configuration files, in order.
     pub services: Vec<ServiceDefinition>,
     /// Checks from the configuration files, in order.
@@ -71,6 +92,9 @@ pub struct RuntimeConfig {
     /// Keys that are known but whose feature this version does not have, in the order met; the
     /// driver logs one warning for each.
     pub not_built_yet: Vec<String>,
+    /// Protection that was asked for and that this version does not give (ACLs, TLS, gossip
+    /// encryption), one sentence each: the driver logs them as errors, or refuses to start.
+    pub unprotected: Vec<String>,
     /// Other warnings, ready to print.
     pub warnings: Vec<String>,
 }
@@ -100,6 +124,9 @@ pub struct DnsConfig {
     pub service_ttl: BTreeMap<String, Duration>,
     pub enable_truncate: bool,
     pub only_passing: bool,
+    /// Forward to recursors in random order instead of in the order given.
+    pub recursor_random: bool,
+    pub recursor_timeout: Duration,
     pub udp_answer_limit: usize,
     pub a_record_limit: usize,
     pub disable_compression: bool,
@@ -118,14 +145,20 @@ pub struct Performance {
     pub rpc_hold_timeout: Duration,
 }
 
-/// Limits on HTTP clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// `http_config`, and the limits on HTTP clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct HttpLimits {
     pub max_conns_per_client: usize,
     /// 0: 1 MiB.
     pub max_header_bytes: usize,
     pub use_cache: bool,
+    /// Path prefixes answered with 403.
+    pub block_endpoints: Vec<String>,
+    /// Networks that may write; empty: all. Address and prefix length.
+    pub allow_write_http_from: Vec<(IpAddr, u8)>,
+    /// Added to every response.
+    pub response_headers: BTreeMap<String, String>,
 }
 
 impl Default for RuntimeConfig {
@@ -142,10 +175,13 @@ impl Default for RuntimeConfig {
             data_dir: String::new(),
             dev_mode: false,
             server: false,
+            bootstrap: false,
             bootstrap_expect: 0,
             bind_addr: IpAddr::from([0, 0, 0, 0]),
             advertise_addr: IpAddr::from([127, 0, 0, 1]),
             client_addrs: alloc::vec![IpAddr::from([127, 0, 0, 1])],
+            http_addrs: alloc::vec![IpAddr::from([127, 0, 0, 1])],
+            dns_addrs: alloc::vec![IpAddr::from([127, 0, 0, 1])],
             ports: Ports {
                 dns: Some(8600),
                 http: Some(8500),
@@ -163,6 +199,8 @@ impl Default for RuntimeConfig {
                 service_ttl: BTreeMap::new(),
                 enable_truncate: false,
                 only_passing: false,
+                recursor_random: false,
+                recursor_timeout: Duration::from_secs(2),
                 udp_answer_limit: 3,
                 a_record_limit: 0,
                 disable_compression: false,
@@ -175,7 +213,14 @@ impl Default for RuntimeConfig {
                 leave_drain_time: Duration::from_secs(5),
                 rpc_hold_timeout: Duration::from_secs(7),
             },
-            http: HttpLimits { max_conns_per_client: 200, max_header_bytes: 0, use_cache: true },
+            http: HttpLimits {
+                max_conns_per_client: 200,
+                max_header_bytes: 0,
+                use_cache: true,
+                block_endpoints: Vec::new(),
+                allow_write_http_from: Vec::new(),
+                response_headers: BTreeMap::new(),
+            },
             ui_enabled: false,
             enable_script_checks: false,
             enable_local_script_checks: false,
@@ -195,17 +240,27 @@ impl Default for RuntimeConfig {
             skip_leave_on_interrupt: true,
             log_level: String::from("INFO"),
             log_json: false,
+            log_file: String::new(),
+            log_rotate_bytes: 0,
+            log_rotate_duration: Duration::from_secs(24 * 3600),
+            log_rotate_max_files: 0,
             prometheus_retention_time: Duration::ZERO,
             disable_hostname: false,
+            metrics_prefix: String::from("consul"),
             retry_join: Vec::new(),
+            retry_interval: Duration::from_secs(30),
+            retry_max: 0,
             enable_debug: false,
             disable_http_unprintable_char_filter: false,
             disable_update_check: false,
             pid_file: String::new(),
             tagged_addresses: BTreeMap::new(),
+            locality: None,
+            session_ttl_min: Duration::ZERO,
             services: Vec::new(),
             checks: Vec::new(),
             not_built_yet: Vec::new(),
+            unprotected: Vec::new(),
             warnings: Vec::new(),
         }
     }

@@ -1,0 +1,363 @@
+//! A merged tree to the [`RuntimeConfig`]: defaults, what follows from what, and addresses.
+
+use super::addr::{self, Interface, Place};
+use super::definition;
+use super::runtime::{DnsConfig, HttpLimits, Performance, Ports, RuntimeConfig};
+use super::survey::Survey;
+use super::tree::{self, Tree};
+use super::{source, validate};
+use crate::{Str, duration};
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::time::Duration;
+use serde_json::Value;
+
+/// What the configuration needs to know about the machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostFacts {
+    /// The node's name unless configured.
+    pub hostname: String,
+    /// Every address of every interface that is up.
+    pub interfaces: Vec<Interface>,
+}
+
+/// Builds and validates. `Err`: the message as Consul prints it, possibly of several lines.
+pub(super) fn build(
+    tree: &Tree,
+    dev: bool,
+    host: &HostFacts,
+    mut warnings: Vec<String>,
+) -> Result<RuntimeConfig, String> {
+    let survey = Survey::of(tree);
+    let mut errors = survey.bad_durations;
+    let mut config = RuntimeConfig { dev_mode: dev, ..RuntimeConfig::default() };
+    identity(&mut config, tree, host);
+    addresses(&mut config, tree, host, &mut errors)?;
+    servers(&mut config, tree);
+    config.dns = dns(tree, &mut errors);
+    config.http = http(tree, &mut errors);
+    checks(&mut config, tree, &mut errors);
+    limits(&mut config, tree);
+    logging(&mut config, tree);
+    validate::validate(&config, tree, &mut warnings)?;
+    if !errors.is_empty() {
+        return Err(source::several(&errors));
+    }
+    warnings.extend(survey.enterprise);
+    config.unprotected = unprotected(tree);
+    config.not_built_yet = survey.not_built;
+    config.warnings = warnings;
+    Ok(config)
+}
+
+fn identity(config: &mut RuntimeConfig, tree: &Tree, host: &HostFacts) {
+    let name = tree::text(tree, "node_name").filter(|name| !name.is_empty());
+    config.node_name = Str::from(name.unwrap_or(&host.hostname).trim());
+    config.node_id = tree::owned(tree, "node_id").to_lowercase();
+    config.node_meta = tree::text_map(tree, "node_meta");
+    if let Some(name) = tree::text(tree, "datacenter") {
+        config.datacenter = Str::from(name.to_lowercase());
+    }
+    let primary = tree::text(tree, "primary_datacenter").filter(|name| !name.is_empty());
+    config.primary_datacenter =
+        primary.map_or_else(|| config.datacenter.clone(), |n| n.to_lowercase().into());
+    if let Some(domain) = tree::text(tree, "domain") {
+        config.domain = with_dot(domain);
+    }
+    config.alt_domain = match tree::text(tree, "alt_domain") {
+        None | Some("") => String::new(),
+        Some(domain) => with_dot(domain),
+    };
+    config.data_dir = tree::owned(tree, "data_dir");
+    config.pid_file = tree::owned(tree, "pid_file");
+    config.tagged_addresses = tree::text_map(tree, "tagged_addresses");
+    config.locality = definition::locality(tree);
+    config.ui_enabled = tree::flag(tree, "ui_config.enabled").unwrap_or(false);
+    config.enable_debug = tree::flag(tree, "enable_debug").unwrap_or(false);
+    config.disable_update_check = tree::flag(tree, "disable_update_check").unwrap_or(false);
+    config.disable_http_unprintable_char_filter =
+        tree::flag(tree, "disable_http_unprintable_char_filter").unwrap_or(false);
+}
+
+fn with_dot(domain: &str) -> String {
+    format!("{}.", domain.trim_matches('.').to_lowercase())
+}
+
+/// Fails at once where Consul does; other mistakes go to `errors`.
+fn addresses(
+    config: &mut RuntimeConfig,
+    tree: &Tree,
+    host: &HostFacts,
+    errors: &mut Vec<String>,
+) -> Result<(), String> {
+    config.ports = ports(tree, config.dev_mode, errors);
+    let bind = tree::text(tree, "bind_addr").unwrap_or("0.0.0.0");
+    let bind = match addr::list("bind_addr", bind, host) {
+        Err(why) => {
+            errors.push(why);
+            return Ok(());
+        }
+        Ok(places) => match places.as_slice() {
+            [] => return Err("bind_addr cannot be empty".into()),
+            [Place::Ip(ip)] => *ip,
+            [Place::Unix(_)] => return Err("bind_addr cannot be a unix socket".into()),
+            _ => {
+                return Err("bind_addr cannot contain multiple addresses. Use \
+                            'addresses.{dns,http,https}' instead."
+                    .into());
+            }
+        },
+    };
+    config.bind_addr = bind;
+    match addr::single("advertise_addr", tree::text(tree, "advertise_addr").unwrap_or(""), host) {
+        Err(why) => errors.push(why),
+        Ok(Some(ip)) if ip.is_unspecified() => {
+            return Err("Advertise address cannot be 0.0.0.0, :: or [::]".into());
+        }
+        Ok(Some(ip)) => config.advertise_addr = ip,
+        Ok(None) => config.advertise_addr = addr::advertise_for(bind, host)?,
+    }
+    let client = tree::text(tree, "client_addr").unwrap_or("127.0.0.1");
+    config.client_addrs = only_ips("client_addr", addr::list("client_addr", client, host), errors);
+    let mut listen = |key: &str| match tree::text(tree, key).filter(|text| !text.is_empty()) {
+        None => config.client_addrs.clone(),
+        Some(text) => match addr::list(key, text, host) {
+            Ok(places) if key == "addresses.http" && places.iter().any(|p| matches!(p, Place::Unix(_))) => {
+                errors.push(format!("{key}: unix sockets are not built yet in this version"));
+                Vec::new()
+            }
+            places => only_ips(key, places, errors),
+        },
+    };
+    let http = listen("addresses.http");
+    config.dns_addrs = listen("addresses.dns");
+    config.http_addrs = http;
+    config.recursors = recursors(tree, host, errors);
+    Ok(())
+}
+
+fn only_ips(key: &str, places: Result<Vec<Place>, String>, errors: &mut Vec<String>) -> Vec<IpAddr> {
+    let mut ips = Vec::new();
+    match places {
+        Err(why) => errors.push(why),
+        Ok(places) => {
+            for place in places {
+                match place {
+                    Place::Ip(ip) => ips.push(ip),
+                    Place::Unix(_) if key == "addresses.dns" => {
+                        errors.push("DNS address cannot be a unix socket".into());
+                    }
+                    Place::Unix(_) => errors.push(format!("{key} cannot be a unix socket")),
+                }
+            }
+        }
+    }
+    ips
+}
+
+fn recursors(tree: &Tree, host: &HostFacts, errors: &mut Vec<String>) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    for text in tree::texts(tree, "recursors") {
+        match addr::expand("recursors", &text, host) {
+            Err(why) => errors.push(why),
+            Ok(expanded) => {
+                let new = expanded.split_whitespace().map(String::from).filter(|word| !out.contains(word));
+                let new: Vec<String> = new.collect();
+                out.extend(new);
+            }
+        }
+    }
+    out
+}
+
+fn ports(tree: &Tree, dev: bool, errors: &mut Vec<String>) -> Ports {
+    let server = tree::flag(tree, "server").unwrap_or(false);
+    let mut port = |key: &str, default: Option<u16>| {
+        let path = format!("ports.{key}");
+        match tree::int(tree, &path) {
+            None => default,
+            Some(number) if number <= 0 => None,
+            Some(number) => match u16::try_from(number) {
+                Ok(port) => Some(port),
+                Err(_) => {
+                    errors.push(format!("{path}: invalid port: {number}"));
+                    None
+                }
+            },
+        }
+    };
+    Ports {
+        dns: port("dns", Some(8600)),
+        http: port("http", Some(8500)),
+        https: port("https", None),
+        grpc: port("grpc", dev.then_some(8502)),
+        grpc_tls: port("grpc_tls", server.then_some(8503)),
+        serf_lan: port("serf_lan", Some(8301)),
+        serf_wan: port("serf_wan", Some(8302)),
+        server: port("server", Some(8300)).unwrap_or(0),
+    }
+}
+
+fn servers(config: &mut RuntimeConfig, tree: &Tree) {
+    config.server = tree::flag(tree, "server").unwrap_or(false);
+    let expect = tree::int(tree, "bootstrap_expect").unwrap_or(0);
+    let alone = tree::flag(tree, "bootstrap").unwrap_or(false) || expect == 1 || config.dev_mode;
+    config.bootstrap = alone;
+    config.bootstrap_expect = if alone { 1 } else { u32::try_from(expect).unwrap_or(0) };
+    config.leave_on_terminate = tree::flag(tree, "leave_on_terminate").unwrap_or(!config.server);
+    config.skip_leave_on_interrupt = tree::flag(tree, "skip_leave_on_interrupt").unwrap_or(config.server);
+    config.retry_join = tree::texts(tree, "retry_join");
+    config.retry_interval = time(tree, "retry_interval", config.retry_interval);
+    config.retry_max = count(tree, "retry_max", 0);
+    let performance = &config.performance;
+    config.performance = Performance {
+        raft_multiplier: tree::int(tree, "performance.raft_multiplier")
+            .map_or(performance.raft_multiplier, |n| u32::try_from(n).unwrap_or(0)),
+        leave_drain_time: time(tree, "performance.leave_drain_time", performance.leave_drain_time),
+        rpc_hold_timeout: time(tree, "performance.rpc_hold_timeout", performance.rpc_hold_timeout),
+    };
+    config.raft_snapshot_threshold =
+        positive(tree, "raft_snapshot_threshold", config.raft_snapshot_threshold);
+    config.raft_trailing_logs = positive(tree, "raft_trailing_logs", config.raft_trailing_logs);
+    config.session_ttl_min = time(tree, "session_ttl_min", config.session_ttl_min);
+}
+
+fn dns(tree: &Tree, errors: &mut Vec<String>) -> DnsConfig {
+    let default = RuntimeConfig::default().dns;
+    let section = tree::get(tree, "dns_config").and_then(Value::as_object).cloned().unwrap_or_default();
+    let flag = |key: &str, default: bool| tree::flag(&section, key).unwrap_or(default);
+    let mut service_ttl = default.service_ttl;
+    for (name, text) in tree::text_map::<String, String>(&section, "service_ttl") {
+        match duration::parse(&text) {
+            Ok(nanos) => {
+                service_ttl.insert(name, Duration::from_nanos(nanos.max(0) as u64));
+            }
+            Err(why) => {
+                errors.push(format!("dns_config.service_ttl[{name:?}]: invalid duration: {text:?}: {why}"));
+            }
+        }
+    }
+    let recursor_random = match tree::text(&section, "recursor_strategy").unwrap_or("") {
+        "" | "sequential" => false,
+        "random" => true,
+        other => {
+            errors.push(format!("dns_config.recursor_strategy: invalid strategy: {other:?}"));
+            false
+        }
+    };
+    let soa = ["refresh", "retry", "expire", "min_ttl"];
+    let mut soa_values = default.soa;
+    for (slot, key) in soa_values.iter_mut().zip(soa) {
+        *slot = tree::int(&section, &format!("soa.{key}")).map_or(*slot, |n| u32::try_from(n).unwrap_or(0));
+    }
+    DnsConfig {
+        allow_stale: flag("allow_stale", default.allow_stale),
+        max_stale: time(&section, "max_stale", default.max_stale),
+        node_ttl: time(&section, "node_ttl", default.node_ttl),
+        service_ttl,
+        enable_truncate: flag("enable_truncate", default.enable_truncate),
+        only_passing: flag("only_passing", default.only_passing),
+        recursor_random,
+        recursor_timeout: time(&section, "recursor_timeout", default.recursor_timeout),
+        udp_answer_limit: count(&section, "udp_answer_limit", default.udp_answer_limit as u64) as usize,
+        a_record_limit: count(&section, "a_record_limit", 0) as usize,
+        disable_compression: flag("disable_compression", default.disable_compression),
+        enable_additional_node_meta_txt: flag(
+            "enable_additional_node_meta_txt",
+            default.enable_additional_node_meta_txt,
+        ),
+        soa: soa_values,
+    }
+}
+
+fn http(tree: &Tree, errors: &mut Vec<String>) -> HttpLimits {
+    let mut networks = Vec::new();
+    for text in tree::texts(tree, "http_config.allow_write_http_from") {
+        match addr::network(&text) {
+            Some(network) => networks.push(network),
+            None => errors.push(format!("allow_write_http_from: invalid cidr: {text}")),
+        }
+    }
+    HttpLimits {
+        max_conns_per_client: count(tree, "limits.http_max_conns_per_client", 200) as usize,
+        max_header_bytes: count(tree, "http_config.max_header_bytes", 0) as usize,
+        use_cache: tree::flag(tree, "http_config.use_cache").unwrap_or(true),
+        block_endpoints: tree::texts(tree, "http_config.block_endpoints"),
+        allow_write_http_from: networks,
+        response_headers: tree::text_map(tree, "http_config.response_headers"),
+    }
+}
+
+fn checks(config: &mut RuntimeConfig, tree: &Tree, errors: &mut Vec<String>) {
+    let flag = |key: &str| tree::flag(tree, key).unwrap_or(false);
+    config.enable_script_checks = flag("enable_script_checks");
+    config.enable_local_script_checks = flag("enable_local_script_checks");
+    config.discard_check_output = flag("discard_check_output");
+    config.check_update_interval = time(tree, "check_update_interval", config.check_update_interval);
+    config.check_output_max_size = count(tree, "check_output_max_size", 4096) as usize;
+    config.services = tree::objects(tree, "services").map(|t| definition::service(t, errors)).collect();
+    config.checks = tree::objects(tree, "checks").map(|t| definition::check(t, errors)).collect();
+}
+
+fn limits(config: &mut RuntimeConfig, tree: &Tree) {
+    config.default_query_time = time(tree, "default_query_time", config.default_query_time);
+    config.max_query_time = time(tree, "max_query_time", config.max_query_time);
+    config.kv_max_value_size = count(tree, "limits.kv_max_value_size", 512 * 1024) as usize;
+    config.txn_max_req_len = count(tree, "limits.txn_max_req_len", 512 * 1024) as usize;
+}
+
+fn logging(config: &mut RuntimeConfig, tree: &Tree) {
+    if let Some(level) = tree::text(tree, "log_level").filter(|level| !level.is_empty()) {
+        config.log_level = level.to_owned();
+    }
+    config.log_json = tree::flag(tree, "log_json").unwrap_or(false);
+    config.log_file = tree::owned(tree, "log_file");
+    config.log_rotate_bytes = count(tree, "log_rotate_bytes", 0);
+    config.log_rotate_duration = time(tree, "log_rotate_duration", config.log_rotate_duration);
+    config.log_rotate_max_files = tree::int(tree, "log_rotate_max_files").unwrap_or(0);
+    config.disable_hostname = tree::flag(tree, "telemetry.disable_hostname").unwrap_or(false);
+    config.prometheus_retention_time =
+        time(tree, "telemetry.prometheus_retention_time", config.prometheus_retention_time);
+    if let Some(prefix) = tree::text(tree, "telemetry.metrics_prefix") {
+        config.metrics_prefix = prefix.to_owned();
+    }
+}
+
+/// Protection asked for that this version does not give.
+fn unprotected(tree: &Tree) -> Vec<String> {
+    let mut out = Vec::new();
+    if tree::flag(tree, "acl.enabled").unwrap_or(false) {
+        out.push("acl.enabled = true, but ACLs are not built yet: every request is allowed".into());
+    }
+    if tree::text(tree, "encrypt").is_some_and(|key| !key.is_empty()) {
+        out.push("encrypt is set, but gossip encryption is not built yet: gossip is not encrypted".into());
+    }
+    for group in ["defaults", "internal_rpc", "https", "grpc"] {
+        for key in ["verify_incoming", "verify_outgoing", "verify_server_hostname"] {
+            let path = format!("tls.{group}.{key}");
+            if tree::flag(tree, &path).unwrap_or(false) {
+                out.push(format!("{path} = true, but TLS is not built yet: connections are not encrypted"));
+            }
+        }
+    }
+    out
+}
+
+/// A duration that the survey has checked already; what is negative counts as zero.
+fn time(tree: &Tree, path: &str, default: Duration) -> Duration {
+    let nanos = tree::text(tree, path).and_then(|text| duration::parse(text).ok());
+    nanos.map_or(default, |nanos| Duration::from_nanos(nanos.max(0) as u64))
+}
+
+/// A number; what is negative counts as zero.
+fn count(tree: &Tree, path: &str, default: u64) -> u64 {
+    tree::int(tree, path).map_or(default, |n| n.max(0) as u64)
+}
+
+/// A number for which zero and less mean the default.
+fn positive(tree: &Tree, path: &str, default: u64) -> u64 {
+    tree::int(tree, path).filter(|n| *n > 0).map_or(default, |n| n as u64)
+}

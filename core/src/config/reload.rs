@@ -1,0 +1,64 @@
+//! What a reload may change while the node runs.
+
+use super::RuntimeConfig;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// The configuration to go on with, and one warning for each key whose change needs a restart.
+///
+/// Everything takes the new value except what is bound, joined or elected at start: those keys keep
+/// the old one, and the warning says so. A key that did not change gives no warning.
+pub fn reload(old: &RuntimeConfig, new: RuntimeConfig) -> (RuntimeConfig, Vec<String>) {
+    let mut next = new;
+    let mut warnings = Vec::new();
+    macro_rules! keep {
+        ($($key:literal => $($field:ident).+;)*) => {$(
+            if next.$($field).+ != old.$($field).+ {
+                next.$($field).+ = old.$($field).+.clone();
+                warnings.push(format!("{} was changed; the change takes effect after a restart", $key));
+            }
+        )*};
+    }
+    keep! {
+        "node_name" => node_name;
+        "node_id" => node_id;
+        "datacenter" => datacenter;
+        "primary_datacenter" => primary_datacenter;
+        "domain" => domain;
+        "alt_domain" => alt_domain;
+        "data_dir" => data_dir;
+        "dev" => dev_mode;
+        "server" => server;
+        "bootstrap" => bootstrap;
+        "bootstrap_expect" => bootstrap_expect;
+        "bind_addr" => bind_addr;
+        "advertise_addr" => advertise_addr;
+        "client_addr" => client_addrs;
+        "addresses.http" => http_addrs;
+        "addresses.dns" => dns_addrs;
+        "ports" => ports;
+        "performance.raft_multiplier" => performance.raft_multiplier;
+        "http_config.max_header_bytes" => http.max_header_bytes;
+        "ui_config.enabled" => ui_enabled;
+        "enable_script_checks" => enable_script_checks;
+        "enable_local_script_checks" => enable_local_script_checks;
+        "check_update_interval" => check_update_interval;
+        "check_output_max_size" => check_output_max_size;
+        "default_query_time" => default_query_time;
+        "max_query_time" => max_query_time;
+        "limits.kv_max_value_size" => kv_max_value_size;
+        "limits.txn_max_req_len" => txn_max_req_len;
+        "leave_on_terminate" => leave_on_terminate;
+        "skip_leave_on_interrupt" => skip_leave_on_interrupt;
+        "log_json" => log_json;
+        "log_file" => log_file;
+        "telemetry.prometheus_retention_time" => prometheus_retention_time;
+        "telemetry.disable_hostname" => disable_hostname;
+        "telemetry.metrics_prefix" => metrics_prefix;
+        "pid_file" => pid_file;
+        "retry_join" => retry_join;
+        "session_ttl_min" => session_ttl_min;
+    }
+    (next, warnings)
+}

@@ -1,0 +1,258 @@
+//! One source: its text to a tree of known keys and right types.
+//!
+//! The tree is a JSON object whose keys are the canonical names of [`super::keys`] and whose values
+//! have the types given there; nulls are gone. What is wrong comes out in Consul's words.
+
+use super::json_error;
+use super::keys::{Key, Kind, ROOT};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use serde_json::{Map, Number, Value};
+
+/// One configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Its path, for messages.
+    pub name: String,
+    /// How the text is written.
+    pub format: Format,
+    /// All of it.
+    pub text: String,
+}
+
+/// How a file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Strict JSON; a file of nothing but white space is an empty configuration.
+    Json,
+    /// HashiCorp's configuration language.
+    Hcl,
+}
+
+/// Reads one source, or says why not, naming the file.
+pub(super) fn read(source: &Source) -> Result<Map<String, Value>, String> {
+    let fail = |why: String| format!("failed to parse {}: {why}", source.name);
+    if source.text.trim().is_empty() {
+        return Ok(Map::new());
+    }
+    if source.format == Format::Hcl {
+        return Err(fail("HCL is not built yet in this version; write the file as JSON".into()));
+    }
+    let value: Value = match serde_json::from_str(&source.text) {
+        Ok(value) => value,
+        Err(error) => return Err(fail(json_error::describe(&source.text, &error))),
+    };
+    let raw = match value {
+        Value::Null => return Ok(Map::new()),
+        Value::Object(raw) => raw,
+        other => {
+            let kind = json_kind(&other);
+            return Err(fail(format!(
+                "json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
+            )));
+        }
+    };
+    let mut decoder = Decoder::default();
+    let tree = decoder.object(ROOT, raw, "");
+    if !decoder.wrong.is_empty() {
+        let lines = decoder.wrong.join("\n");
+        return Err(fail(format!("decoding failed due to the following error(s):\n\n{lines}")));
+    }
+    if !decoder.unknown.is_empty() {
+        let errors =
+            decoder.unknown.iter().map(|key| format!("invalid config key {key}")).collect::<Vec<_>>();
+        return Err(fail(several(&errors)));
+    }
+    Ok(tree)
+}
+
+/// Errors as Consul lists them: a count, then one line each.
+pub(super) fn several(errors: &[String]) -> String {
+    let mut out = match errors.len() {
+        1 => String::from("1 error occurred:\n"),
+        n => format!("{n} errors occurred:\n"),
+    };
+    for error in errors {
+        out.push_str("\t* ");
+        out.push_str(error);
+        out.push('\n');
+    }
+    out.push('\n');
+    out
+}
+
+#[derive(Default)]
+struct Decoder {
+    /// Paths of keys that are in no table.
+    unknown: Vec<String>,
+    /// One line per value of the wrong type.
+    wrong: Vec<String>,
+}
+
+impl Decoder {
+    fn object(
+        &mut self,
+        keys: &'static [Key],
+        mut raw: Map<String, Value>,
+        path: &str,
+    ) -> Map<String, Value> {
+        let mut tree = Map::new();
+        for key in keys {
+            let Some(value) = take(&mut raw, key) else { continue };
+            if let Some(value) = self.value(key.kind, value, &join(path, key.name)) {
+                tree.insert(key.name.into(), value);
+            }
+        }
+        self.unknown.extend(raw.keys().map(|name| join(path, name)));
+        tree
+    }
+
+    /// `None`: null, or wrong and noted.
+    fn value(&mut self, kind: Kind, value: Value, path: &str) -> Option<Value> {
+        let list = matches!(kind, Kind::TextList | Kind::AnyList | Kind::ObjectList(_));
+        let value = if list { value } else { only_element(value) };
+        match (kind, value) {
+            (_, Value::Null) => None,
+            (Kind::Bool, value @ Value::Bool(_))
+            | (Kind::Text | Kind::Duration, value @ Value::String(_)) => Some(value),
+            (Kind::Number(go), Value::Number(number)) => match to_number(go, &number) {
+                Ok(number) => Some(Value::Number(number)),
+                Err(why) => {
+                    self.wrong.push(format!("'{path}' {why}"));
+                    None
+                }
+            },
+            (Kind::Any, value @ Value::Object(_)) => Some(value),
+            (Kind::Object(keys), Value::Object(raw)) => Some(Value::Object(self.object(keys, raw, path))),
+            (Kind::TextMap, Value::Object(raw)) => {
+                Some(self.map(raw, path, Kind::Text, Value::String(String::new())))
+            }
+            (Kind::TextListMap, Value::Object(raw)) => {
+                Some(self.map(raw, path, Kind::TextList, Value::Array(Vec::new())))
+            }
+            (Kind::ObjectMap(keys), Value::Object(raw)) => {
+                Some(self.map(raw, path, Kind::Object(keys), Value::Object(Map::new())))
+            }
+            (Kind::TextList, Value::Array(items)) => {
+                Some(self.list(items, path, Kind::Text, Value::String(String::new())))
+            }
+            (Kind::AnyList, Value::Array(items)) => {
+                Some(self.list(items, path, Kind::Any, Value::Object(Map::new())))
+            }
+            (Kind::ObjectList(keys), Value::Array(items)) => {
+                Some(self.list(items, path, Kind::Object(keys), Value::Object(Map::new())))
+            }
+            (kind, value) => {
+                self.wrong.push(format!("'{path}' {}", wrong_type(kind, &value)));
+                None
+            }
+        }
+    }
+
+    /// A null element becomes `empty`.
+    fn list(&mut self, items: Vec<Value>, path: &str, kind: Kind, empty: Value) -> Value {
+        let items = items.into_iter().enumerate();
+        items
+            .map(|(i, v)| self.value(kind, v, &format!("{path}[{i}]")).unwrap_or_else(|| empty.clone()))
+            .collect()
+    }
+
+    fn map(&mut self, raw: Map<String, Value>, path: &str, kind: Kind, empty: Value) -> Value {
+        let entries = raw.into_iter().map(|(name, value)| {
+            let value = self.value(kind, value, &format!("{path}[{name}]")).unwrap_or_else(|| empty.clone());
+            (name, value)
+        });
+        Value::Object(entries.collect())
+    }
+}
+
+/// Takes out the value of `key`: by its exact name, else in other letter case, else by its alias.
+///
+/// The alias is dropped when the key itself is there; the same key twice in different letter case
+/// leaves one behind, which is then unknown.
+fn take(raw: &mut Map<String, Value>, key: &Key) -> Option<Value> {
+    let mut by_alias = None;
+    if !key.alias.is_empty() {
+        let names: Vec<String> = raw.keys().filter(|n| n.eq_ignore_ascii_case(key.alias)).cloned().collect();
+        for name in names {
+            by_alias = raw.remove(&name);
+        }
+    }
+    if let Some(value) = raw.remove(key.name) {
+        return Some(value);
+    }
+    let other_case = raw.keys().find(|name| name.eq_ignore_ascii_case(key.name)).cloned();
+    by_alias.or_else(|| other_case.and_then(|name| raw.remove(&name)))
+}
+
+/// HCL writes an object as a list of one; Consul undoes that in JSON too.
+fn only_element(value: Value) -> Value {
+    match value {
+        Value::Array(mut items) if items.len() == 1 => items.pop().unwrap_or(Value::Null),
+        other => other,
+    }
+}
+
+/// A JSON number as the Go type named: fractions are cut off, what is out of range saturates.
+fn to_number(go: &'static str, number: &Number) -> Result<Number, String> {
+    let float = number.as_f64().unwrap_or(0.0);
+    Ok(match go {
+        "float64" => number.clone(),
+        "int" => number.as_i64().unwrap_or(float as i64).into(),
+        _ if float < 0.0 => return Err(format!("cannot parse value as '{go}': {float:.6} overflows uint")),
+        "uint32" => number.as_u64().unwrap_or(float as u64).min(u64::from(u32::MAX)).into(),
+        _ => number.as_u64().unwrap_or(float as u64).into(),
+    })
+}
+
+fn wrong_type(kind: Kind, value: &Value) -> String {
+    let expected = match kind {
+        Kind::TextList | Kind::AnyList | Kind::ObjectList(_) => {
+            return format!("source data must be an array or slice, got {}", go_kind(value));
+        }
+        Kind::Object(_) => return format!("expected a map or struct, got \"{}\"", go_kind(value)),
+        Kind::Bool => "bool",
+        Kind::Number(go) => go,
+        Kind::Text | Kind::Duration => "string",
+        Kind::TextMap => "map[string]string",
+        Kind::TextListMap => "map[string][]string",
+        Kind::Any => "map[string]interface {}",
+        Kind::ObjectMap(_) => "map[string]structs.ServiceAddress",
+    };
+    format!("expected type '{expected}', got unconvertible type '{}'", go_type(value))
+}
+
+fn go_kind(value: &Value) -> &'static str {
+    match value {
+        Value::Array(_) => "slice",
+        Value::Object(_) => "map",
+        other => go_type(other),
+    }
+}
+
+fn go_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nil",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "float64",
+        Value::String(_) => "string",
+        Value::Array(_) => "[]interface {}",
+        Value::Object(_) => "map[string]interface {}",
+    }
+}
+
+fn json_kind(value: &Value) -> String {
+    match value {
+        Value::Null => "null".into(),
+        Value::Bool(_) => "bool".into(),
+        Value::Number(_) => "number".into(),
+        Value::String(_) => "string".into(),
+        Value::Array(_) => "array".into(),
+        Value::Object(_) => "object".to_string(),
+    }
+}
+
+pub(super) fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.into() } else { format!("{path}.{name}") }
+}
