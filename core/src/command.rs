@@ -47,6 +47,10 @@ pub struct Register {
     /// Leave an existing node as it is; only its service and checks are written.
     pub skip_node_update: bool,
     pub peer_name: alloc::string::String,
+    /// Of the node, in snapshots only; a command's is not read.
+    pub create_index: u64,
+    /// Of the node, in snapshots only; a command's is not read.
+    pub modify_index: u64,
 }
 
 /// `Catalog.Deregister`: the check if one is named, else the service, else the node.
@@ -91,9 +95,9 @@ pub struct Txn {
 
 /// One operation of a transaction.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "wire::Op", into = "wire::Op")]
 pub enum TxnOp {
     /// On a key.
-    #[serde(rename = "KV")]
     Kv(KvCommand),
     /// On a node.
     Node(CatalogVerb, Box<Node>),
@@ -175,4 +179,87 @@ fn put<T: Serialize>(out: &mut Vec<u8>, kind: u8, value: &T) {
 
 fn get<T: for<'a> Deserialize<'a>>(body: &[u8]) -> Result<T, DecodeError> {
     msgpack::from_slice(body).map_err(|e| DecodeError::Body(alloc::format!("{e}")))
+}
+
+/// A transaction's operation as Consul writes it: one of several optional parts.
+mod wire {
+    use super::{CatalogVerb, KvCommand, TxnOp};
+    use crate::Str;
+    use crate::types::{HealthCheck, KvEntry, KvOp, Node, NodeService};
+    use alloc::boxed::Box;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Clone, Default, Serialize, Deserialize)]
+    #[serde(default, rename_all = "PascalCase")]
+    pub(super) struct Op {
+        #[serde(rename = "KV")]
+        kv: Option<Kv>,
+        node: Option<NodeOp>,
+        service: Option<ServiceOp>,
+        check: Option<CheckOp>,
+    }
+
+    #[derive(Clone, Serialize, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Kv {
+        verb: KvOp,
+        dir_ent: KvEntry,
+    }
+
+    #[derive(Clone, Serialize, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct NodeOp {
+        verb: CatalogVerb,
+        node: Box<Node>,
+    }
+
+    #[derive(Clone, Serialize, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct ServiceOp {
+        verb: CatalogVerb,
+        node: Str,
+        service: Box<NodeService>,
+    }
+
+    #[derive(Clone, Serialize, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct CheckOp {
+        verb: CatalogVerb,
+        check: Box<HealthCheck>,
+    }
+
+    impl From<TxnOp> for Op {
+        fn from(op: TxnOp) -> Op {
+            match op {
+                TxnOp::Kv(KvCommand { op, dir_ent }) => {
+                    Op { kv: Some(Kv { verb: op, dir_ent }), ..Op::default() }
+                }
+                TxnOp::Node(verb, node) => Op { node: Some(NodeOp { verb, node }), ..Op::default() },
+                TxnOp::Service(verb, node, service) => {
+                    Op { service: Some(ServiceOp { verb, node, service }), ..Op::default() }
+                }
+                TxnOp::Check(verb, check) => Op { check: Some(CheckOp { verb, check }), ..Op::default() },
+            }
+        }
+    }
+
+    impl TryFrom<Op> for TxnOp {
+        type Error = &'static str;
+
+        fn try_from(op: Op) -> Result<TxnOp, &'static str> {
+            match op {
+                Op { kv: Some(Kv { verb, dir_ent }), node: None, service: None, check: None } => {
+                    Ok(TxnOp::Kv(KvCommand { op: verb, dir_ent }))
+                }
+                Op { kv: None, node: Some(o), service: None, check: None } => Ok(TxnOp::Node(o.verb, o.node)),
+                Op { kv: None, node: None, service: Some(o), check: None } => {
+                    Ok(TxnOp::Service(o.verb, o.node, o.service))
+                }
+                Op { kv: None, node: None, service: None, check: Some(o) } => {
+                    Ok(TxnOp::Check(o.verb, o.check))
+                }
+                _ => Err("a transaction's operation must be exactly one of KV, Node, Service and Check"),
+            }
+        }
+    }
 }

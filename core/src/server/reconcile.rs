@@ -7,7 +7,6 @@ use crate::types::{HealthCheck, Node, NodeService, status};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 
 /// The check ID under which the catalog keeps what gossip says of a node.
 const SERF_HEALTH: &str = "serfHealth";
@@ -66,10 +65,7 @@ impl ServerRecord {
             node_meta,
             service: Some(service),
             check: Some(self.check()),
-            checks: Vec::new(),
-            locality: None,
-            skip_node_update: false,
-            peer_name: String::new(),
+            ..Register::default()
         })))
     }
 

@@ -30,6 +30,8 @@ pub(super) struct Indexes {
     pub(super) by_service: Map<Str, u64>,
     /// Per node name, lower case: the node and its services, not its checks.
     pub(super) by_node: Map<Str, u64>,
+    /// Entries of tables that do not exist here, from a snapshot, under Consul's names.
+    pub(super) other: Map<Str, u64>,
 }
 
 impl Store {

@@ -22,7 +22,6 @@ mod nodes;
 mod read;
 mod result;
 mod services;
-mod shim;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -35,8 +34,10 @@ use crate::Str;
 use crate::map::Map;
 use crate::types::{HealthCheck, KvEntry, Node, NodeService};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use index::Indexes;
 use key::Key;
+use snapshot::Carried;
 
 /// All replicated state at one raft index. Cloning it is O(1).
 ///
@@ -65,6 +66,8 @@ pub struct Store {
     sessions: Map<Str, Str>,
     /// What each table's blocking reads compare with.
     index: Indexes,
+    /// Snapshot records of kinds that have no table here: read, kept, written back.
+    carried: Arc<Vec<Carried>>,
 }
 
 impl Store {

@@ -70,7 +70,7 @@ impl Store {
         }
     }
 
-    fn service_exists(&self, name: &str) -> bool {
+    pub(super) fn service_exists(&self, name: &str) -> bool {
         let parts: &dyn Parts = &[name];
         self.services_by_name.range_from(parts).next().is_some_and(|(k, _)| *k.0[0] == *name)
     }

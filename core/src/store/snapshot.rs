@@ -1,4 +1,58 @@
 //! The store as bytes, and back.
+//!
+//! The form is that of the `state.bin` inside a Consul snapshot archive (wire.md A2 to A7): a header, then
+//! records, each a type byte and one msgpack value, in Consul's order. Records of kinds that have no table
+//! here are kept as they are and written back.
+
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use alloc::string::String;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// Record types that have a table here.
+const REGISTER: u8 = 0;
+const KVS: u8 = 2;
+const TOMBSTONE: u8 = 5;
+const INDEX: u8 = 16;
+
+/// The order in which Consul writes record types; those not listed come before the last.
+const ORDER: [u8; 29] = [
+    32, 33, 0, 6, 3, 17, 19, 23, 25, 27, 2, 5, 7, 9, 12, 13, 14, 15, 22, 30, 31, 16, 35, 38, 40, 42, 43, 44,
+    29,
+];
+
+/// Where a record type stands in a snapshot.
+fn rank(kind: u8) -> usize {
+    ORDER.iter().position(|k| *k == kind).map_or(2 * ORDER.len() - 3, |at| 2 * at)
+}
+
+/// A record kept as it was read.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Carried {
+    kind: u8,
+    /// Its msgpack value.
+    value: Bytes,
+}
+
+/// What a snapshot begins with.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Header {
+    last_index: u64,
+}
+
+/// One entry of the index table.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct IndexRecord<'a> {
+    #[serde(borrow)]
+    key: alloc::borrow::Cow<'a, str>,
+    value: u64,
+}
 
 /// Why bytes are not a snapshot of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,8 +64,10 @@ pub enum SnapshotError {
         /// Offset in bytes.
         at: usize,
         /// Why.
-        why: alloc::string::String,
+        why: String,
     },
+    /// A service or check belongs to nothing that the snapshot holds.
+    Dangling(String),
 }
 
 impl core::fmt::Display for SnapshotError {
@@ -19,6 +75,7 @@ impl core::fmt::Display for SnapshotError {
         match self {
             SnapshotError::Header => f.write_str("not a snapshot: the header cannot be read"),
             SnapshotError::Record { at, why } => write!(f, "snapshot record at byte {at}: {why}"),
+            SnapshotError::Dangling(what) => write!(f, "snapshot: {what}"),
         }
     }
 }

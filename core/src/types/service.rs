@@ -2,7 +2,9 @@
 
 use super::Locality;
 use crate::Str;
+use crate::wire::tree::Tree;
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +37,10 @@ pub struct NodeService {
     pub enable_tag_override: bool,
     /// Where it runs.
     pub locality: Option<Locality>,
+    /// Mesh proxy settings, carried unread.
+    pub proxy: Option<Arc<Tree>>,
+    /// Mesh settings of the service itself, carried unread.
+    pub connect: Option<Arc<Tree>>,
     /// Whether an agent made it from a `sidecar_service` block.
     pub locally_registered_as_sidecar: bool,
     /// Peer it was imported from; empty for local instances.
@@ -87,6 +93,8 @@ impl Default for NodeService {
             weights: Weights::default(),
             enable_tag_override: false,
             locality: None,
+            proxy: None,
+            connect: None,
             locally_registered_as_sidecar: false,
             peer_name: e,
             create_index: 0,
