@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::client::conn::http1;
-use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, LOCATION, USER_AGENT};
 use serde::de::DeserializeOwned;
 use tokio::net::{TcpStream, UnixStream};
 
@@ -24,6 +24,9 @@ use crate::shell::Shell;
 
 /// Longest wait for a connection to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Redirects followed before giving up, as in Go's client.
+const REDIRECTS_MAX: usize = 10;
 
 /// What to do with a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +65,7 @@ pub struct Answer {
     pub status: u16,
     /// Body.
     pub body: Bytes,
+    location: Option<String>,
 }
 
 impl Answer {
@@ -211,12 +215,24 @@ impl Client {
             target.push('?');
             target.push_str(&address::query(&pairs));
         }
-        self.runtime.block_on(self.exchange(method, &target, body)).map_err(|(why, hint)| {
-            CallError::Transport {
-                request: format!("{} \"{}{target}\"", method.title(), self.address.origin()),
-                why,
-                hint,
+        // A path with a doubled slash is answered by a redirect to the cleaned one.
+        for _ in 0..REDIRECTS_MAX {
+            let answer = self.runtime.block_on(self.exchange(method, &target, body.clone())).map_err(
+                |(why, hint)| CallError::Transport {
+                    request: format!("{} \"{}{target}\"", method.title(), self.address.origin()),
+                    why,
+                    hint,
+                },
+            )?;
+            match &answer.location {
+                Some(location) if location.starts_with('/') => target.clone_from(location),
+                _ => return Ok(answer),
             }
+        }
+        Err(CallError::Transport {
+            request: format!("{} \"{}{target}\"", method.title(), self.address.origin()),
+            why: format!("stopped after {REDIRECTS_MAX} redirects"),
+            hint: String::new(),
         })
     }
 
@@ -301,8 +317,11 @@ where
     let answer = async {
         let answer = sender.send_request(request).await.map_err(|e| broken(&e))?;
         let status = answer.status().as_u16();
+        let redirect = matches!(status, 301 | 302 | 307 | 308);
+        let location = answer.headers().get(LOCATION).filter(|_| redirect);
+        let location = location.and_then(|l| l.to_str().ok()).map(str::to_owned);
         let body = answer.into_body().collect().await.map_err(|e| broken(&e))?.to_bytes();
-        Ok(Answer { status, body })
+        Ok(Answer { status, body, location })
     }
     .await;
     driver.abort();

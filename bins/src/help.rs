@@ -10,7 +10,7 @@ const WRAP: usize = 69;
 /// Help of the whole binary: every top-level command in one line each.
 pub fn root(program: &str, commands: &[&Command]) -> String {
     format!(
-        "Usage: {program} [--version] [--help] <command> [<args>]\n\nAvailable commands are:\n{}\n",
+        "Usage: {program} [--version] [--help] <command> [<args>]\n\nAvailable commands are:\n{}",
         synopses(commands)
     )
 }

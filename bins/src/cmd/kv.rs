@@ -214,7 +214,11 @@ fn get(cx: &mut Context<'_, '_>) -> Outcome {
     let base64 = cx.flags.on("base64");
     if cx.flags.on("keys") {
         let separator = cx.flags.text("separator").unwrap_or("/").to_owned();
-        let names: Vec<String> = match listing(&client, &key, &[("keys", ""), ("separator", &separator)])? {
+        let mut query = vec![("keys", "")];
+        if !separator.is_empty() {
+            query.push(("separator", &separator));
+        }
+        let names: Vec<String> = match listing(&client, &key, &query)? {
             None => Vec::new(),
             Some(answer) => answer.json().map_err(|e| format!("Error querying Consul agent: {e}"))?,
         };
@@ -304,7 +308,7 @@ fn delete(cx: &mut Context<'_, '_>) -> Outcome {
         [] => String::new(),
         [key] => key.clone(),
         more => {
-            return Err(cx.late_flag(format!("Error! Too many arguments (expected 1, got {})", more.len())));
+            return Err(cx.late_flag(format!("Too many arguments (expected 1, got {})", more.len())));
         }
     };
     let (recurse, cas) = (cx.flags.on("recurse"), cx.flags.on("cas"));

@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use lictor_core::json;
 use serde::Deserialize;
-use serde_json::json;
 
 use super::{Body, Command, Context, Outcome, kv};
 use crate::flags::Flag;
@@ -66,14 +66,18 @@ fn export(cx: &mut Context<'_, '_>) -> Outcome {
         cx.shell.say("[]");
         return Ok(0);
     }
-    let entries: Vec<String> = pairs
-        .iter()
-        .map(|p| {
-            let (key, value) = (json!(p.key), json!(p.value.as_deref().unwrap_or_default()));
-            format!("\t{{\n\t\t\"key\": {key},\n\t\t\"flags\": {},\n\t\t\"value\": {value}\n\t}}", p.flags)
-        })
-        .collect();
-    cx.shell.say(format!("[\n{}\n]", entries.join(",\n")));
+    let tree = json::to_vec(|w| {
+        w.array(|w| {
+            for pair in &pairs {
+                w.object(|w| {
+                    w.field_str("key", &pair.key);
+                    w.field_u64("flags", pair.flags);
+                    w.field_str("value", pair.value.as_deref().unwrap_or_default());
+                });
+            }
+        });
+    });
+    cx.shell.say(json::pretty(&tree, "\t"));
     Ok(0)
 }
 
@@ -86,10 +90,12 @@ fn import(cx: &mut Context<'_, '_>) -> Outcome {
         }
     };
     if data.is_empty() {
-        return Err("Error! Missing DATA argument".to_owned());
+        return Err("Error! Empty DATA argument".to_owned());
     }
-    let entries: Vec<Entry> =
-        serde_json::from_slice(&data).map_err(|e| format!("Cannot unmarshal data: {e}"))?;
+    let entries: Vec<Entry> = serde_json::from_slice(&data).map_err(|e| match e.is_eof() {
+        true => "Cannot unmarshal data: unexpected end of JSON input".to_owned(),
+        false => format!("Cannot unmarshal data: {e}"),
+    })?;
     let prefix = cx.flags.text("prefix").unwrap_or_default().to_owned();
     let client = cx.client()?;
     for entry in entries {
@@ -97,22 +103,40 @@ fn import(cx: &mut Context<'_, '_>) -> Outcome {
             .decode(&entry.value)
             .map_err(|e| format!("Error base 64 decoding value for key {}: {e}", entry.key))?;
         let key = under(&prefix, &entry.key);
+        if key.starts_with('/') {
+            return Err(format!(
+                "Error! Failed writing data for key {key}: Invalid key. Key must not begin with a '/': {key}"
+            ));
+        }
         let flags = entry.flags.to_string();
         let query: &[(&str, &str)] = if entry.flags == 0 { &[] } else { &[("flags", &flags)] };
         client
             .put(&kv::path(&key), query, Bytes::from(value))
-            .map_err(|e| format!("Error! Failed writing data for key {}: {e}", entry.key))?;
+            .map_err(|e| format!("Error! Failed writing data for key {key}: {e}"))?;
         cx.shell.say(format!("Imported: {key}"));
     }
     Ok(0)
 }
 
-/// Joins as paths are joined: one slash between, whatever the prefix ends with.
+/// Joins `prefix` and `key` as paths are joined, `..` and doubled slashes resolved, as Consul does; a
+/// slash at the end is part of a key's name and stays.
 fn under(prefix: &str, key: &str) -> String {
-    match prefix.trim_end_matches('/') {
-        "" => key.to_owned(),
-        prefix => format!("{prefix}/{}", key.trim_start_matches('/')),
+    let joined = format!("{prefix}/{key}");
+    let absolute = prefix.starts_with('/') || (prefix.is_empty() && key.starts_with('/'));
+    let mut parts: Vec<&str> = Vec::new();
+    for part in joined.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            ".." if absolute => {}
+            part => parts.push(part),
+        }
     }
+    let root = if absolute { "/" } else { "" };
+    let end = if key.ends_with('/') && !parts.is_empty() { "/" } else { "" };
+    format!("{root}{}{end}", parts.join("/"))
 }
 
 #[cfg(test)]
@@ -120,11 +144,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_prefix_is_joined_by_exactly_one_slash() {
-        for (prefix, key, whole) in
-            [("", "a/b", "a/b"), ("p", "a", "p/a"), ("p/", "a", "p/a"), ("p/q//", "/a", "p/q/a")]
-        {
-            assert_eq!(under(prefix, key), whole);
+    fn a_prefix_and_a_key_are_joined_as_paths_and_a_final_slash_stays() {
+        for (prefix, key, whole) in [
+            ("", "a/b", "a/b"),
+            ("", "dir/", "dir/"),
+            ("", "", ""),
+            ("", "a//b/../c", "a/c"),
+            ("", "/a", "/a"),
+            ("p", "a", "p/a"),
+            ("p/", "/a", "p/a"),
+            ("p/q//", "dir/", "p/q/dir/"),
+            ("z", "", "z"),
+            ("/p", "a", "/p/a"),
+            ("/", "../a", "/a"),
+            ("../p", "i/../x", "../p/x"),
+        ] {
+            assert_eq!(under(prefix, key), whole, "{prefix:?} {key:?}");
         }
     }
 }

@@ -88,23 +88,19 @@ fn plain(members: &[Member]) -> Vec<Vec<String>> {
     let head = ["Node", "Address", "Status", "Type", "Build", "Protocol", "DC", "Partition", "Segment"];
     let mut rows = vec![row(head)];
     for m in members {
-        let build = m.tag("build");
+        let (name, address, status) = (m.name.clone(), m.address(), m.status().to_owned());
         let role = match m.tag("role").as_str() {
             "consul" => "server".to_owned(),
             "node" => "client".to_owned(),
-            _ => "unknown".to_owned(),
+            // A member that speaks serf and is no agent: its tags mean nothing here.
+            _ => {
+                rows.push(row([&name, &address, &status, "unknown", "", "", "", "", ""]));
+                continue;
+            }
         };
-        rows.push(vec![
-            m.name.clone(),
-            m.address(),
-            m.status().to_owned(),
-            role,
-            build.split(':').next().unwrap_or_default().to_owned(),
-            m.tag("vsn"),
-            m.tag("dc"),
-            m.tag("ap"),
-            m.tag("segment"),
-        ]);
+        let build = m.tag("build").split(':').next().unwrap_or_default().to_owned();
+        let (protocol, dc, partition, segment) = (m.tag("vsn"), m.tag("dc"), m.tag("ap"), m.tag("segment"));
+        rows.push(vec![name, address, status, role, build, protocol, dc, partition, segment]);
     }
     rows
 }
@@ -121,11 +117,11 @@ fn detailed(members: &[Member]) -> Vec<Vec<String>> {
 impl Member {
     /// Adds the tags that the community edition leaves out of gossip and still shows.
     fn completed(mut self) -> Member {
-        let serves = self.serves();
+        let everywhere = if self.serves() { "<all>" } else { "<default>" };
         let tags = self.tags.get_or_insert_default();
         let segment = tags.entry("segment".to_owned()).or_default();
         if segment.is_empty() {
-            *segment = if serves { "<all>" } else { "<default>" }.to_owned();
+            *segment = everywhere.to_owned();
         }
         let partition = tags.entry("ap".to_owned()).or_default();
         if partition.is_empty() {

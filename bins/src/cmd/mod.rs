@@ -9,9 +9,16 @@ pub mod agent;
 mod catalog;
 mod health;
 mod info;
+mod keygen;
 mod kv;
 mod kv_tree;
+mod leave;
+mod maint;
 mod members;
+mod operator;
+mod service_file;
+mod services;
+mod validate;
 mod version;
 
 /// One command, or a group of them.
@@ -81,10 +88,19 @@ impl Context<'_, '_> {
 pub static COMMANDS: &[&Command] = &[
     &agent::COMMAND,
     &catalog::COMMAND,
+    &leave::FORCE_LEAVE,
     &health::COMMAND,
     &info::COMMAND,
+    &leave::JOIN,
+    &keygen::COMMAND,
     &kv::COMMAND,
+    &leave::LEAVE,
+    &maint::COMMAND,
     &members::COMMAND,
+    &operator::COMMAND,
+    &leave::RELOAD,
+    &services::COMMAND,
+    &validate::COMMAND,
     &version::COMMAND,
 ];
 
@@ -96,9 +112,7 @@ const NOT_BUILT: &[&str] = &[
     "debug",
     "event",
     "exec",
-    "force-leave",
     "intention",
-    "join",
     "keyring",
     "lock",
     "login",
@@ -127,6 +141,12 @@ pub fn run(shell: &mut Shell<'_>, args: &[String]) -> u8 {
         if wants_help {
             shell.say(root);
             return 0;
+        }
+        if args.iter().any(|a| named(COMMANDS, a).is_some()) {
+            shell.warn("Invalid flags before the subcommand. If these flags are for");
+            shell.warn("the subcommand, please put them after the subcommand.\n");
+            shell.warn(root);
+            return 1;
         }
         shell.warn(root);
         return 127;
