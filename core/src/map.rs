@@ -20,7 +20,7 @@ use core::fmt;
 use core::ops::{Bound, RangeBounds};
 
 pub use iter::Iter;
-use node::{Added, Node};
+use node::{Added, Node, Place};
 
 /// A persistent ordered map: `clone` is O(1), lookups and writes are O(log n).
 ///
@@ -181,11 +181,9 @@ impl<K: Ord + Clone, V: Clone> Map<K, V> {
         K: Borrow<Q>,
         Q: Ord + ?Sized,
     {
-        if !self.contains_key(key) {
-            return None;
-        }
         let root = self.root.as_mut()?;
-        let old = node::remove(root, key)?;
+        let place = Place::of(root, key)?;
+        let old = node::remove(root, &place);
         self.len -= 1;
         let shrunk = match &**root {
             Node::Leaf(entries) if entries.is_empty() => Some(None),
@@ -204,22 +202,9 @@ impl<K: Ord + Clone, V: Clone> Map<K, V> {
         K: Borrow<Q>,
         Q: Ord + ?Sized,
     {
-        if !self.contains_key(key) {
-            return None;
-        }
-        let mut node = Arc::make_mut(self.root.as_mut()?);
-        loop {
-            match node {
-                Node::Leaf(entries) => {
-                    let at = node::find(entries, key).ok()?;
-                    return entries.get_mut(at).map(|(_, v)| v);
-                }
-                Node::Inner(inner) => {
-                    let at = inner.child_of(key);
-                    node = Arc::make_mut(inner.children.get_mut(at)?);
-                }
-            }
-        }
+        let root = self.root.as_mut()?;
+        let place = Place::of(root, key)?;
+        node::value_mut(root, &place)
     }
 
     /// A map of entries that mostly arrive in ascending key order: O(n) when they do.

@@ -1,6 +1,7 @@
 //! Against vectors that Go printed, and against answers of a real Consul to bad bodies.
 
 use super::*;
+use crate::wire::Tree;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -222,6 +223,24 @@ fn nesting_has_a_limit() {
     assert_eq!(error.to_string(), "invalid character '[' exceeded max depth");
 }
 
+fn document() -> impl Strategy<Value = serde_json::Value> {
+    use serde_json::Value as Json;
+    let leaf = prop_oneof![
+        Just(Json::Null),
+        any::<bool>().prop_map(Json::from),
+        any::<i32>().prop_map(Json::from),
+        (-1e300..1e300).prop_map(Json::from),
+        any::<String>().prop_map(Json::from),
+        "[a-z<&\"\\\\\n]{0,8}".prop_map(Json::from),
+    ];
+    leaf.prop_recursive(4, 40, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Json::from),
+            prop::collection::btree_map(".{0,6}", inner, 0..6).prop_map(|m| m.into_iter().collect()),
+        ]
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -241,6 +260,21 @@ proptest! {
             Err(error) => error.to_string().starts_with("number out of range"),
         };
         prop_assert_eq!(ours, theirs);
+    }
+
+    #[test]
+    fn documents_read_indent_and_cut_as_serde_json_has_them(doc in document(), cut in any::<prop::sample::Index>()) {
+        let text = doc.to_string();
+        let ours = Tree::from(&parse(text.as_bytes()).unwrap());
+        let json_of = |tree: &Tree| to_vec(|w| tree.write_json(w));
+        prop_assert_eq!(json_of(&ours), json_of(&Tree::from(&doc)));
+        let indented = String::from_utf8(pretty(text.as_bytes(), "  ")).unwrap();
+        prop_assert_eq!(indented.as_str(), serde_json::to_string_pretty(&doc).unwrap());
+        prop_assert_eq!(Tree::from(&parse(indented.as_bytes()).unwrap()), ours);
+        let wrapped = format!("[{text}]");
+        let cut = cut.index(wrapped.len());
+        let want = if cut == 0 { Error::Eof } else { Error::UnexpectedEof };
+        prop_assert_eq!(parse_body(&wrapped.as_bytes()[..cut]), Err(want));
     }
 
     #[test]

@@ -1,13 +1,10 @@
 //! Walking a [`super::Map`] from both ends without allocating.
 
-use super::node::{Inner, Node, find};
+use super::node::{DEPTH, Inner, Node, find};
 use alloc::sync::Arc;
 use core::borrow::Borrow;
 use core::iter::FusedIterator;
 use core::ops::Bound;
-
-/// The deepest tree: with at least 16 children per fork this is beyond any memory.
-const DEPTH: usize = 8;
 
 /// One fork on the way down: its children, and which one was taken.
 type Fork<'a, K, V> = (&'a [Arc<Node<K, V>>], usize);

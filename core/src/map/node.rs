@@ -3,11 +3,14 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::borrow::Borrow;
+use core::cmp::Ordering;
 
 /// The most entries of a leaf, and the most children of an inner node.
 pub(super) const MAX: usize = 32;
 /// The fewest of either, except in the root.
 pub(super) const MIN: usize = MAX / 2;
+/// The most forks on a way down: with at least `MIN` children each this is beyond any memory.
+pub(super) const DEPTH: usize = 8;
 /// Room for the one entry too many that makes a node split.
 const ROOM: usize = MAX + 1;
 
@@ -36,12 +39,22 @@ pub(super) enum Added<K, V> {
 }
 
 /// Where `key` is among `entries`, or where it would go.
+///
+/// A plain scan: keys are mostly strings behind a pointer, and the processor runs ahead over the next ones
+/// while a binary search would wait for each (measured 2.5 times slower with 100,000 names).
 pub(super) fn find<K, V, Q>(entries: &[(K, V)], key: &Q) -> Result<usize, usize>
 where
     K: Borrow<Q>,
     Q: Ord + ?Sized,
 {
-    entries.binary_search_by(|(k, _)| k.borrow().cmp(key))
+    for (at, (stored, _)) in entries.iter().enumerate() {
+        match key.cmp(stored.borrow()) {
+            Ordering::Greater => {}
+            Ordering::Equal => return Ok(at),
+            Ordering::Less => return Err(at),
+        }
+    }
+    Err(entries.len())
 }
 
 impl<K, V> Inner<K, V> {
@@ -51,7 +64,7 @@ impl<K, V> Inner<K, V> {
         K: Borrow<Q>,
         Q: Ord + ?Sized,
     {
-        self.separators.partition_point(|s| s.borrow() <= key)
+        self.separators.iter().position(|s| key < s.borrow()).unwrap_or(self.separators.len())
     }
 }
 
@@ -165,23 +178,77 @@ pub(super) fn insert<K: Ord + Clone, V: Clone>(node: &mut Arc<Node<K, V>>, key: 
     }
 }
 
-/// Removes `key` below `node`; the caller has made sure that it is there.
-pub(super) fn remove<K, V, Q>(node: &mut Arc<Node<K, V>>, key: &Q) -> Option<V>
-where
-    K: Ord + Clone + Borrow<Q>,
-    V: Clone,
-    Q: Ord + ?Sized,
-{
-    match Arc::make_mut(node) {
-        Node::Leaf(entries) => find(entries, key).ok().map(|at| entries.remove(at).1),
-        Node::Inner(inner) => {
-            let at = inner.child_of(key);
-            let old = remove(&mut inner.children[at], key)?;
-            if inner.children[at].size() < MIN {
-                refill(inner, at);
+/// Where an entry is: the child taken at each fork, then the index in the leaf.
+pub(super) struct Place {
+    forks: [u8; DEPTH],
+    depth: usize,
+    at: usize,
+}
+
+impl Place {
+    pub(super) fn of<K, V, Q>(mut node: &Node<K, V>, key: &Q) -> Option<Self>
+    where
+        K: Borrow<Q>,
+        Q: Ord + ?Sized,
+    {
+        let mut place = Place { forks: [0; DEPTH], depth: 0, at: 0 };
+        loop {
+            match node {
+                Node::Leaf(entries) => {
+                    place.at = find(entries, key).ok()?;
+                    return Some(place);
+                }
+                Node::Inner(inner) => {
+                    let taken = inner.child_of(key);
+                    // At most `MAX`.
+                    place.forks[place.depth] = taken as u8;
+                    place.depth += 1;
+                    node = &inner.children[taken];
+                }
             }
-            Some(old)
         }
+    }
+
+    fn forks(&self) -> &[u8] {
+        &self.forks[..self.depth]
+    }
+}
+
+/// The value at `place`, copying what is shared on the way.
+pub(super) fn value_mut<'a, K: Clone, V: Clone>(
+    root: &'a mut Arc<Node<K, V>>,
+    place: &Place,
+) -> Option<&'a mut V> {
+    let mut node = Arc::make_mut(root);
+    for taken in place.forks() {
+        match node {
+            Node::Leaf(_) => return None,
+            Node::Inner(inner) => node = Arc::make_mut(&mut inner.children[usize::from(*taken)]),
+        }
+    }
+    match node {
+        Node::Leaf(entries) => entries.get_mut(place.at).map(|(_, value)| value),
+        Node::Inner(_) => None,
+    }
+}
+
+/// Removes the entry at `place`, copying what is shared on the way.
+pub(super) fn remove<K: Ord + Clone, V: Clone>(root: &mut Arc<Node<K, V>>, place: &Place) -> V {
+    remove_below(root, place.forks(), place.at)
+}
+
+fn remove_below<K: Ord + Clone, V: Clone>(node: &mut Arc<Node<K, V>>, forks: &[u8], at: usize) -> V {
+    match (Arc::make_mut(node), forks) {
+        (Node::Leaf(entries), []) => entries.remove(at).1,
+        (Node::Inner(inner), [taken, below @ ..]) => {
+            let taken = usize::from(*taken);
+            let old = remove_below(&mut inner.children[taken], below, at);
+            if inner.children[taken].size() < MIN {
+                refill(inner, taken);
+            }
+            old
+        }
+        _ => panic!("invariant broken: a place in a map that is not of it"),
     }
 }
 
