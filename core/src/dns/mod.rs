@@ -1,11 +1,41 @@
 //! The DNS responder: one packet in, one packet out, from a published view.
 //!
-//! [`answer`] is a pure function, so every front thread can call it without asking the node.
+//! [`answer`] is a pure function, so every front thread can call it without asking the node. Names
+//! and rules are those of Consul 1.21 (surface.md 4), checked against recordings of it in
+//! `testdata/dns`.
+//!
+//! The way of a query: `query` reads the packet, `lookup` understands the name, `service`, `node`
+//! and `reverse` collect records of the view without copying them, `truncate` makes them fit and
+//! `encode` writes them. A cache of rendered answers would sit in [`answer`], between reading and
+//! looking up: its key is the question, the size limit and the store's index.
+
+mod address;
+mod edns;
+mod encode;
+mod lookup;
+mod names;
+mod node;
+mod qname;
+mod query;
+mod record;
+mod responder;
+mod reverse;
+mod service;
+mod text;
+mod truncate;
+mod ttl;
+mod wire;
 
 use crate::rng::Rng;
 use crate::time::Now;
 use crate::view::View;
 use alloc::vec::Vec;
+use encode::{Encoder, Head};
+use names::Names;
+use query::{Query, Question, Rcode, Rejected, flag, qtype};
+use record::Sections;
+use responder::{Ask, MAX_DEPTH, Miss, Responder};
+use truncate::Limits;
 
 /// What carried the query: it decides how large the answer may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +54,7 @@ pub enum Outcome {
     /// Send nothing: the packet was no query.
     Drop,
     /// The name lies outside our domains and recursors are configured: ask them. The buffer holds
-    /// REFUSED, to send if this driver cannot forward.
+    /// a refusal (for reverse names, not found), to send if this driver cannot forward.
     Recurse,
 }
 
@@ -39,13 +69,101 @@ pub fn answer(
     transport: Transport,
     out: &mut Vec<u8>,
 ) -> Outcome {
-    let _ = (view, now, rng, transport);
     out.clear();
-    if query.len() < 12 || query[2] & 0x80 != 0 {
-        return Outcome::Drop;
+    let query = match query::read(query) {
+        Ok(query) => query,
+        Err(Rejected::Silent) => return Outcome::Drop,
+        Err(Rejected::Reply { id, flags, question, code }) => {
+            refuse(id, flags, question.as_ref(), code, out);
+            return Outcome::Reply;
+        }
+    };
+    let Some(question) = &query.question else {
+        refuse(query.id, query.flags, None, Rcode::Refused, out);
+        return Outcome::Reply;
+    };
+    let mut responder = Responder { store: &view.store, config: &view.config, now, rng, names: Names::new() };
+    if question.name.ends_with("arpa").is_some() {
+        return reverse(responder, &query, question, out);
     }
-    // Until the lookups land every query is refused: header only, QR set, no sections.
-    out.extend_from_slice(&query[..2]);
-    out.extend_from_slice(&[0x80 | (query[2] & 0x79), 5, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let Some(end) = responder.domain_of(&question.name) else {
+        refuse(query.id, query.flags, Some(question), Rcode::Refused, out);
+        return if view.config.recursors.is_empty() { Outcome::Reply } else { Outcome::Recurse };
+    };
+    let limits = Limits::new(&view.config.dns, transport, query.edns.map(|edns| edns.udp_size));
+    let id = responder.names.qname(&question.name, 0);
+    let ask = Ask {
+        name: &question.name,
+        id,
+        end,
+        domain: responder.names.qname(&question.name, end),
+        kind: question.kind,
+        edns: query.edns.is_some(),
+        room: limits.room(),
+        depth: MAX_DEPTH,
+    };
+    let mut sections = Sections::default();
+    let code = fill(&mut responder, &ask, &mut sections);
+    sections.edns = query.edns;
+    let head = head(&responder, &query, question, code);
+    truncate::finish(&responder.names, head, sections, limits, !view.config.dns.disable_compression, out);
     Outcome::Reply
+}
+
+/// Fills the sections for a name in one of our domains.
+fn fill<'a>(responder: &mut Responder<'a, '_>, ask: &Ask<'_>, sections: &mut Sections<'a>) -> Rcode {
+    match ask.kind {
+        qtype::AXFR => return Rcode::NotImp,
+        qtype::NS => *sections = responder.name_servers(ask.domain),
+        qtype::SOA => {
+            let servers = responder.name_servers(ask.domain);
+            sections.answer.push(responder.soa());
+            sections.authority = servers.answer;
+            sections.additional = servers.additional;
+        }
+        _ => {
+            if let Err(miss) = responder.look_up(ask, sections) {
+                sections.authority.push(responder.soa());
+                return if miss == Miss::Name { Rcode::NxDomain } else { Rcode::NoError };
+            }
+        }
+    }
+    Rcode::NoError
+}
+
+/// Answers a name below `arpa`.
+fn reverse(
+    mut responder: Responder<'_, '_>,
+    query: &Query,
+    question: &Question,
+    out: &mut Vec<u8>,
+) -> Outcome {
+    let owner = responder.names.qname(&question.name, 0);
+    let found = reverse::address(&question.name).and_then(|ip| responder.reverse(owner, ip));
+    let mut sections = Sections { edns: query.edns, ..Sections::default() };
+    if found.is_none() || question.kind == qtype::SOA {
+        sections.authority.push(responder.soa());
+    }
+    sections.answer.extend(found);
+    let code = if found.is_some() { Rcode::NoError } else { Rcode::NxDomain };
+    let head = head(&responder, query, question, code);
+    Encoder::new(!responder.config.dns.disable_compression).packet(&responder.names, head, &sections, out);
+    let recurse = found.is_none() && !responder.config.recursors.is_empty();
+    if recurse { Outcome::Recurse } else { Outcome::Reply }
+}
+
+fn head<'q>(responder: &Responder<'_, '_>, query: &Query, question: &'q Question, code: Rcode) -> Head<'q> {
+    let recursion = if responder.config.recursors.is_empty() { 0 } else { flag::RECURSION_AVAILABLE };
+    let flags = query.flags | flag::AUTHORITATIVE | recursion | code as u16;
+    Head { id: query.id, flags, question: Some(question) }
+}
+
+/// A reply without records.
+fn refuse(id: u16, flags: u16, question: Option<&Question>, code: Rcode, out: &mut Vec<u8>) {
+    let mut names = Names::new();
+    if let Some(question) = question {
+        names.qname(&question.name, 0);
+    }
+    let head = Head { id, flags: flags | code as u16, question };
+    Encoder::new(false).packet(&names, head, &Sections::default(), out);
 }

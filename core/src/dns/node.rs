@@ -1,0 +1,83 @@
+//! Nodes: their addresses, their metadata, and those of them that serve the domain.
+
+use super::address::{Address, Family, choose};
+use super::names::NameId;
+use super::query::qtype;
+use super::record::{Data, Record, Sections};
+use super::responder::{Ask, Miss, Responder};
+use super::ttl;
+use crate::types::Node;
+
+/// The service every server registers itself under.
+const SERVER_SERVICE: &str = "consul";
+/// So many name servers are named.
+const MAX_SERVERS: usize = 3;
+
+impl<'a> Responder<'a, '_> {
+    /// `<node>.node`.
+    pub(super) fn node(&mut self, ask: &Ask<'_>, name: &str, out: &mut Sections<'a>) -> Result<(), Miss> {
+        let store = self.store;
+        let node = store.node(name).ok_or(Miss::Name)?;
+        let ttl = ttl::of_node(&self.config.dns);
+        let want = match ask.kind {
+            qtype::A => Some(Family::V4),
+            qtype::AAAA => Some(Family::V6),
+            qtype::ANY => Some(Family::Any),
+            _ => None,
+        };
+        match want.and_then(|want| Address::of(node_address(node, want))) {
+            Some(Address::Ip(ip)) => out.answer.push(Record { owner: ask.id, ttl, data: Data::Ip(ip) }),
+            Some(Address::Host(host)) => {
+                out.answer.append(&mut self.cname(ask, host, ttl).unwrap_or_default())
+            }
+            None => {}
+        }
+        if matches!(ask.kind, qtype::ANY | qtype::TXT) {
+            self.meta(ask.id, ttl, node, &mut out.answer);
+        } else if self.config.dns.enable_additional_node_meta_txt {
+            self.meta(ask.id, ttl, node, &mut out.additional);
+        }
+        Ok(())
+    }
+
+    /// Up to three servers as NS records in the first list, their addresses in the second.
+    pub(super) fn name_servers(&mut self, domain: NameId) -> Sections<'a> {
+        let ttl = ttl::of_node(&self.config.dns);
+        let mut found = Sections::default();
+        let mut servers = self.instances(SERVER_SERVICE, None);
+        self.rng.shuffle(&mut servers);
+        for (node, service) in servers {
+            if found.answer.len() == MAX_SERVERS {
+                break;
+            }
+            // A name with other characters is none that a resolver would ask for.
+            let resolvable = node.node.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            if !resolvable || self.health(node, service).is_none() {
+                continue;
+            }
+            let Some(name) = self.node_name(node, domain) else { continue };
+            found.answer.push(Record { owner: domain, ttl, data: Data::Ns(name) });
+            if let Some(Address::Ip(ip)) = Address::of(node_address(node, Family::Any)) {
+                found.additional.push(Record { owner: name, ttl, data: Data::Ip(ip) });
+            }
+        }
+        found
+    }
+
+    /// The SOA record, always that of the main domain.
+    pub(super) fn soa(&mut self) -> Record<'a> {
+        let domain = self.names.domain(&self.config.domain);
+        let [refresh, retry, expire, min_ttl] = self.config.dns.soa;
+        let serial = self.now.wall.seconds() as u32;
+        let server = self.names.child(domain, b"ns").unwrap_or(domain);
+        let keeper = self.names.child(domain, b"hostmaster").unwrap_or(domain);
+        let numbers = [serial, refresh, retry, expire, min_ttl];
+        Record { owner: domain, ttl: min_ttl, data: Data::Soa { server, keeper, numbers } }
+    }
+}
+
+/// The address to give for a node; empty if it has none of the wanted family.
+pub(super) fn node_address(node: &Node, want: Family) -> &str {
+    let tagged = |tag: &str| node.tagged_addresses.get(tag).map(|address| &**address);
+    choose(&node.address, tagged("lan_ipv4"), tagged("lan_ipv6"), want)
+}

@@ -1,0 +1,165 @@
+//! One question being answered: what every lookup shares.
+
+use super::address::Address;
+use super::lookup::{Lookup, understand};
+use super::names::{NameId, Names};
+use super::qname::QName;
+use super::query::qtype;
+use super::record::{Data, Record, Sections};
+use super::ttl;
+use crate::config::RuntimeConfig;
+use crate::rng::Rng;
+use crate::store::Store;
+use crate::time::Now;
+use crate::types::Node;
+use alloc::vec::Vec;
+
+/// How often a host name may lead to another of our own names.
+pub(super) const MAX_DEPTH: usize = 3;
+/// So many records of a host name's chain are given to a client without EDNS.
+const MAX_CHAIN: usize = 5;
+
+/// Why a lookup gave nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Miss {
+    /// No such name, or no instance that is fit to be named.
+    Name,
+    /// The name is there, records of this type are not.
+    Data,
+}
+
+/// A question about a name in one of our domains.
+pub(super) struct Ask<'q> {
+    pub(super) name: &'q QName,
+    /// The same, in the reply's names.
+    pub(super) id: NameId,
+    /// How many labels stand before our domain.
+    pub(super) end: usize,
+    /// The domain in the client's spelling: answers repeat it.
+    pub(super) domain: NameId,
+    pub(super) kind: u16,
+    /// The client speaks EDNS.
+    pub(super) edns: bool,
+    /// More answers than this are of no use.
+    pub(super) room: usize,
+    /// How many host names may still be followed.
+    pub(super) depth: usize,
+}
+
+/// Everything lookups read, and the names they write.
+pub(super) struct Responder<'a, 'r> {
+    pub(super) store: &'a Store,
+    pub(super) config: &'a RuntimeConfig,
+    pub(super) now: Now,
+    pub(super) rng: &'r mut Rng,
+    pub(super) names: Names,
+}
+
+impl<'a> Responder<'a, '_> {
+    /// Which of our domains `name` lies in: the number of labels before it.
+    pub(super) fn domain_of(&self, name: &QName) -> Option<usize> {
+        let main = name.ends_with(&self.config.domain);
+        let alt = name.ends_with(&self.config.alt_domain);
+        main.max(alt).map(|labels| name.count() - labels)
+    }
+
+    /// Answers everything but SOA, NS and AXFR.
+    pub(super) fn look_up(&mut self, ask: &Ask<'_>, out: &mut Sections<'a>) -> Result<(), Miss> {
+        match understand(ask.name, ask.end, ask.kind, &self.config.datacenter) {
+            Lookup::Service { name, tag } => {
+                self.service(ask, name.as_str(), tag.as_ref().map(|tag| tag.as_str()), out)
+            }
+            // Other types are not looked at, not even for whether the node exists.
+            Lookup::Node { name } => match ask.kind {
+                qtype::A | qtype::AAAA | qtype::ANY | qtype::TXT => self.node(ask, name.as_str(), out),
+                _ => Ok(()),
+            },
+            Lookup::Address { ip } => {
+                let lowered = ask.name.lowered(ask.end);
+                let owner = self.names.qname(&lowered, 0);
+                let record = Record { owner, ttl: ttl::of_node(&self.config.dns), data: Data::Ip(ip) };
+                // Of no use to another question than its own, but offered.
+                if ask.kind == qtype::ANY || ask.kind == record.data.kind() {
+                    out.answer.push(record);
+                } else {
+                    out.additional.push(record);
+                }
+                Ok(())
+            }
+            Lookup::Virtual => Ok(()),
+            Lookup::Nothing => Err(Miss::Name),
+        }
+    }
+
+    /// The records behind a host name, if it is one of ours, all with the TTL of the answer they
+    /// belong to. Other hosts are left to the client: there is no recursion here.
+    pub(super) fn chain(&mut self, ask: &Ask<'_>, host: &str, ttl: u32) -> Vec<Record<'a>> {
+        let Some(name) = QName::parse(host) else { return Vec::new() };
+        let Some(end) = self.domain_of(&name).filter(|end| *end > 0) else { return Vec::new() };
+        let Some(depth) = ask.depth.checked_sub(1) else { return Vec::new() };
+        let inner = Ask {
+            id: self.names.qname(&name, 0),
+            domain: self.names.qname(&name, end),
+            name: &name,
+            end,
+            kind: qtype::ANY,
+            edns: false,
+            room: if ask.edns { ask.room } else { ask.room.min(MAX_CHAIN) },
+            depth,
+        };
+        let mut found = Sections::default();
+        // A miss leaves nothing found, and the client the name to ask for itself.
+        let _ = self.look_up(&inner, &mut found);
+        let mut chain = found.answer;
+        chain.retain(|r| matches!(r.data, Data::Ip(_) | Data::Cname(_)));
+        if !ask.edns {
+            chain.truncate(MAX_CHAIN);
+        }
+        for record in &mut chain {
+            record.ttl = ttl;
+        }
+        chain
+    }
+
+    /// A CNAME to `host` and what lies behind it; `None` if DNS cannot hold the name.
+    pub(super) fn cname(&mut self, ask: &Ask<'_>, host: &str, ttl: u32) -> Option<Vec<Record<'a>>> {
+        let target = self.host(host)?;
+        let mut records = Vec::with_capacity(1);
+        records.push(Record { owner: ask.id, ttl, data: Data::Cname(target) });
+        records.append(&mut self.chain(ask, host, ttl));
+        Some(records)
+    }
+
+    /// A host name as the catalog holds it.
+    pub(super) fn host(&mut self, host: &str) -> Option<NameId> {
+        self.names.dotted(NameId::ROOT, host.strip_suffix('.').unwrap_or(host))
+    }
+
+    /// `<node>.node.<dc>.<domain>`; `None` if DNS cannot hold the node's name.
+    pub(super) fn node_name(&mut self, node: &Node, domain: NameId) -> Option<NameId> {
+        let datacenter = self.names.child(domain, self.config.datacenter.as_bytes())?;
+        let base = self.names.child(datacenter, b"node")?;
+        self.names.dotted(base, &node.node)
+    }
+
+    /// Appends a node's metadata as TXT records.
+    pub(super) fn meta(&self, owner: NameId, ttl: u32, node: &'a Node, out: &mut Vec<Record<'a>>) {
+        out.extend(node.meta.iter().map(|(key, value)| Record {
+            owner,
+            ttl,
+            data: Data::Meta { key, value },
+        }));
+    }
+}
+
+/// The address types a question wants among IP addresses: which of them answer it.
+pub(super) fn answers(kind: u16, address: Address<'_>) -> bool {
+    match (kind, address) {
+        (qtype::A, Address::Ip(ip)) => ip.is_ipv4(),
+        (qtype::AAAA, Address::Ip(ip)) => ip.is_ipv6(),
+        // TXT as Consul has it: the address, not a text.
+        (qtype::ANY | qtype::TXT, Address::Ip(_)) => true,
+        (_, Address::Ip(_)) => false,
+        (_, Address::Host(_)) => true,
+    }
+}
