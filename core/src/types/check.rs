@@ -3,8 +3,9 @@
 use crate::Str;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The statuses a check can have.
 pub mod status {
@@ -66,8 +67,10 @@ pub struct HealthCheck {
     pub exposed_port: i64,
     /// Peer it was imported from; empty for local checks.
     pub peer_name: Str,
-    /// How it is run, as far as the catalog was told.
-    pub definition: CheckDefinitionRecord,
+    /// How it is run, as far as the catalog was told; `None` for the default, which is the rule. Read it
+    /// with [`HealthCheck::definition`], write it with [`CheckDefinitionRecord::shared`].
+    #[serde(deserialize_with = "read_definition")]
+    pub definition: Option<Arc<CheckDefinitionRecord>>,
     /// Raft index of its creation.
     pub create_index: u64,
     /// Raft index of its last change.
@@ -82,6 +85,15 @@ impl HealthCheck {
         other.modify_index = self.modify_index;
         *self == other
     }
+
+    /// How it is run, as far as the catalog was told.
+    pub fn definition(&self) -> &CheckDefinitionRecord {
+        self.definition.as_deref().unwrap_or(&NO_DEFINITION)
+    }
+}
+
+fn read_definition<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Arc<CheckDefinitionRecord>>, D::Error> {
+    Ok(Option::<CheckDefinitionRecord>::deserialize(d)?.and_then(CheckDefinitionRecord::shared))
 }
 
 /// A check's `Definition` in the catalog. Durations are nanoseconds.
@@ -130,6 +142,42 @@ pub struct CheckDefinitionRecord {
     pub session_name: String,
 }
 
+impl CheckDefinitionRecord {
+    /// The form in which a check holds it: `None` when nothing is set.
+    pub fn shared(self) -> Option<Arc<CheckDefinitionRecord>> {
+        (self != NO_DEFINITION).then(|| Arc::new(self))
+    }
+}
+
+static NO_DEFINITION: CheckDefinitionRecord = CheckDefinitionRecord {
+    http: String::new(),
+    tls_server_name: String::new(),
+    tls_skip_verify: false,
+    header: BTreeMap::new(),
+    method: String::new(),
+    body: String::new(),
+    disable_redirects: false,
+    tcp: String::new(),
+    tcp_use_tls: false,
+    udp: String::new(),
+    h2ping: String::new(),
+    h2ping_use_tls: false,
+    os_service: String::new(),
+    interval: 0,
+    output_max_size: 0,
+    timeout: 0,
+    deregister_critical_service_after: 0,
+    script_args: Vec::new(),
+    docker_container_id: String::new(),
+    shell: String::new(),
+    grpc: String::new(),
+    grpc_use_tls: false,
+    alias_node: String::new(),
+    alias_service: String::new(),
+    ttl: 0,
+    session_name: String::new(),
+};
+
 impl Default for HealthCheck {
     fn default() -> Self {
         let e = super::empty_str();
@@ -148,7 +196,7 @@ impl Default for HealthCheck {
             timeout: e.clone(),
             exposed_port: 0,
             peer_name: e,
-            definition: CheckDefinitionRecord::default(),
+            definition: None,
             create_index: 0,
             modify_index: 0,
         }
