@@ -78,7 +78,8 @@ pub enum AgentEffect {
         /// What to ask.
         request: CatalogCall,
     },
-    /// [`super::Agent::local`] differs from before. At most once per input, after the other effects.
+    /// [`super::Agent::local`] differs from before. At most once per input, before its [`AgentEffect::Reply`]: publish
+    /// it first, so that whoever is answered sees what it asked for.
     LocalChanged,
     /// A line for the log.
     Event(Event),

@@ -1,6 +1,7 @@
 //! What a front asks the agent, and what the driver runs for it.
 
 use crate::types::{CheckDefinition, ServiceDefinition};
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -12,7 +13,7 @@ pub enum AgentRequest {
     /// `PUT /v1/agent/service/register`, and services from configuration files.
     RegisterService {
         /// The service with its checks.
-        definition: ServiceDefinition,
+        definition: Box<ServiceDefinition>,
         /// Remove checks of the service that the definition does not name.
         replace_existing_checks: bool,
     },
@@ -24,7 +25,7 @@ pub enum AgentRequest {
     /// `PUT /v1/agent/check/register`.
     RegisterCheck {
         /// The check.
-        definition: CheckDefinition,
+        definition: Box<CheckDefinition>,
     },
     /// `PUT /v1/agent/check/deregister/:id`.
     DeregisterCheck {
@@ -72,6 +73,16 @@ pub enum AgentError {
     Forbidden(String),
     /// 500: everything else.
     Failed(String),
+}
+
+impl core::fmt::Display for AgentError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let (AgentError::Invalid(text)
+        | AgentError::NotFound(text)
+        | AgentError::Forbidden(text)
+        | AgentError::Failed(text)) = self;
+        f.write_str(text)
+    }
 }
 
 /// One thing the driver probes.

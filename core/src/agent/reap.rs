@@ -1,0 +1,41 @@
+//! Services that go away when a check of theirs has been critical for too long.
+
+use super::{Agent, Timer};
+use crate::Str;
+use crate::event::Level;
+use crate::time::Now;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+impl Agent {
+    /// Looks at every critical check, as Consul does every `check_reap_interval`. Only services are
+    /// removed, never the node, and only for checks that ask for it.
+    pub(super) fn on_reap(&mut self, now: Now) {
+        let due: Vec<(Str, Str)> = self
+            .checks
+            .iter()
+            .filter(|(_, state)| match (state.critical_since, state.deregister_after) {
+                (Some(since), Some(after)) => now.mono.since(since) > after,
+                _ => false,
+            })
+            .filter_map(|(id, _)| Some((id.clone(), self.local.check(id)?.service_id.clone())))
+            .filter(|(_, service)| !service.is_empty())
+            .collect();
+        for (check, service) in due {
+            // An earlier check of the same service may have removed it.
+            if self.deregister_service(&service).is_ok() {
+                self.event(
+                    Level::Info,
+                    "Check for service has been critical for too long and has been deregistered",
+                    &[("service", &service), ("check", &check)],
+                );
+            }
+        }
+        self.schedule_reap(now);
+    }
+
+    pub(super) fn schedule_reap(&mut self, now: Now) {
+        let interval = self.config.check_reap_interval.max(Duration::from_secs(1));
+        self.timers.set(Timer::Reap, now.mono + interval);
+    }
+}

@@ -1,0 +1,201 @@
+//! What may be registered, and Consul's words when it may not (surface.md 3.5, 3.6).
+
+use super::AgentError;
+use crate::Str;
+use crate::types::{CheckDefinition, CheckKind, ServiceDefinition, Weights, status};
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::net::IpAddr;
+
+/// Where a definition came from; decides whether its scripts may run and whether it is persisted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A configuration file.
+    File,
+    /// The HTTP API, or the records that it left in the data directory.
+    Http,
+}
+
+/// Whether scripts may run, from the configuration.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scripts {
+    pub(super) remote: bool,
+    pub(super) local: bool,
+}
+
+impl Scripts {
+    fn allow(self, source: Source) -> Result<(), AgentError> {
+        match source {
+            Source::Http if !self.remote => Err(AgentError::Failed(String::from(
+                "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true",
+            ))),
+            Source::File if !self.remote && !self.local => Err(AgentError::Failed(String::from(
+                "Scripts are disabled on this agent; to enable, configure 'enable_script_checks' or 'enable_local_script_checks' to true",
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Checks everything about a service but its ID's uniqueness. The order is Consul's.
+pub(super) fn service(
+    definition: &ServiceDefinition,
+    source: Source,
+    scripts: Scripts,
+) -> Result<(), AgentError> {
+    if definition.name.is_empty() {
+        return Err(invalid("Missing service name"));
+    }
+    if is_any(&definition.address) {
+        return Err(invalid("Invalid service address"));
+    }
+    if let Some(w) = &definition.weights {
+        weights(w).map_err(|why| invalid(&format!("Invalid Weights: {why}")))?;
+    }
+    meta(&definition.meta).map_err(|why| invalid(&format!("Invalid Service Meta: {why}")))?;
+    if !definition.kind.is_empty() {
+        let why = format!("services of kind {:?} are not supported by this version", definition.kind);
+        return Err(invalid(&format!("Validation failed: {why}")));
+    }
+    for check in &definition.checks {
+        check_rules(check).map_err(|why| invalid(&format!("Invalid check: {why}")))?;
+    }
+    if definition.checks.iter().any(|c| !c.status.is_empty() && !valid_status(&c.status)) {
+        return Err(invalid("Status for checks must 'passing', 'warning', 'critical'"));
+    }
+    definition.checks.iter().try_for_each(|c| runnable(c, source, scripts))
+}
+
+/// Checks a check that is registered on its own.
+pub(super) fn check(
+    definition: &CheckDefinition,
+    source: Source,
+    scripts: Scripts,
+) -> Result<(), AgentError> {
+    if definition.name.is_empty() {
+        return Err(invalid("Missing check name"));
+    }
+    if !definition.status.is_empty() && !valid_status(&definition.status) {
+        return Err(invalid("Bad check status"));
+    }
+    check_rules(definition).map_err(|why| invalid(&format!("Invalid check: {why}")))?;
+    runnable(definition, source, scripts)
+}
+
+fn invalid(text: &str) -> AgentError {
+    AgentError::Invalid(text.to_string())
+}
+
+/// `passing`, `warning` or `critical`.
+fn valid_status(text: &str) -> bool {
+    matches!(text, status::PASSING | status::WARNING | status::CRITICAL)
+}
+
+fn is_any(address: &str) -> bool {
+    let bare = address.strip_prefix('[').and_then(|a| a.strip_suffix(']')).unwrap_or(address);
+    bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified())
+}
+
+fn weights(w: &Weights) -> Result<(), &'static str> {
+    if w.passing < 1 {
+        Err("Passing must be greater than 0")
+    } else if w.warning < 0 {
+        Err("Warning must be greater or equal than 0")
+    } else if w.passing > 65535 || w.warning > 65535 {
+        Err("DNS Weight must be between 0 and 65535")
+    } else {
+        Ok(())
+    }
+}
+
+const META_PAIRS_MAX: usize = 64;
+const META_KEY_MAX: usize = 128;
+const META_VALUE_MAX: usize = 512;
+
+fn meta(meta: &BTreeMap<Str, Str>) -> Result<(), String> {
+    if meta.len() > META_PAIRS_MAX {
+        return Err(format!("Node metadata cannot contain more than {META_PAIRS_MAX} key/value pairs"));
+    }
+    for (key, value) in meta {
+        let why = if key.is_empty() {
+            "Key cannot be blank".to_string()
+        } else if !key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+            "Key contains invalid characters".to_string()
+        } else if key.len() > META_KEY_MAX {
+            format!("Key is too long (limit: {META_KEY_MAX} characters)")
+        } else if key.starts_with("consul-") {
+            "Key prefix 'consul-' is reserved for internal use".to_string()
+        } else if value.len() > META_VALUE_MAX {
+            format!("Value is too long (limit: {META_VALUE_MAX} characters)")
+        } else {
+            continue;
+        };
+        return Err(format!("Couldn't load metadata pair ('{key}', '{value}'): {why}"));
+    }
+    Ok(())
+}
+
+/// The rules on the fields of one check, in Consul's order.
+fn check_rules(c: &CheckDefinition) -> Result<(), &'static str> {
+    let alias = !c.alias_node.is_empty() || !c.alias_service.is_empty();
+    let by_interval = !c.script_args.is_empty()
+        || !c.http.is_empty()
+        || !c.tcp.is_empty()
+        || !c.udp.is_empty()
+        || !c.grpc.is_empty()
+        || !c.h2ping.is_empty()
+        || !c.os_service.is_empty();
+    if c.interval > 0 && c.ttl > 0 {
+        Err("Interval and TTL cannot both be specified")
+    } else if by_interval && c.interval <= 0 {
+        Err("Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks")
+    } else if by_interval && alias {
+        Err("Interval cannot be set for Alias checks")
+    } else if alias && c.ttl > 0 {
+        Err("TTL must be not be set for Alias checks")
+    } else if !by_interval && !alias && c.ttl <= 0 {
+        Err("TTL must be > 0 for TTL checks")
+    } else if c.output_max_size < 0 {
+        Err("MaxOutputMaxSize must be positive")
+    } else if c.failures_before_warning > c.failures_before_critical {
+        Err("FailuresBeforeWarning can't be higher than FailuresBeforeCritical")
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether this version, so configured, can run it.
+fn runnable(c: &CheckDefinition, source: Source, scripts: Scripts) -> Result<(), AgentError> {
+    let refuse = |what: &str| {
+        Err(AgentError::Invalid(format!("Invalid check: {what} checks are not supported by this version")))
+    };
+    match c.kind() {
+        Some(CheckKind::Script) => scripts.allow(source),
+        Some(CheckKind::Docker) => {
+            scripts.allow(source)?;
+            refuse("docker")
+        }
+        Some(CheckKind::Tcp) if c.tcp_use_tls => refuse("tcp over TLS (TCPUseTLS)"),
+        Some(CheckKind::Http | CheckKind::Tcp | CheckKind::Grpc | CheckKind::Ttl) => Ok(()),
+        Some(kind @ (CheckKind::Udp | CheckKind::H2Ping | CheckKind::Alias | CheckKind::OsService)) => {
+            refuse(kind.as_str())
+        }
+        None => Err(invalid("Invalid check: TTL must be > 0 for TTL checks")),
+    }
+}
+
+/// Why DNS will not find a service of this name, or by this tag; `None` when it will.
+pub(super) fn undiscoverable(what: &str, label: &str) -> Option<String> {
+    if !label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        Some(format!(
+            "{what} will not be discoverable via DNS due to invalid characters. Valid characters include all alpha-numerics and dashes."
+        ))
+    } else if label.len() > 63 {
+        Some(format!(
+            "{what} will not be discoverable via DNS due to it being too long. Valid lengths are between 1 and 63 bytes."
+        ))
+    } else {
+        None
+    }
+}
