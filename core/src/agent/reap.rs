@@ -2,6 +2,7 @@
 
 use super::{Agent, Timer};
 use crate::Str;
+use crate::duration;
 use crate::event::Level;
 use crate::time::Now;
 use alloc::vec::Vec;
@@ -11,23 +12,25 @@ impl Agent {
     /// Looks at every critical check, as Consul does every `check_reap_interval`. Only services are
     /// removed, never the node, and only for checks that ask for it.
     pub(super) fn on_reap(&mut self, now: Now) {
-        let due: Vec<(Str, Str)> = self
+        let due: Vec<(Str, Str, Duration)> = self
             .checks
             .iter()
             .filter(|(_, state)| match (state.critical_since, state.deregister_after) {
                 (Some(since), Some(after)) => now.mono.since(since) > after,
                 _ => false,
             })
-            .filter_map(|(id, _)| Some((id.clone(), self.local.check(id)?.service_id.clone())))
-            .filter(|(_, service)| !service.is_empty())
+            .filter_map(|(id, state)| {
+                Some((id.clone(), self.local.check(id)?.service_id.clone(), state.deregister_after?))
+            })
+            .filter(|(_, service, _)| !service.is_empty())
             .collect();
-        for (check, service) in due {
+        for (check, service, after) in due {
             // An earlier check of the same service may have removed it.
             if self.deregister_service(&service).is_ok() {
                 self.event(
                     Level::Info,
-                    "Check for service has been critical for too long and has been deregistered",
-                    &[("service", &service), ("check", &check)],
+                    "deregistered service with critical health due to exceeding health check's 'deregister_critical_service_after' timeout",
+                    &[("service", &service), ("check", &check), ("timeout", &duration::format(after.as_nanos() as i64))],
                 );
             }
         }

@@ -120,10 +120,14 @@ fn same_service(ours: &NodeService, theirs: &NodeService) -> bool {
         locality,
         locally_registered_as_sidecar: _, // never leaves the agent
         peer_name,
+        proxy,
+        connect,
         create_index: _,
         modify_index: _,
     } = ours;
     *kind == theirs.kind
+        && *proxy == theirs.proxy
+        && *connect == theirs.connect
         && *id == theirs.id
         && *service == theirs.service
         && *tags == theirs.tags
