@@ -105,6 +105,26 @@ fn reading_is_as_tolerant_as_hashicorps_codec() {
 }
 
 #[test]
+fn a_record_of_nothing_but_nil_is_the_default_record() {
+    use crate::types::{HealthCheck, KvEntry, Node, NodeService};
+    fn all_nil<T>()
+    where
+        T: Default + PartialEq + core::fmt::Debug + Serialize + for<'a> Deserialize<'a>,
+    {
+        let Tree::Map(pairs) = from_slice(&to_vec(&T::default())).unwrap() else {
+            panic!("a struct is a map")
+        };
+        let nil = Tree::Map(pairs.into_iter().map(|(key, _)| (key, Tree::Nil)).collect());
+        assert_eq!(from_slice(&to_vec(&nil)), Ok(T::default()));
+        assert_eq!(from_slice(&to_vec(&T::default())), Ok(T::default()));
+    }
+    all_nil::<KvEntry>();
+    all_nil::<Node>();
+    all_nil::<NodeService>();
+    all_nil::<HealthCheck>();
+}
+
+#[test]
 fn what_does_not_fit_is_refused_with_a_reason() {
     let text = |r: Result<Kv, Error>| format!("{}", r.unwrap_err());
     assert!(
