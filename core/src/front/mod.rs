@@ -4,30 +4,77 @@
 //! [`Front::handle`]; a read whose answer has not changed yet is parked; writes, agent changes and read
 //! barriers go to the node as [`FrontOutput::Call`] and are finished when [`FrontInput::Reply`] comes.
 //! A front never waits for another front, and holds no state that must survive.
+//!
+//! | file | decides |
+//! |---|---|
+//! | `mux` | from a request line to a route, or to Go's own answers |
+//! | `route` | the table: pattern, methods, ACL rule, handler |
+//! | `request` | parameters, consistency mode, refused enterprise parameters |
+//! | `blocking` | the gate of each consistency mode, and when there is news |
+//! | `respond`, `errors` | headers and status codes |
+//! | `api`, `decode`, `render` | the endpoints, their bodies in and out |
 
+mod api;
+mod blocking;
+mod decode;
+mod errors;
 mod message;
+mod mux;
+mod path;
+mod pending;
+mod render;
+mod request;
+mod respond;
+mod route;
 
 pub use message::{FrontInput, FrontOutput, HttpReply, HttpRequest};
+pub use route::Rule;
 
-use crate::ids::FrontId;
+use crate::ids::{CallId, FrontId, ReqId};
 use crate::rng::Rng;
 use crate::time::{Instant, Now};
 use crate::view::View;
-use alloc::collections::VecDeque;
+use crate::watch::{ChangeSet, Parked};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
+use pending::Pending;
+
+/// The version of Consul that this one answers as.
+pub const CONSUL_VERSION: &str = "1.21.5";
+/// What stands where Consul shows the commit it was built from.
+pub const REVISION: &str = "lictor";
+
+/// The most requests one front holds unanswered: parked reads and calls together. More are refused
+/// with 429.
+pub const MAX_PENDING: usize = 65_536;
 
 /// One front: one per worker thread in production, one per node in simulation.
 #[derive(Debug)]
 pub struct Front {
     id: FrontId,
     rng: Rng,
+    next_call: u64,
     outputs: VecDeque<FrontOutput>,
+    pending: BTreeMap<ReqId, Pending>,
+    calls: BTreeMap<CallId, ReqId>,
+    /// Reads that passed their barrier and wait for a view that has applied its index.
+    applying: BTreeSet<(u64, ReqId)>,
+    parked: Parked,
 }
 
 impl Front {
-    /// A front that answers nothing yet. `rng` draws the jitter of blocking reads.
+    /// A front that holds nothing yet. `rng` draws the jitter of blocking reads.
     pub fn new(id: FrontId, rng: Rng) -> Front {
-        Front { id, rng, outputs: VecDeque::new() }
+        Front {
+            id,
+            rng,
+            next_call: 0,
+            outputs: VecDeque::new(),
+            pending: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            applying: BTreeSet::new(),
+            parked: Parked::default(),
+        }
     }
 
     /// The number that calls of this front carry.
@@ -35,13 +82,22 @@ impl Front {
         self.id
     }
 
+    /// How many requests wait for an answer.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Takes one input. `view` is the newest published view; it must not go back.
     pub fn handle(&mut self, now: Now, view: &Arc<View>, input: FrontInput) {
-        let _ = (now, view, &mut self.rng);
-        if let FrontInput::Http { req, .. } = input {
-            let reply = HttpReply::text(404, "not built yet");
-            self.outputs.push_back(FrontOutput::HttpReply { req, reply });
+        self.resume_applied(now, view);
+        match input {
+            FrontInput::Http { req, request } => self.on_http(now, view, req, request),
+            FrontInput::HttpGone { req } => self.forget(req),
+            FrontInput::Reply { call, reply } => self.on_reply(now, view, call, reply),
+            FrontInput::Changed(changes) => self.on_changed(now, view, &changes),
+            FrontInput::Wake => {}
         }
+        self.expire(now, view);
     }
 
     /// The next output; drain to `None` after every [`Front::handle`].
@@ -51,6 +107,52 @@ impl Front {
 
     /// When to hand in [`FrontInput::Wake`] at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        self.parked.next_deadline()
+    }
+
+    fn answer(&mut self, req: ReqId, reply: HttpReply) {
+        let reply = respond::finish(reply);
+        self.outputs.push_back(FrontOutput::HttpReply { req, reply });
+    }
+
+    /// The client is gone. A call on its behalf goes on; its reply will find nobody.
+    fn forget(&mut self, req: ReqId) {
+        self.parked.remove(req);
+        if let Some(pending) = self.pending.remove(&req) {
+            if let Some(call) = pending.call() {
+                self.calls.remove(&call);
+            }
+            if let Some(index) = pending.applying() {
+                self.applying.remove(&(index, req));
+            }
+        }
+    }
+
+    /// Reads whose barrier this view has reached.
+    fn resume_applied(&mut self, now: Now, view: &Arc<View>) {
+        while let Some(&(index, req)) = self.applying.first()
+            && index <= view.raft.applied.0
+        {
+            self.applying.remove(&(index, req));
+            self.parked.remove(req);
+            self.look(now, view, req, blocking::Cause::News);
+        }
+    }
+
+    fn on_changed(&mut self, now: Now, view: &Arc<View>, changes: &ChangeSet) {
+        let cause = if changes.all { blocking::Cause::Everything } else { blocking::Cause::News };
+        for req in self.parked.wake(changes) {
+            // A read that waits for its barrier only shares the deadlines.
+            match self.pending.get(&req).and_then(Pending::applying) {
+                Some(_) => self.repark_applying(req),
+                None => self.look(now, view, req, cause),
+            }
+        }
+    }
+
+    fn expire(&mut self, now: Now, view: &Arc<View>) {
+        for req in self.parked.expire(now.mono) {
+            self.look(now, view, req, blocking::Cause::Deadline);
+        }
     }
 }

@@ -8,7 +8,6 @@ pub mod decode;
 mod definition;
 mod kv;
 mod node;
-pub mod rules;
 mod service;
 
 pub use check::{CheckDefinitionRecord, HealthCheck, status};

@@ -1,0 +1,103 @@
+//! `/v1/agent`: checks of this agent.
+
+use super::super::blocking::Cx;
+use super::super::errors::HttpError;
+use super::super::message::HttpReply;
+use super::super::render;
+use super::super::request::Request;
+use super::super::respond;
+use super::super::route::Step;
+use super::agent_service::refuse_filter;
+use super::{agent_call, arg, decode};
+use crate::agent::AgentRequest;
+use crate::json::Struct;
+use crate::types::decode::{Mode, Place, check};
+use crate::types::status;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+
+/// `GET /v1/agent/checks`: by ID.
+pub(in crate::front) fn list(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, HttpError> {
+    refuse_filter(rq)?;
+    Ok(respond::json(cx.view, rq, |w| {
+        w.object(|w| {
+            for check in cx.view.local.checks() {
+                w.field(&check.check_id, |w| render::check::check(w, check));
+            }
+        });
+    }))
+}
+
+/// `PUT /v1/agent/check/register`.
+pub(in crate::front) fn register(_: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    let definition = decode(&rq.body, Struct::ALIAS, |f| check(f, Mode::Http, Place::Alone))?;
+    if definition.name.is_empty() {
+        return Err(HttpError::Missing("check name"));
+    }
+    if !definition.status.is_empty() && known_status(&definition.status).is_none() {
+        return Err(HttpError::BadRequest("Bad check status".into()));
+    }
+    Ok(agent_call(AgentRequest::RegisterCheck { definition: Box::new(definition) }))
+}
+
+fn known_status(text: &str) -> Option<&'static str> {
+    [status::PASSING, status::WARNING, status::CRITICAL].into_iter().find(|s| *s == text)
+}
+
+/// `PUT /v1/agent/check/deregister/:id`.
+pub(in crate::front) fn deregister(_: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    Ok(agent_call(AgentRequest::DeregisterCheck { id: arg(rq) }))
+}
+
+fn set(rq: &Request, status: &'static str) -> Result<Step, HttpError> {
+    let output = rq.query.get("note").into();
+    Ok(agent_call(AgentRequest::UpdateTtl { id: arg(rq), status, output }))
+}
+
+/// `PUT /v1/agent/check/pass/:id?note=`.
+pub(in crate::front) fn pass(_: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    set(rq, status::PASSING)
+}
+
+/// `PUT /v1/agent/check/warn/:id?note=`.
+pub(in crate::front) fn warn(_: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    set(rq, status::WARNING)
+}
+
+/// `PUT /v1/agent/check/fail/:id?note=`.
+pub(in crate::front) fn fail(_: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    set(rq, status::CRITICAL)
+}
+
+/// `PUT /v1/agent/check/update/:id`: status and output in the body.
+pub(in crate::front) fn update(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    let (sent, output) =
+        decode(&rq.body, Struct::new("checkUpdate"), |f| (f.string("Status"), f.string("Output")))?;
+    let status = known_status(&sent)
+        .ok_or_else(|| HttpError::BadRequest(format!("Invalid check status: '{sent}'")))?;
+    let output = cut(output, cx.view.config.check_output_max_size);
+    Ok(agent_call(AgentRequest::UpdateTtl { id: arg(rq), status, output }))
+}
+
+/// Keeps at most `max` bytes, on a character's edge, and says how many there were.
+fn cut(output: String, max: usize) -> String {
+    let total = output.len();
+    if total <= max {
+        return output;
+    }
+    let kept = &output[..output.floor_char_boundary(max)];
+    format!("{kept} ... (captured {} of {total} bytes)", kept.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_output_is_cut_on_a_characters_edge() {
+        assert_eq!(cut("abc".into(), 3), "abc");
+        assert_eq!(cut("abcd".into(), 3), "abc ... (captured 3 of 4 bytes)");
+        assert_eq!(cut("a\u{e9}b".into(), 2), "a ... (captured 1 of 4 bytes)");
+    }
+}

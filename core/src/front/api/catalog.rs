@@ -1,0 +1,202 @@
+//! `/v1/catalog`: nodes and services as registered.
+
+use super::super::blocking::{Answer, Cx};
+use super::super::decode::catalog as bodies;
+use super::super::errors::HttpError;
+use super::super::message::HttpReply;
+use super::super::render;
+use super::super::request::Request;
+use super::super::respond;
+use super::super::route::{Finish, Read, Step, Style};
+use super::{MetaFilter, folded, has_tags, refuse_peers, unexpected};
+use crate::Str;
+use crate::command::Command;
+use crate::node;
+use crate::store::{Applied, Store};
+use crate::types::Node;
+use crate::view::View;
+use crate::watch::WatchKey;
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
+use alloc::vec;
+
+const STYLE: Style = Style::Catalog { meta_on_error: true };
+
+/// `GET /v1/catalog/datacenters`: this one; there is no federation yet.
+pub(in crate::front) fn datacenters(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, HttpError> {
+    let mut reply = respond::json(cx.view, rq, |w| w.strs([&*cx.view.config.datacenter]));
+    if rq.query.has("cached") && cx.view.config.http.use_cache {
+        reply.headers.push(("X-Cache", Cow::Borrowed("MISS")));
+    }
+    Ok(reply)
+}
+
+/// `GET /v1/catalog/nodes`.
+pub(in crate::front) static NODES: Read = Read {
+    answer: |cx, rq| {
+        let store = &cx.view.store;
+        let meta = MetaFilter::of(rq);
+        Ok(Answer::json(cx, store.nodes_index(), |w| {
+            w.array(|w| store.nodes().filter(|n| meta.matches(n)).for_each(|n| render::node::node(w, n)));
+        }))
+    },
+    watch: |_, _| vec![WatchKey::Nodes],
+    style: STYLE,
+    cacheable: false,
+    filtered: true,
+};
+
+/// `GET /v1/catalog/services`: every name with its tags.
+pub(in crate::front) static SERVICES: Read = Read {
+    answer: |cx, rq| {
+        let store = &cx.view.store;
+        let meta = MetaFilter::of(rq);
+        let index = match meta.is_empty() {
+            true => store.services_index(),
+            false => store.services_index().max(store.nodes_index()),
+        };
+        Ok(Answer::json(cx, index, |w| {
+            let services = match meta.is_empty() {
+                true => store.services(),
+                false => services_on(store, &meta),
+            };
+            w.object(|w| services.iter().for_each(|(name, tags)| w.field_strs(name, tags)));
+        }))
+    },
+    watch: |_, _| vec![WatchKey::Services, WatchKey::Nodes],
+    style: STYLE,
+    cacheable: true,
+    filtered: true,
+};
+
+/// The names and tags of the services on nodes that `meta` lets through.
+fn services_on(store: &Store, meta: &MetaFilter<'_>) -> BTreeMap<Str, vec::Vec<Str>> {
+    let mut services: BTreeMap<Str, BTreeSet<Str>> = BTreeMap::new();
+    for (_, service) in store.instances().filter(|(node, _)| meta.matches(node)) {
+        services.entry(service.service.clone()).or_default().extend(service.tags.iter().cloned());
+    }
+    services.into_iter().map(|(name, tags)| (name, tags.into_iter().collect())).collect()
+}
+
+/// `GET /v1/catalog/service/:service`.
+pub(in crate::front) static SERVICE: Read = Read {
+    answer: |cx, rq| {
+        let name = rq.named("service name")?;
+        refuse_peers(rq)?;
+        let store = &cx.view.store;
+        let meta = MetaFilter::of(rq);
+        Ok(Answer::json(cx, store.service_index(name), |w| {
+            w.array(|w| {
+                store
+                    .service_instances(name)
+                    .filter(|(node, service)| meta.matches(node) && has_tags(rq, service))
+                    .for_each(|(node, service)| render::service::with_node(w, node, service));
+            });
+        }))
+    },
+    watch: |_, rq| vec![WatchKey::Service(folded(rq.arg()))],
+    style: STYLE,
+    cacheable: true,
+    filtered: true,
+};
+
+/// The node of this name, else the one whose ID begins so.
+fn node_named<'a>(store: &'a Store, name: &str) -> Option<&'a Arc<Node>> {
+    store.node(name).or_else(|| store.node_by_id_prefix(name))
+}
+
+/// What a node's own index is; for a node that is not there, when one last went.
+fn node_index(store: &Store, node: Option<&Arc<Node>>, name: &str) -> u64 {
+    store.node_index(node.map_or(name, |n| &n.node))
+}
+
+/// A name may be an ID prefix: any node's coming or going may change which node is meant.
+fn watch_node(_: &View, rq: &Request) -> vec::Vec<WatchKey> {
+    vec![WatchKey::Node(folded(rq.arg())), WatchKey::Nodes]
+}
+
+/// `GET /v1/catalog/node/:node`: `null` if unknown.
+pub(in crate::front) static NODE: Read = Read {
+    answer: |cx, rq| {
+        let name = rq.named("node name")?;
+        let store = &cx.view.store;
+        let node = node_named(store, name);
+        Ok(Answer::json(cx, node_index(store, node, name), |w| match node {
+            None => w.null(),
+            Some(node) => w.object(|w| {
+                w.field("Node", |w| render::node::node(w, node));
+                w.field("Services", |w| {
+                    w.object(|w| {
+                        for service in store.node_services(&node.node) {
+                            w.field(&service.id, |w| render::service::instance(w, service, true));
+                        }
+                    });
+                });
+            }),
+        }))
+    },
+    watch: watch_node,
+    style: STYLE,
+    cacheable: false,
+    filtered: true,
+};
+
+/// `GET /v1/catalog/node-services/:node`.
+pub(in crate::front) static NODE_SERVICES: Read = Read {
+    answer: |cx, rq| {
+        let name = rq.named("node name")?;
+        let store = &cx.view.store;
+        let node = node_named(store, name);
+        Ok(Answer::json(cx, node_index(store, node, name), |w| {
+            w.object(|w| {
+                w.field("Node", |w| match node {
+                    Some(node) => render::node::node(w, node),
+                    None => w.null(),
+                });
+                let mut services = node.into_iter().flat_map(|n| store.node_services(&n.node)).peekable();
+                w.field("Services", |w| match services.peek() {
+                    None => w.null(),
+                    Some(_) => {
+                        w.array(|w| services.for_each(|s| render::service::instance(w, s, true)));
+                    }
+                });
+            });
+        }))
+    },
+    watch: watch_node,
+    style: STYLE,
+    cacheable: false,
+    filtered: true,
+};
+
+/// A catalog write that answers `true`.
+fn write(command: Command) -> Step {
+    let finish: Finish = |cx, rq, reply| match reply {
+        node::Reply::Applied { result: Applied::Ok | Applied::Bool(_), .. } => {
+            Ok(respond::json(cx.view, rq, |w| w.bool(true)))
+        }
+        node::Reply::Applied { result: Applied::Error(text), .. } => Err(HttpError::Failed(text)),
+        other => Err(unexpected(other)),
+    };
+    Step::Call(Box::new(node::Request::Write(command)), finish)
+}
+
+/// `PUT /v1/catalog/register`.
+pub(in crate::front) fn register(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    let mut register = bodies::register(&rq.body)?;
+    bodies::own_datacenter(&mut register.datacenter, &cx.view.config.datacenter)?;
+    bodies::prepare(&mut register).map_err(HttpError::Failed)?;
+    Ok(write(Command::Register(Box::new(register))))
+}
+
+/// `PUT /v1/catalog/deregister`.
+pub(in crate::front) fn deregister(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    let mut deregister = bodies::deregister(&rq.body)?;
+    bodies::own_datacenter(&mut deregister.datacenter, &cx.view.config.datacenter)?;
+    if deregister.node.is_empty() {
+        return Err(HttpError::Failed("Must provide node".into()));
+    }
+    Ok(write(Command::Deregister(deregister)))
+}

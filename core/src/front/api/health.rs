@@ -1,0 +1,106 @@
+//! `/v1/health`: checks, and instances with their checks.
+
+use super::super::blocking::{Answer, Cx};
+use super::super::errors::HttpError;
+use super::super::render;
+use super::super::request::{Request, parse_bool};
+use super::super::route::{Read, Style};
+use super::{MetaFilter, folded, has_tags, refuse_peers};
+use crate::store::Store;
+use crate::types::{HealthCheck, status};
+use crate::watch::WatchKey;
+use alloc::sync::Arc;
+use alloc::vec;
+
+const STYLE: Style = Style::Catalog { meta_on_error: true };
+
+/// A list of checks, those on nodes that `?node-meta=` lets through.
+fn checks<'a>(
+    cx: &Cx<'_>,
+    store: &Store,
+    meta: &MetaFilter<'_>,
+    checks: impl Iterator<Item = &'a Arc<HealthCheck>>,
+) -> Answer {
+    Answer::json(cx, store.checks_index(), |w| {
+        w.array(|w| {
+            checks
+                .filter(|c| meta.is_empty() || store.node(&c.node).is_some_and(|n| meta.matches(n)))
+                .for_each(|c| render::check::check(w, c));
+        });
+    })
+}
+
+/// `GET /v1/health/node/:node`.
+pub(in crate::front) static NODE: Read = Read {
+    answer: |cx, rq| {
+        let name = rq.named("node name")?;
+        let store = &cx.view.store;
+        Ok(checks(cx, store, &MetaFilter(vec![]), store.node_checks(name)))
+    },
+    // The answer's index is the table's, and so is what moves it.
+    watch: |_, _| vec![WatchKey::Checks],
+    style: STYLE,
+    cacheable: false,
+    filtered: true,
+};
+
+/// `GET /v1/health/checks/:service`.
+pub(in crate::front) static CHECKS: Read = Read {
+    answer: |cx, rq| {
+        let name = rq.named("service name")?;
+        let store = &cx.view.store;
+        let found = store.service_checks(name);
+        Ok(checks(cx, store, &MetaFilter::of(rq), found.iter()))
+    },
+    watch: |_, _| vec![WatchKey::Checks],
+    style: STYLE,
+    cacheable: false,
+    filtered: true,
+};
+
+/// `GET /v1/health/state/:state`.
+pub(in crate::front) static STATE: Read = Read {
+    answer: |cx, rq| {
+        let state = rq.named("check state")?;
+        let store = &cx.view.store;
+        let found = store.checks_in_state(state);
+        Ok(checks(cx, store, &MetaFilter::of(rq), found.iter()))
+    },
+    watch: |_, _| vec![WatchKey::Checks],
+    style: STYLE,
+    cacheable: false,
+    filtered: true,
+};
+
+/// `GET /v1/health/service/:service`.
+pub(in crate::front) static SERVICE: Read = Read {
+    answer: |cx, rq| {
+        let name = rq.named("service name")?;
+        refuse_peers(rq)?;
+        let passing = only_passing(rq)?;
+        let store = &cx.view.store;
+        let meta = MetaFilter::of(rq);
+        Ok(Answer::json(cx, store.service_index(name), |w| {
+            w.array(|w| {
+                for entry in store.check_service_nodes(name) {
+                    let healthy = !passing || entry.checks.iter().all(|c| &*c.status == status::PASSING);
+                    if healthy && meta.matches(&entry.node) && has_tags(rq, &entry.service) {
+                        render::service::entry(w, &entry);
+                    }
+                }
+            });
+        }))
+    },
+    watch: |_, rq| vec![WatchKey::Service(folded(rq.arg()))],
+    style: Style::Catalog { meta_on_error: false },
+    cacheable: true,
+    filtered: true,
+};
+
+/// `?passing`: on by its presence, unless a value says otherwise.
+fn only_passing(rq: &Request) -> Result<bool, HttpError> {
+    match rq.query.get("passing") {
+        "" => Ok(rq.query.has("passing")),
+        value => parse_bool(value).ok_or_else(|| HttpError::BadRequest("Invalid value for ?passing".into())),
+    }
+}

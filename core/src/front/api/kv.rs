@@ -1,0 +1,171 @@
+//! `/v1/kv`: keys.
+
+use super::super::blocking::{Answer, Body, Cx};
+use super::super::errors::HttpError;
+use super::super::path::clean_keeping_slash;
+use super::super::render;
+use super::super::request::{Request, parse_uint, refuse_other_datacenter};
+use super::super::respond;
+use super::super::route::{Finish, Read, Step, Style};
+use super::unexpected;
+use crate::Str;
+use crate::command::{Command, KvCommand};
+use crate::config::RuntimeConfig;
+use crate::node;
+use crate::store::Applied;
+use crate::types::{KvEntry, KvOp};
+use crate::watch::WatchKey;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec;
+
+/// The key of a request (surface.md, KV, key names). Empty stays empty.
+///
+/// Without the filter switched off, the name is cleaned as a path (a trailing slash stays) and may hold
+/// only letters, digits and `,_./-?&=`.
+fn key_name(rq: &Request, config: &RuntimeConfig) -> Result<String, HttpError> {
+    let raw = rq.arg();
+    if raw.is_empty() || config.disable_http_unprintable_char_filter {
+        return Ok(raw.into());
+    }
+    let key = clean_keeping_slash(raw);
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b",_./-?&=".contains(&b);
+    if key.bytes().all(allowed) { Ok(key) } else { Err(HttpError::KeyName) }
+}
+
+fn is_tree(rq: &Request) -> bool {
+    rq.query.has("keys") || rq.query.has("recurse")
+}
+
+/// `GET /v1/kv/:key`, with `?raw`, `?recurse`, `?keys&separator=`.
+pub(in crate::front) static GET: Read = Read {
+    answer: |cx, rq| {
+        let key = key_name(rq, &cx.view.config)?;
+        if key.is_empty() && !is_tree(rq) {
+            return Err(HttpError::Missing("key name"));
+        }
+        Ok(if rq.query.has("keys") {
+            keys(cx, rq, &key)
+        } else if rq.query.has("recurse") {
+            tree(cx, &key)
+        } else {
+            one(cx, rq, &key)
+        })
+    },
+    watch: |view, rq| {
+        // A name that is not valid never gets here.
+        let key = Str::from(key_name(rq, &view.config).unwrap_or_default());
+        vec![if is_tree(rq) { WatchKey::KvPrefix(key) } else { WatchKey::Kv(key) }]
+    },
+    style: Style::Kv,
+    cacheable: false,
+    filtered: false,
+};
+
+fn one(cx: &Cx<'_>, rq: &Request, key: &str) -> Answer {
+    let store = &cx.view.store;
+    let index = store.kv_key_index(key);
+    let Some(entry) = store.kv(key) else { return Answer { index, body: Body::Missing } };
+    if rq.query.has("raw") {
+        let body = if cx.wants(index) { Body::Raw(entry.value.clone()) } else { Body::Unwanted };
+        return Answer { index, body };
+    }
+    Answer::json(cx, index, |w| w.array(|w| render::kv::entry(w, entry)))
+}
+
+fn tree(cx: &Cx<'_>, prefix: &str) -> Answer {
+    let store = &cx.view.store;
+    let index = store.kv_prefix_index(prefix);
+    let mut entries = store.kv_prefix(prefix).peekable();
+    if entries.peek().is_none() {
+        return Answer { index, body: Body::Missing };
+    }
+    Answer::json(cx, index, |w| w.array(|w| entries.for_each(|e| render::kv::entry(w, e))))
+}
+
+fn keys(cx: &Cx<'_>, rq: &Request, prefix: &str) -> Answer {
+    let store = &cx.view.store;
+    let index = store.kv_prefix_index(prefix);
+    // Consul kept taking the name that it once misspelt.
+    let separator = match rq.query.get("separator") {
+        "" => rq.query.get("seperator"),
+        separator => separator,
+    };
+    if !prefix.is_empty() && store.kv_prefix(prefix).next().is_none() {
+        return Answer { index, body: Body::Missing };
+    }
+    Answer::json(cx, index, |w| w.strs(store.kv_keys(prefix, separator)))
+}
+
+/// A key operation that answers `true` or `false`.
+fn write(op: KvOp, entry: KvEntry) -> Step {
+    let finish: Finish = |cx, rq, reply| match reply {
+        node::Reply::Applied { result: Applied::Ok, .. } => Ok(respond::json(cx.view, rq, |w| w.bool(true))),
+        node::Reply::Applied { result: Applied::Bool(done), .. } => {
+            Ok(respond::json(cx.view, rq, |w| w.bool(done)))
+        }
+        node::Reply::Applied { result: Applied::Error(text), .. } => Err(HttpError::Failed(text)),
+        other => Err(unexpected(other)),
+    };
+    let command = Command::Kv(KvCommand { op, dir_ent: entry });
+    Step::Call(Box::new(node::Request::Write(command)), finish)
+}
+
+/// Refuses a request that says more than one of `flags`.
+fn refuse_conflict(rq: &Request, flags: &[&str]) -> Result<(), HttpError> {
+    if flags.iter().filter(|flag| rq.query.has(flag)).count() > 1 {
+        return Err(HttpError::ConflictingFlags(rq.query.encode()));
+    }
+    Ok(())
+}
+
+/// `PUT /v1/kv/:key`, with `?flags=`, `?cas=`, `?acquire=`, `?release=`.
+pub(in crate::front) fn put(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    let config = &cx.view.config;
+    refuse_other_datacenter(rq, &config.datacenter)?;
+    let key = key_name(rq, config)?;
+    if key.is_empty() {
+        return Err(HttpError::Missing("key name"));
+    }
+    refuse_conflict(rq, &["cas", "acquire", "release"])?;
+    let query = &rq.query;
+    let mut entry = KvEntry { key: Str::from(key), ..KvEntry::default() };
+    if query.has("flags") {
+        entry.flags = parse_uint(query.get("flags"))?;
+    }
+    let mut op = KvOp::Set;
+    if query.has("cas") {
+        entry.modify_index = parse_uint(query.get("cas"))?;
+        op = KvOp::Cas;
+    }
+    for (flag, verb) in [("acquire", KvOp::Lock), ("release", KvOp::Unlock)] {
+        if query.has(flag) {
+            entry.session = Str::from(query.get(flag));
+            op = verb;
+        }
+    }
+    let (len, max) = (rq.body.len(), config.kv_max_value_size);
+    if len > max {
+        return Err(HttpError::BodyTooLarge { len, max, setting: "kv_max_value_size" });
+    }
+    entry.value = rq.body.clone();
+    Ok(write(op, entry))
+}
+
+/// `DELETE /v1/kv/:key`, with `?recurse` or `?cas=`.
+pub(in crate::front) fn delete(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    refuse_other_datacenter(rq, &cx.view.config.datacenter)?;
+    let key = key_name(rq, &cx.view.config)?;
+    let recurse = rq.query.has("recurse");
+    if key.is_empty() && !recurse {
+        return Err(HttpError::Missing("key name"));
+    }
+    refuse_conflict(rq, &["recurse", "cas"])?;
+    let mut entry = KvEntry { key: Str::from(key), ..KvEntry::default() };
+    let mut op = if recurse { KvOp::DeleteTree } else { KvOp::Delete };
+    if rq.query.has("cas") {
+        entry.modify_index = parse_uint(rq.query.get("cas"))?;
+        op = KvOp::DeleteCas;
+    }
+    Ok(write(op, entry))
+}

@@ -1,0 +1,118 @@
+//! The handlers, one file per family of paths.
+
+pub(super) mod agent_check;
+pub(super) mod agent_node;
+pub(super) mod agent_service;
+pub(super) mod catalog;
+pub(super) mod health;
+pub(super) mod kv;
+pub(super) mod status;
+pub(super) mod txn;
+
+use super::errors::HttpError;
+use super::request::{Request, parse_bool};
+use super::respond;
+use super::route::{Finish, Step};
+use crate::Str;
+use crate::agent::AgentRequest;
+use crate::json::{self, Fields, Struct, Unknown};
+use crate::node;
+use crate::types::{Node, NodeService};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// Reads a body strictly: unknown fields are refused.
+fn decode<T>(body: &[u8], shape: Struct, read: impl FnOnce(&mut Fields<'_>) -> T) -> Result<T, HttpError> {
+    let value = json::parse_body(body).map_err(HttpError::Decode)?;
+    json::decode(&value, shape, Unknown::Refuse, read).map_err(HttpError::Decode)
+}
+
+/// Refuses parts of a body that nothing would act on.
+fn refuse_not_built(parts: &[&'static str]) -> Result<(), HttpError> {
+    match parts.first() {
+        None => Ok(()),
+        Some(part) => {
+            Err(HttpError::BadRequest(format!("{part} is not built yet in this version of Lictor")))
+        }
+    }
+}
+
+/// An agent change that answers with an empty body.
+fn agent_call(request: AgentRequest) -> Step {
+    let finish: Finish = |_, _, reply| match reply {
+        node::Reply::Agent(Ok(())) => Ok(respond::done()),
+        node::Reply::Agent(Err(error)) => Err(HttpError::Agent(error)),
+        other => Err(unexpected(other)),
+    };
+    Step::Call(Box::new(node::Request::Agent(request)), finish)
+}
+
+/// A reply that does not fit the call.
+fn unexpected(reply: node::Reply) -> HttpError {
+    match reply {
+        node::Reply::Failed(error) => HttpError::Call(error),
+        other => HttpError::Failed(format!("internal error: the node answered with {other:?}")),
+    }
+}
+
+/// `?enable=`, as both maintenance endpoints want it.
+fn enable(rq: &Request) -> Result<bool, HttpError> {
+    if !rq.query.has("enable") {
+        return Err(HttpError::BadRequest("Missing value for enable".into()));
+    }
+    let text = rq.query.get("enable");
+    parse_bool(text).ok_or_else(|| HttpError::BadRequest(format!("Invalid value for enable: \"{text}\"")))
+}
+
+/// `?node-meta=k:v`, all of which a node must carry; without a colon the value is empty.
+struct MetaFilter<'a>(Vec<(&'a str, &'a str)>);
+
+impl<'a> MetaFilter<'a> {
+    fn of(rq: &'a Request) -> MetaFilter<'a> {
+        MetaFilter(rq.query.all("node-meta").map(|pair| pair.split_once(':').unwrap_or((pair, ""))).collect())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn matches(&self, node: &Node) -> bool {
+        self.0.iter().all(|(key, value)| node.meta.get(*key).is_some_and(|v| **v == **value))
+    }
+}
+
+/// `?tag=`, all of which an instance must carry, whatever their case.
+fn has_tags(rq: &Request, service: &NodeService) -> bool {
+    rq.query.all("tag").all(|wanted| {
+        let wanted = wanted.to_lowercase();
+        service.tags.iter().any(|tag| tag.to_lowercase() == wanted)
+    })
+}
+
+/// Refuses to look at another peer's services: nothing is imported yet.
+fn refuse_peers(rq: &Request) -> Result<(), HttpError> {
+    let peer = rq.query.get("peer");
+    let group = match rq.query.get("sameness-group") {
+        "" => rq.query.get("sg"),
+        group => group,
+    };
+    match (peer.is_empty(), group.is_empty()) {
+        (true, true) => Ok(()),
+        (false, false) => {
+            Err(HttpError::BadRequest("peer-name and sameness-group are mutually exclusive".into()))
+        }
+        _ => Err(HttpError::BadRequest("cluster peering is not built yet in this version of Lictor".into())),
+    }
+}
+
+/// A name as watch keys and tables hold it.
+fn folded(name: &str) -> Str {
+    Str::from(name.to_lowercase())
+}
+
+/// The path's argument, owned, as a call carries it.
+fn arg(rq: &Request) -> String {
+    rq.arg().into()
+}

@@ -1,0 +1,39 @@
+//! `/v1/status`: who leads. Never blocks, needs no leader.
+
+use super::super::blocking::Cx;
+use super::super::errors::HttpError;
+use super::super::message::HttpReply;
+use super::super::request::{Request, refuse_other_datacenter};
+use super::super::respond;
+use alloc::format;
+use alloc::string::String;
+use core::net::IpAddr;
+
+/// `GET /v1/status/leader`: the leader's address, or an empty string.
+pub(in crate::front) fn leader(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, HttpError> {
+    refuse_other_datacenter(rq, &cx.view.config.datacenter)?;
+    Ok(respond::json(cx.view, rq, |w| w.str(&cx.view.raft.leader_addr)))
+}
+
+/// `GET /v1/status/peers`: the addresses of all voters.
+pub(in crate::front) fn peers(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, HttpError> {
+    refuse_other_datacenter(rq, &cx.view.config.datacenter)?;
+    Ok(respond::json(cx.view, rq, |w| {
+        w.strs(cx.view.raft.status.membership.voters.iter().filter_map(|id| address(cx, id)));
+    }))
+}
+
+/// Where a server is reached: this one by its configuration, others as the catalog knows them.
+fn address(cx: &Cx<'_>, id: &str) -> Option<String> {
+    let view = cx.view;
+    let (host, port) = if *view.node_id == *id {
+        (view.config.advertise_addr, i64::from(view.config.ports.server))
+    } else {
+        let node = view.store.node_by_id_prefix(id)?;
+        (node.address.parse().ok()?, view.store.service(&node.node, "consul")?.port)
+    };
+    Some(match host {
+        IpAddr::V4(host) => format!("{host}:{port}"),
+        IpAddr::V6(host) => format!("[{host}]:{port}"),
+    })
+}

@@ -1,0 +1,214 @@
+//! Reads: how fresh an answer must be, and waiting until there is news.
+//!
+//! A read first passes the gate of its consistency mode, which may take a barrier from the node and then
+//! a view that has applied the barrier's index. Then it is answered, or parked until a change touches what
+//! it looked at, or its deadline comes (surface.md 1.6).
+
+use super::errors::HttpError;
+use super::message::HttpReply;
+use super::request::{Consistency, Options, Request};
+use super::respond::{self, JSON, Meta, TEXT};
+use super::route::{Read, Style};
+use crate::rng::Rng;
+use crate::time::{Duration, Instant, Now};
+use crate::view::View;
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+/// What a read looks at.
+pub(super) struct Cx<'a> {
+    pub(super) view: &'a View,
+    pub(super) now: Now,
+    /// Without news past this, the body is not wanted: the read goes on waiting.
+    pub(super) above: Option<u64>,
+}
+
+impl Cx<'_> {
+    /// Whether an answer with this index would be sent. A read that asks before it renders spares the
+    /// work for a client that goes on waiting.
+    pub(super) fn wants(&self, index: u64) -> bool {
+        self.above.is_none_or(|above| index.max(1) > above)
+    }
+}
+
+/// What a read found.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// `X-Consul-Index`.
+    pub(super) index: u64,
+    pub(super) body: Body,
+}
+
+#[derive(Debug)]
+pub(super) enum Body {
+    /// [`Cx::wants`] said no.
+    Unwanted,
+    /// 200 and JSON, not yet indented.
+    Json(Vec<u8>),
+    /// 200 and the bytes of a key.
+    Raw(Bytes),
+    /// 404 without a body: a key that is not there.
+    Missing,
+    /// 409 and JSON: a transaction that failed.
+    Conflict(Vec<u8>),
+}
+
+impl Answer {
+    /// A JSON answer, rendered only if it will be sent.
+    pub(super) fn json(cx: &Cx<'_>, index: u64, write: impl FnOnce(&mut crate::json::Writer<'_>)) -> Answer {
+        let body = match cx.wants(index) {
+            true => Body::Json(crate::json::to_vec(write)),
+            false => Body::Unwanted,
+        };
+        Answer { index, body }
+    }
+}
+
+/// A read on its way to an answer.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) read: &'static Read,
+    pub(super) options: Options,
+    /// When a blocking read is answered in any case.
+    pub(super) deadline: Instant,
+    /// The last look found nothing; finding nothing again is no news (surface.md B16).
+    was_missing: bool,
+    /// The index of the last look; a different one after a restored snapshot is news.
+    seen: u64,
+}
+
+/// Why a read is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// First look, or a change touched it.
+    News,
+    /// Everything may have changed, the index may even have fallen.
+    Everything,
+    /// Time is up.
+    Deadline,
+}
+
+/// What to do with a read that passed its parameters.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// Answer it from this view.
+    Open,
+    /// Ask the node first.
+    Barrier { consistent: bool },
+}
+
+impl Reading {
+    /// Checks everything that the client may have got wrong.
+    pub(super) fn start(
+        rq: &Request,
+        read: &'static Read,
+        view: &View,
+        now: Now,
+        rng: &mut Rng,
+    ) -> Result<Reading, HttpError> {
+        let mut options = Options::parse(rq, &view.config)?;
+        if read.style == Style::Txn {
+            // A transaction reads once and never waits.
+            options.index = 0;
+        }
+        let mut deadline = now.mono;
+        if options.index > 0 {
+            let jitter = rng.duration(Duration::ZERO, options.wait / 16);
+            deadline = now.mono + options.wait + jitter;
+        }
+        Ok(Reading { read, options, deadline, was_missing: false, seen: 0 })
+    }
+
+    /// Which way the consistency mode demands.
+    pub(super) fn gate(&mut self, view: &View, now: Instant) -> Gate {
+        if let Consistency::Stale { max } = self.options.consistency {
+            let contact = Meta::of(view, now, 0).last_contact_ms;
+            if max.is_none_or(|max| u128::from(contact) <= max.as_millis()) {
+                return Gate::Open;
+            }
+            // Too far behind: Consul asks the leader then.
+            self.options.consistency = Consistency::Default;
+        }
+        match self.options.consistency {
+            Consistency::Consistent => Gate::Barrier { consistent: true },
+            _ if view.raft.lease_until > now => Gate::Open,
+            _ => Gate::Barrier { consistent: false },
+        }
+    }
+
+    /// Looks at the data: `Some` is the answer, `None` means that there is no news yet.
+    pub(super) fn look(
+        &mut self,
+        rq: &Request,
+        view: &View,
+        now: Now,
+        cause: Cause,
+    ) -> Result<Option<HttpReply>, HttpError> {
+        let blocks = self.options.index > 0 && cause != Cause::Deadline;
+        let fallen = cause == Cause::Everything && self.seen > 0;
+        let above = (blocks && !fallen).then_some(self.options.index);
+        let answer = (self.read.answer)(&Cx { view, now, above }, rq)?;
+        let index = answer.index.max(1);
+        if blocks {
+            let missing = matches!(answer.body, Body::Missing);
+            let news = match (fallen, index == self.seen) {
+                (true, same) => !same || index > self.options.index,
+                (false, _) => index > self.options.index,
+            };
+            let still_missing = missing && self.was_missing;
+            self.was_missing = missing;
+            self.seen = index;
+            if !news || still_missing {
+                return Ok(None);
+            }
+        }
+        Ok(Some(self.reply(rq, view, now, index, answer.body)))
+    }
+
+    fn reply(&self, rq: &Request, view: &View, now: Now, index: u64, body: Body) -> HttpReply {
+        let json = |body| respond::indent(view, rq, body);
+        let mut reply = match body {
+            Body::Json(body) => respond::reply(200, JSON, json(body)),
+            Body::Conflict(body) => respond::reply(409, "application/json; charset=utf-8", json(body)),
+            Body::Raw(bytes) => {
+                let mut reply = respond::reply(200, TEXT, bytes);
+                reply.headers.push(("X-Content-Type-Options", Cow::Borrowed("nosniff")));
+                reply.headers.push(("Content-Security-Policy", Cow::Borrowed("sandbox")));
+                reply
+            }
+            Body::Missing | Body::Unwanted => {
+                HttpReply { status: 404, headers: Vec::new(), body: Bytes::new(), close: false }
+            }
+        };
+        let meta = Meta::of(view, now.mono, index);
+        match self.read.style {
+            Style::Txn => meta.put_contact(&mut reply),
+            Style::Kv => meta.put(&mut reply),
+            Style::Catalog { .. } => {
+                meta.put(&mut reply);
+                let mode = match self.options.consistency {
+                    Consistency::Default => "leader",
+                    Consistency::Consistent => "consistent",
+                    Consistency::Stale { .. } => "stale",
+                };
+                reply.headers.push(("X-Consul-Effective-Consistency", Cow::Borrowed(mode)));
+            }
+        }
+        if self.options.cached && self.read.cacheable {
+            // Every answer is as fresh as one from the leader: there is no cache to hit.
+            reply.headers.push(("X-Cache", Cow::Borrowed("MISS")));
+        }
+        reply
+    }
+}
+
+/// The answer to a read that failed.
+pub(super) fn failed(read: &Read, error: &HttpError) -> HttpReply {
+    let mut reply = respond::error(error);
+    // Consul adds the meta of an empty answer once it has tried; bad parameters fail before that.
+    if read.style == (Style::Catalog { meta_on_error: true }) && error.status() == 500 {
+        Meta::OF_ERROR.put(&mut reply);
+    }
+    reply
+}

@@ -1,0 +1,4 @@
+//! Request bodies, read by Consul's names and limits.
+
+pub(super) mod catalog;
+pub(super) mod txn;

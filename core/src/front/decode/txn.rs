@@ -1,0 +1,211 @@
+//! `PUT /v1/txn`: the body, and what Consul's endpoint checks before anything is replicated.
+
+use super::super::errors::HttpError;
+use super::catalog;
+use crate::Str;
+use crate::command::{CatalogVerb, KvCommand, Txn, TxnOp};
+use crate::json::{self, Fields, Struct, Unknown};
+use crate::store::TxnError;
+use crate::types::decode::locality;
+use crate::types::{HealthCheck, KvEntry, KvOp, Node, NodeService};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+/// The most operations a transaction may have.
+const MAX_OPS: usize = 128;
+
+/// A transaction, ready to be read or replicated.
+#[derive(Debug)]
+pub(in crate::front) struct Parsed {
+    pub(in crate::front) txn: Txn,
+    /// Nothing in it writes.
+    pub(in crate::front) read_only: bool,
+    /// What is wrong already; then nothing is replicated.
+    pub(in crate::front) errors: Vec<TxnError>,
+}
+
+/// One operation as sent; the first of the four that is there counts.
+enum Sent {
+    Kv(String, KvEntry),
+    Node(String, Node),
+    Service(String, Str, NodeService),
+    Check(String, HealthCheck),
+}
+
+/// Reads a body.
+pub(in crate::front) fn parse(
+    body: &[u8],
+    datacenter: &Str,
+    kv_max_value_size: usize,
+) -> Result<Parsed, HttpError> {
+    let mut not_built = Vec::new();
+    let value = json::parse_body(body).map_err(HttpError::DecodeTxn)?;
+    let read = |f: &mut Fields<'_>| sent(f, &mut not_built);
+    let sent = json::decode_list(&value, "api.TxnOps", Struct::of("api", "TxnOp"), Unknown::Refuse, read)
+        .map_err(HttpError::DecodeTxn)?;
+    if sent.len() > MAX_OPS {
+        return Err(HttpError::TooManyOps(sent.len()));
+    }
+    if let Some(part) = not_built.first() {
+        return Err(HttpError::BadRequest(format!("{part} is not built yet in this version of Lictor")));
+    }
+    let mut parsed = Parsed { txn: Txn::default(), read_only: true, errors: Vec::new() };
+    for op in sent.into_iter().flatten() {
+        if let Sent::Kv(_, entry) = &op
+            && entry.value.len() > kv_max_value_size
+        {
+            return Err(HttpError::ValueTooLarge {
+                key: (*entry.key).into(),
+                len: entry.value.len(),
+                max: kv_max_value_size,
+            });
+        }
+        parsed.push(op, datacenter);
+    }
+    Ok(parsed)
+}
+
+impl Parsed {
+    fn push(&mut self, op: Sent, datacenter: &Str) {
+        // Errors count operations that were understood, as their positions in the list do.
+        let op_index = self.txn.ops.len() + self.errors.len();
+        match checked(op, datacenter) {
+            Ok((op, writes)) => {
+                self.read_only &= !writes;
+                self.txn.ops.push(op);
+            }
+            Err((what, writes)) => {
+                self.read_only &= !writes;
+                self.errors.push(TxnError { op_index, what });
+            }
+        }
+    }
+}
+
+/// The operation and whether it writes, or what is wrong with it.
+fn checked(op: Sent, datacenter: &Str) -> Result<(TxnOp, bool), (String, bool)> {
+    match op {
+        Sent::Kv(verb, entry) => {
+            let Some(op) = kv_verb(&verb) else {
+                return Err((format!("unknown KV operation: {verb}"), false));
+            };
+            Ok((TxnOp::Kv(KvCommand { op, dir_ent: entry }), writes_key(op)))
+        }
+        Sent::Node(verb, mut node) => {
+            let (verb, writes) = catalog_verb("node", &verb)?;
+            if node.datacenter.is_empty() {
+                node.datacenter = datacenter.clone();
+            }
+            if writes {
+                catalog::prepare_node(&node.id, &node.node).map_err(|what| (what, true))?;
+            }
+            Ok((TxnOp::Node(verb, Box::new(node)), writes))
+        }
+        Sent::Service(verb, node, mut service) => {
+            let (verb, writes) = catalog_verb("service", &verb)?;
+            if writes {
+                catalog::prepare_service(&mut service).map_err(|what| (what, true))?;
+            }
+            Ok((TxnOp::Service(verb, node, Box::new(service)), writes))
+        }
+        Sent::Check(verb, mut check) => {
+            let (verb, writes) = catalog_verb("check", &verb)?;
+            catalog::prepare_check(&mut check);
+            Ok((TxnOp::Check(verb, Box::new(check)), writes))
+        }
+    }
+}
+
+fn kv_verb(verb: &str) -> Option<KvOp> {
+    use KvOp::*;
+    [
+        Set,
+        Cas,
+        Lock,
+        Unlock,
+        Get,
+        GetOrEmpty,
+        GetTree,
+        CheckIndex,
+        CheckSession,
+        CheckNotExists,
+        Delete,
+        DeleteTree,
+        DeleteCas,
+    ]
+    .into_iter()
+    .find(|op| op.name() == verb)
+}
+
+fn writes_key(op: KvOp) -> bool {
+    use KvOp::*;
+    match op {
+        Set | Cas | Lock | Unlock | Delete | DeleteTree | DeleteCas => true,
+        Get | GetOrEmpty | GetTree | CheckIndex | CheckSession | CheckNotExists => false,
+    }
+}
+
+fn catalog_verb(kind: &str, verb: &str) -> Result<(CatalogVerb, bool), (String, bool)> {
+    Ok(match verb {
+        "get" => (CatalogVerb::Get, false),
+        "set" => (CatalogVerb::Set, true),
+        "cas" => (CatalogVerb::Cas, true),
+        "delete" => (CatalogVerb::Delete, true),
+        "delete-cas" => (CatalogVerb::DeleteCas, true),
+        verb => return Err((format!("unknown {kind} operation: {verb}"), true)),
+    })
+}
+
+fn sent(f: &mut Fields<'_>, not_built: &mut Vec<&'static str>) -> Option<Sent> {
+    let kv = f.object("KV", Struct::of("api", "KVTxnOp"), |f| {
+        let _partition = (f.string("Namespace"), f.string("Partition"));
+        let entry = KvEntry {
+            key: f.str("Key"),
+            value: Bytes::from(f.base64("Value")),
+            flags: f.uint64("Flags"),
+            modify_index: f.uint64("Index"),
+            session: f.str("Session"),
+            ..KvEntry::default()
+        };
+        Sent::Kv(f.string("Verb"), entry)
+    });
+    let node = f.object("Node", Struct::of("api", "NodeTxnOp"), |f| {
+        let node = f.object("Node", Struct::of("api", "Node"), node).unwrap_or_default();
+        Sent::Node(f.string("Verb"), node)
+    });
+    let service = f.object("Service", Struct::of("api", "ServiceTxnOp"), |f| {
+        let service = f.object("Service", Struct::of("api", "AgentService"), |f| {
+            let _shown_only = (f.string("ContentHash"), f.string("Datacenter"));
+            let _enterprise = (f.string("Namespace"), f.string("Partition"));
+            catalog::service(f, not_built)
+        });
+        Sent::Service(f.string("Verb"), f.str("Node"), service.unwrap_or_default())
+    });
+    let check = f.object("Check", Struct::of("api", "CheckTxnOp"), |f| {
+        let check = f.object("Check", Struct::of("api", "HealthCheck"), |f| {
+            let _enterprise = (f.string("Namespace"), f.string("Partition"));
+            catalog::check_without_timing(f)
+        });
+        Sent::Check(f.string("Verb"), check.unwrap_or_default())
+    });
+    kv.or(node).or(service).or(check)
+}
+
+fn node(f: &mut Fields<'_>) -> Node {
+    let _partition = f.string("Partition");
+    Node {
+        id: f.str("ID"),
+        node: f.str("Node"),
+        address: f.str("Address"),
+        datacenter: f.str("Datacenter"),
+        peer_name: f.str("PeerName"),
+        tagged_addresses: f.string_map("TaggedAddresses"),
+        meta: f.string_map("Meta"),
+        locality: f.object("Locality", Struct::of("api", "Locality"), locality),
+        create_index: f.uint64("CreateIndex"),
+        modify_index: f.uint64("ModifyIndex"),
+    }
+}

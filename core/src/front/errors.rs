@@ -1,0 +1,183 @@
+//! The one table from error to status code and text.
+//!
+//! Texts are Consul's where clients or tests match on them.
+
+use crate::agent::AgentError;
+use crate::json;
+use crate::node::CallError;
+use alloc::string::String;
+use core::fmt;
+
+/// Why a request is not answered with data.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum HttpError {
+    InvalidWait,
+    InvalidIndex,
+    InvalidMaxStale(String),
+    InvalidCacheControl,
+    StaleAndConsistent,
+    CachedAndConsistent,
+    /// `?ns=`, `X-Consul-Namespace` and their partition twins.
+    Enterprise {
+        place: &'static str,
+        name: &'static str,
+        feature: &'static str,
+    },
+    /// `Missing <what>`: a path that ends where a name should be.
+    Missing(&'static str),
+    /// 400 with exactly this text.
+    BadRequest(String),
+    /// 404 with exactly this text.
+    NotFound(String),
+    /// 500 with exactly this text.
+    Failed(String),
+    /// A request body, except a transaction's.
+    Decode(json::Error),
+    /// A transaction's body.
+    DecodeTxn(json::Error),
+    NoPathToDatacenter,
+    /// `?filter=`: answered like a filter that does not compile, never ignored.
+    FilterNotBuilt,
+    /// A known path, or part of a body, whose feature this version does not have.
+    NotBuilt(String),
+    ConflictingFlags(String),
+    ParseUint {
+        text: String,
+        out_of_range: bool,
+    },
+    KeyName,
+    BodyTooLarge {
+        len: usize,
+        max: usize,
+        setting: &'static str,
+    },
+    TooManyOps(usize),
+    ValueTooLarge {
+        key: String,
+        len: usize,
+        max: usize,
+    },
+    /// This front already holds as many requests as it may.
+    TooManyPending,
+    /// A barrier named an index that this server did not reach in time.
+    CaughtUpTooLate,
+    /// The node did not do it.
+    Call(CallError),
+    /// The agent refused.
+    Agent(AgentError),
+}
+
+impl HttpError {
+    /// The status code.
+    pub(super) fn status(&self) -> u16 {
+        use HttpError::*;
+        match self {
+            InvalidWait | InvalidIndex | InvalidMaxStale(_) | InvalidCacheControl => 400,
+            StaleAndConsistent | CachedAndConsistent | Enterprise { .. } => 400,
+            Missing(_) | BadRequest(_) | Decode(_) | DecodeTxn(_) | ConflictingFlags(_) => 400,
+            NotFound(_) | NotBuilt(_) => 404,
+            BodyTooLarge { .. } | TooManyOps(_) | ValueTooLarge { .. } => 413,
+            TooManyPending => 429,
+            Failed(_) | NoPathToDatacenter | FilterNotBuilt | ParseUint { .. } | KeyName => 500,
+            CaughtUpTooLate | Call(_) => 500,
+            Agent(AgentError::Invalid(_)) => 400,
+            Agent(AgentError::Forbidden(_)) => 403,
+            Agent(AgentError::NotFound(_)) => 404,
+            Agent(AgentError::Failed(_)) => 500,
+        }
+    }
+}
+
+impl fmt::Display for HttpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use HttpError::*;
+        match self {
+            InvalidWait => f.write_str("Invalid wait time"),
+            InvalidIndex => f.write_str("Invalid index"),
+            InvalidMaxStale(text) => write!(f, "Invalid max_stale value \"{text}\""),
+            InvalidCacheControl => f.write_str("Invalid Cache-Control header."),
+            StaleAndConsistent => {
+                f.write_str("Cannot specify ?stale with ?consistent, conflicting semantics.")
+            }
+            CachedAndConsistent => {
+                f.write_str("Cannot specify ?cached with ?consistent, conflicting semantics.")
+            }
+            Enterprise { place, name, feature } => {
+                write!(f, "Invalid {place}: \"{name}\" - {feature} are a Consul Enterprise feature")
+            }
+            Missing(what) => write!(f, "Missing {what}"),
+            BadRequest(text) | NotFound(text) | Failed(text) => f.write_str(text),
+            Decode(error) => {
+                write!(f, "Request decode failed: {error}")
+            }
+            DecodeTxn(error) => write!(f, "Failed to parse body: {error}"),
+            NoPathToDatacenter => f.write_str("No path to datacenter"),
+            FilterNotBuilt => f.write_str(
+                "Failed to create boolean expression evaluator: \
+                 filter expressions are not built yet in this version of Lictor",
+            ),
+            NotBuilt(what) => write!(f, "{what} is not built yet in this version of Lictor"),
+            ConflictingFlags(query) => writeln!(f, "Conflicting flags: {query}"),
+            ParseUint { text, out_of_range } => {
+                let why = if *out_of_range { "value out of range" } else { "invalid syntax" };
+                write!(f, "strconv.ParseUint: parsing \"{text}\": {why}")
+            }
+            KeyName => {
+                f.write_str("invalid key name, keys should respect the \"^[a-zA-Z0-9,_./\\\\-?&=]+$\" format")
+            }
+            BodyTooLarge { len, max, setting } => write!(
+                f,
+                "Request body({len} bytes) too large, max size: {max} bytes. See \
+                 https://developer.hashicorp.com/docs/agent/config/config-files#{setting}."
+            ),
+            TooManyOps(count) => write!(f, "Transaction contains too many operations ({count} > 128)"),
+            ValueTooLarge { key, len, max } => {
+                write!(f, "Value for key \"{key}\" is too large ({len} > {max} bytes)")
+            }
+            TooManyPending => {
+                f.write_str("rate limit exceeded, try again later or against a different server")
+            }
+            CaughtUpTooLate => {
+                f.write_str("No cluster leader: this server did not catch up with the leader in time")
+            }
+            Call(error) => call_text(error, f),
+            Agent(
+                AgentError::Invalid(text)
+                | AgentError::NotFound(text)
+                | AgentError::Forbidden(text)
+                | AgentError::Failed(text),
+            ) => f.write_str(text),
+        }
+    }
+}
+
+fn call_text(error: &CallError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match error {
+        CallError::NoLeader => f.write_str("No cluster leader"),
+        CallError::NotLeader { leader: None } => {
+            f.write_str("No cluster leader: this server is not the leader and knows of none")
+        }
+        CallError::NotLeader { leader: Some(id) } => {
+            write!(f, "node is not the leader: this server cannot forward yet, the leader is server {id}")
+        }
+        CallError::Busy => f.write_str(
+            "rate limit exceeded: this server has too many requests in flight, nothing was changed, try again",
+        ),
+        CallError::TooLarge => {
+            f.write_str("the request is larger than one log entry may be, nothing was changed")
+        }
+        CallError::DiskFull => f.write_str(
+            "the disk of this server is nearly full: writes are refused until space is freed, reads go on",
+        ),
+        CallError::Unknown => f.write_str(
+            "leadership lost while committing log: the outcome is unknown, read before you try again",
+        ),
+        CallError::Refused(why) => f.write_str(why),
+    }
+}
+
+impl From<CallError> for HttpError {
+    fn from(error: CallError) -> Self {
+        HttpError::Call(error)
+    }
+}

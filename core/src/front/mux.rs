@@ -1,0 +1,153 @@
+//! From raw bytes of a request line to a route, as Go's mux and Consul's wrappers do it.
+
+use super::message::{HttpReply, HttpRequest};
+use super::path::{Query, clean_keeping_slash, is_clean, is_printable, unescape};
+use super::request::Request;
+use super::respond::{TEXT, finish, reply};
+use super::route::{self, Method, Route};
+use crate::config::RuntimeConfig;
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+use bytes::Bytes;
+
+/// Where a request goes.
+#[derive(Debug)]
+pub(super) enum Routed {
+    /// To this method of a route.
+    Method(Request, &'static Method),
+    /// It is answered already.
+    Answered(HttpReply),
+}
+
+/// Takes the target apart and finds the route.
+pub(super) fn route(raw: HttpRequest, config: &RuntimeConfig) -> Routed {
+    match try_route(raw, config) {
+        Ok((request, method)) => Routed::Method(request, method),
+        Err(reply) => Routed::Answered(reply),
+    }
+}
+
+fn try_route(raw: HttpRequest, config: &RuntimeConfig) -> Result<(Request, &'static Method), HttpReply> {
+    if raw.target == "*" {
+        let status = if raw.method == "OPTIONS" { 200 } else { 400 };
+        return Err(empty(status));
+    }
+    let (escaped, query) = split(&raw.target).ok_or_else(bad_request)?;
+    let path = unescape(escaped, false).ok_or_else(bad_request)?;
+    // Go keeps any bytes; nothing here has a use for a name that is not text.
+    let path = String::from_utf8(path).map_err(|_| empty(400))?;
+    if !config.disable_http_unprintable_char_filter && !path.chars().all(is_printable) {
+        return Err(empty(400));
+    }
+    if !is_clean(escaped) {
+        return Err(redirect(&raw.method, &clean_keeping_slash(escaped), query));
+    }
+    let Some((route, matched)) = route::find(&path) else {
+        if route::wants_slash(&path) {
+            return Err(redirect(&raw.method, &format!("{escaped}/"), query));
+        }
+        return Err(unknown_path(&path, config));
+    };
+    let Some(query) = Query::parse(query.unwrap_or("")) else {
+        return Err(finish(reply(500, TEXT, Bytes::new())));
+    };
+    let method = method_of(route, &raw.method, &path[matched..])?;
+    let mut request = Request::new(raw, path, query);
+    request.matched = matched;
+    Ok((request, method))
+}
+
+/// The method's entry, or the answer to OPTIONS or to a method that the route does not have.
+fn method_of(route: &'static Route, name: &str, arg: &str) -> Result<&'static Method, HttpReply> {
+    if name != "OPTIONS"
+        && let Some(method) = route.methods.iter().find(|m| m.verb == name)
+    {
+        return Ok(method);
+    }
+    let mut allow = String::from("OPTIONS");
+    let narrowed = route.pattern == "/v1/query/" && (arg.ends_with("/execute") || arg.ends_with("/explain"));
+    for method in route.methods.iter().take(if narrowed { 1 } else { usize::MAX }) {
+        allow.push(',');
+        allow.push_str(method.verb);
+    }
+    let mut answer = match name {
+        "OPTIONS" => reply(200, "application/json; charset=utf-8", Bytes::new()),
+        _ => reply(405, TEXT, format!("method {name} not allowed")),
+    };
+    answer.headers.push(("Allow", Cow::Owned(allow)));
+    Err(finish(answer))
+}
+
+/// Path and query of a target: an origin form, or an absolute URI. No fragment is split off: a request
+/// line has none.
+fn split(target: &str) -> Option<(&str, Option<&str>)> {
+    let rest = match target.starts_with('/') {
+        true => target,
+        false => {
+            let after = target.strip_prefix("http://").or_else(|| target.strip_prefix("https://"))?;
+            after.find(['/', '?']).map_or("/", |at| &after[at..])
+        }
+    };
+    let (path, query) = match rest.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (rest, None),
+    };
+    Some((if path.is_empty() { "/" } else { path }, query))
+}
+
+fn empty(status: u16) -> HttpReply {
+    HttpReply { status, headers: alloc::vec![], body: Bytes::new(), close: false }
+}
+
+/// What Go's server itself answers to a target that is no URL.
+fn bad_request() -> HttpReply {
+    HttpReply { close: true, ..HttpReply::text(400, "400 Bad Request") }
+}
+
+/// Go's mux sends clients to the cleaned path, keeping method and body.
+fn redirect(method: &str, path: &str, query: Option<&str>) -> HttpReply {
+    let location = match query {
+        Some(query) => format!("{path}?{query}"),
+        None => String::from(path),
+    };
+    let mut answer = empty(307);
+    if matches!(method, "GET" | "HEAD") {
+        answer.headers.push((super::respond::CONTENT_TYPE, Cow::Borrowed("text/html; charset=utf-8")));
+    }
+    if method == "GET" {
+        let mut body = String::from("<a href=\"");
+        for c in location.chars() {
+            match c {
+                '&' => body.push_str("&amp;"),
+                '<' => body.push_str("&lt;"),
+                '>' => body.push_str("&gt;"),
+                '"' => body.push_str("&#34;"),
+                '\'' => body.push_str("&#39;"),
+                c => body.push(c),
+            }
+        }
+        body.push_str("\">Temporary Redirect</a>.\n\n");
+        answer.body = Bytes::from(body);
+    }
+    answer.headers.push(("Location", Cow::Owned(location)));
+    answer
+}
+
+fn unknown_path(path: &str, config: &RuntimeConfig) -> HttpReply {
+    if path == "/" {
+        let text = if config.ui_enabled {
+            "Lictor Agent: the web UI is not built yet in this version."
+        } else {
+            "Consul Agent: UI disabled. To enable, set ui_config.enabled=true in the agent configuration \
+             and restart."
+        };
+        return HttpReply::text(200, text);
+    }
+    let text = if path.contains("/v1/") {
+        "Invalid URL path: not a recognized HTTP API endpoint\n"
+    } else {
+        "Invalid URL path: if attempting to use the HTTP API, ensure the path starts with '/v1/'\n"
+    };
+    HttpReply::text(404, text)
+}

@@ -1,0 +1,193 @@
+//! A request taken apart: path, parameters, and the options that every read shares.
+
+use super::errors::HttpError;
+use super::message::HttpRequest;
+use super::path::Query;
+use crate::config::RuntimeConfig;
+use crate::duration;
+use alloc::string::String;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::time::Duration;
+
+/// A routed request; kept while its answer is pending.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    /// Decoded path.
+    pub(super) path: String,
+    /// How much of `path` the route's pattern took; the rest is the argument.
+    pub(super) matched: usize,
+    pub(super) query: Query,
+    pub(super) headers: Vec<(String, Bytes)>,
+    pub(super) body: Bytes,
+}
+
+impl Request {
+    pub(super) fn new(raw: HttpRequest, path: String, query: Query) -> Request {
+        let HttpRequest { headers, body, .. } = raw;
+        Request { path, matched: 0, query, headers, body }
+    }
+
+    /// What follows the route's pattern: a name, an ID, a key.
+    pub(super) fn arg(&self) -> &str {
+        self.path.get(self.matched..).unwrap_or("")
+    }
+
+    /// The argument, or 400 `Missing <what>`.
+    pub(super) fn named(&self, what: &'static str) -> Result<&str, HttpError> {
+        match self.arg() {
+            "" => Err(HttpError::Missing(what)),
+            name => Ok(name),
+        }
+    }
+
+    /// The first header of that (lower-case) name, if it is text and not empty.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(n, _)| n == name)?;
+        core::str::from_utf8(value).ok().filter(|v| !v.is_empty())
+    }
+}
+
+/// Which enterprise parameters an endpoint looks at, and so refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Enterprise {
+    /// None: they are ignored.
+    Ignored,
+    /// Partitions only.
+    Partition,
+    /// Namespaces and partitions.
+    Both,
+}
+
+/// Refuses namespaces and partitions as the community edition does (surface.md 1.3).
+pub(super) fn refuse_enterprise(rq: &Request, what: Enterprise) -> Result<(), HttpError> {
+    let refuse = |place, name, feature| Err(HttpError::Enterprise { place, name, feature });
+    if what == Enterprise::Both {
+        if rq.header("x-consul-namespace").is_some() {
+            return refuse("header", "X-Consul-Namespace", "Namespaces");
+        }
+        if !rq.query.get("ns").is_empty() {
+            return refuse("query parameter", "ns", "Namespaces");
+        }
+    }
+    if what != Enterprise::Ignored {
+        if rq.header("x-consul-partition").is_some() {
+            return refuse("header", "X-Consul-Partition", "Partitions");
+        }
+        if !rq.query.get("partition").is_empty() {
+            return refuse("query parameter", "partition", "Partitions");
+        }
+    }
+    Ok(())
+}
+
+/// How fresh an answer must be (surface.md 1.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Consistency {
+    /// The leader, by its lease.
+    Default,
+    /// The leader, after asking a quorum.
+    Consistent,
+    /// Any server; with a bound, only while the leader was heard from within it.
+    Stale { max: Option<Duration> },
+}
+
+/// The options that every read shares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Options {
+    pub(super) consistency: Consistency,
+    /// Answer only once the index is above this; 0: at once.
+    pub(super) index: u64,
+    /// How long to wait at most, clamped, without jitter.
+    pub(super) wait: Duration,
+    pub(super) cached: bool,
+}
+
+impl Options {
+    /// Reads the options in the order in which Consul complains about them.
+    pub(super) fn parse(rq: &Request, config: &RuntimeConfig) -> Result<Options, HttpError> {
+        let query = &rq.query;
+        let wait = match query.get("wait") {
+            "" => 0,
+            text => duration::parse(text).map_err(|_| HttpError::InvalidWait)?,
+        };
+        let index = match query.get("index") {
+            "" => 0,
+            text => parse_uint(text).map_err(|_| HttpError::InvalidIndex)?,
+        };
+        let cached = query.has("cached") && config.http.use_cache;
+        if let Some(directives) = rq.header("cache-control") {
+            check_cache_control(directives)?;
+        }
+        let mut stale = query.has("stale");
+        let mut max = None;
+        let text = query.get("max_stale");
+        if !text.is_empty() {
+            let nanos = duration::parse(text).map_err(|_| HttpError::InvalidMaxStale(text.into()))?;
+            if nanos > 0 {
+                stale = true;
+                max = Some(Duration::from_nanos(nanos.unsigned_abs()));
+            }
+        }
+        let consistent = query.has("consistent");
+        if stale && consistent {
+            return Err(HttpError::StaleAndConsistent);
+        }
+        if cached && consistent {
+            return Err(HttpError::CachedAndConsistent);
+        }
+        let consistency = match (stale, consistent) {
+            (true, _) => Consistency::Stale { max },
+            (_, true) => Consistency::Consistent,
+            _ => Consistency::Default,
+        };
+        Ok(Options { consistency, index, wait: clamp_wait(wait, config), cached })
+    }
+}
+
+/// Nothing or less means the default; more than the maximum means the maximum.
+pub(super) fn clamp_wait(nanos: i64, config: &RuntimeConfig) -> Duration {
+    match nanos {
+        ..=0 => config.default_query_time,
+        nanos => Duration::from_nanos(nanos.unsigned_abs()).min(config.max_query_time),
+    }
+}
+
+/// Whether `max-age` and `stale-if-error` are numbers; other directives are not looked at.
+fn check_cache_control(directives: &str) -> Result<(), HttpError> {
+    for directive in directives.split(',') {
+        let (name, value) = directive.trim().split_once('=').unwrap_or((directive.trim(), ""));
+        let counts = name.eq_ignore_ascii_case("max-age") || name.eq_ignore_ascii_case("stale-if-error");
+        if counts && value.parse::<u32>().is_err() {
+            return Err(HttpError::InvalidCacheControl);
+        }
+    }
+    Ok(())
+}
+
+/// Refuses another datacenter: this server knows only its own.
+pub(super) fn refuse_other_datacenter(rq: &Request, own: &str) -> Result<(), HttpError> {
+    let wanted = match rq.query.get("datacenter") {
+        "" => rq.query.get("dc"),
+        wanted => wanted,
+    };
+    if wanted.is_empty() || wanted == own { Ok(()) } else { Err(HttpError::NoPathToDatacenter) }
+}
+
+/// `strconv.ParseUint(text, 10, 64)`.
+pub(super) fn parse_uint(text: &str) -> Result<u64, HttpError> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match text.parse() {
+        Ok(value) if digits => Ok(value),
+        _ => Err(HttpError::ParseUint { text: text.into(), out_of_range: digits }),
+    }
+}
+
+/// `strconv.ParseBool`.
+pub(super) fn parse_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}

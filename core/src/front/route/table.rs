@@ -1,0 +1,276 @@
+//! The table itself, sorted by pattern in byte order.
+
+use super::super::request::Enterprise;
+use super::{Handler, Method, Route, Rule};
+use super::{agent_check, agent_node, agent_service, catalog, health, kv, status, txn};
+
+const fn on(verb: &'static str, rule: Rule, enterprise: Enterprise, handler: Handler) -> Method {
+    Method { verb, rule, enterprise, handler }
+}
+
+/// A method that Consul has and this version does not.
+const fn absent(verb: &'static str) -> Method {
+    on(verb, Rule::NotBuilt, Enterprise::Ignored, Handler::NotBuilt)
+}
+
+const fn later(pattern: &'static str, methods: &'static [Method]) -> Route {
+    Route { pattern, methods }
+}
+
+/// Every path that Consul 1.21 community edition serves under `/v1/`.
+pub(crate) static ROUTES: &[Route] = &[
+    later("/v1/acl/auth-method", &[absent("PUT")]),
+    later("/v1/acl/auth-method/", &[absent("GET"), absent("PUT"), absent("DELETE")]),
+    later("/v1/acl/auth-methods", &[absent("GET")]),
+    later("/v1/acl/binding-rule", &[absent("PUT")]),
+    later("/v1/acl/binding-rule/", &[absent("GET"), absent("PUT"), absent("DELETE")]),
+    later("/v1/acl/binding-rules", &[absent("GET")]),
+    later("/v1/acl/bootstrap", &[absent("PUT")]),
+    later("/v1/acl/login", &[absent("POST")]),
+    later("/v1/acl/logout", &[absent("POST")]),
+    later("/v1/acl/policies", &[absent("GET")]),
+    later("/v1/acl/policy", &[absent("PUT")]),
+    later("/v1/acl/policy/", &[absent("GET"), absent("PUT"), absent("DELETE")]),
+    later("/v1/acl/policy/name/", &[absent("GET")]),
+    later("/v1/acl/replication", &[absent("GET")]),
+    later("/v1/acl/role", &[absent("PUT")]),
+    later("/v1/acl/role/", &[absent("GET"), absent("PUT"), absent("DELETE")]),
+    later("/v1/acl/role/name/", &[absent("GET")]),
+    later("/v1/acl/roles", &[absent("GET")]),
+    later("/v1/acl/templated-policies", &[absent("GET")]),
+    later("/v1/acl/templated-policy/name/", &[absent("GET")]),
+    later("/v1/acl/templated-policy/preview/", &[absent("POST")]),
+    later("/v1/acl/token", &[absent("PUT")]),
+    later("/v1/acl/token/", &[absent("GET"), absent("PUT"), absent("DELETE")]),
+    later("/v1/acl/token/self", &[absent("GET")]),
+    later("/v1/acl/tokens", &[absent("GET")]),
+    Route {
+        pattern: "/v1/agent/check/deregister/",
+        methods: &[on("PUT", Rule::CatalogWrite, Enterprise::Both, Handler::Call(agent_check::deregister))],
+    },
+    Route {
+        pattern: "/v1/agent/check/fail/",
+        methods: &[on("PUT", Rule::CatalogWrite, Enterprise::Both, Handler::Call(agent_check::fail))],
+    },
+    Route {
+        pattern: "/v1/agent/check/pass/",
+        methods: &[on("PUT", Rule::CatalogWrite, Enterprise::Both, Handler::Call(agent_check::pass))],
+    },
+    Route {
+        pattern: "/v1/agent/check/register",
+        methods: &[on("PUT", Rule::CatalogWrite, Enterprise::Both, Handler::Call(agent_check::register))],
+    },
+    Route {
+        pattern: "/v1/agent/check/update/",
+        methods: &[on("PUT", Rule::CatalogWrite, Enterprise::Both, Handler::Call(agent_check::update))],
+    },
+    Route {
+        pattern: "/v1/agent/check/warn/",
+        methods: &[on("PUT", Rule::CatalogWrite, Enterprise::Both, Handler::Call(agent_check::warn))],
+    },
+    Route {
+        pattern: "/v1/agent/checks",
+        methods: &[on("GET", Rule::NodeRead, Enterprise::Both, Handler::View(agent_check::list))],
+    },
+    later("/v1/agent/connect/authorize", &[absent("POST")]),
+    later("/v1/agent/connect/ca/leaf/", &[absent("GET")]),
+    later("/v1/agent/connect/ca/roots", &[absent("GET")]),
+    later("/v1/agent/force-leave/", &[absent("PUT")]),
+    Route {
+        pattern: "/v1/agent/health/service/id/",
+        methods: &[on(
+            "GET",
+            Rule::ServiceRead,
+            Enterprise::Both,
+            Handler::View(agent_service::health_by_id),
+        )],
+    },
+    Route {
+        pattern: "/v1/agent/health/service/name/",
+        methods: &[on(
+            "GET",
+            Rule::ServiceRead,
+            Enterprise::Both,
+            Handler::View(agent_service::health_by_name),
+        )],
+    },
+    later("/v1/agent/host", &[absent("GET")]),
+    later("/v1/agent/join/", &[absent("PUT")]),
+    Route {
+        pattern: "/v1/agent/leave",
+        methods: &[on("PUT", Rule::AgentWrite, Enterprise::Ignored, Handler::Call(agent_node::leave))],
+    },
+    Route {
+        pattern: "/v1/agent/maintenance",
+        methods: &[on("PUT", Rule::NodeWrite, Enterprise::Ignored, Handler::Call(agent_node::maintenance))],
+    },
+    Route {
+        pattern: "/v1/agent/members",
+        methods: &[on("GET", Rule::NodeRead, Enterprise::Ignored, Handler::View(agent_node::members))],
+    },
+    later("/v1/agent/metrics", &[absent("GET")]),
+    later("/v1/agent/metrics/stream", &[absent("GET")]),
+    later("/v1/agent/monitor", &[absent("GET")]),
+    Route {
+        pattern: "/v1/agent/reload",
+        methods: &[on("PUT", Rule::AgentWrite, Enterprise::Ignored, Handler::Call(agent_node::reload))],
+    },
+    Route {
+        pattern: "/v1/agent/self",
+        methods: &[on("GET", Rule::AgentRead, Enterprise::Ignored, Handler::View(agent_node::own))],
+    },
+    Route {
+        pattern: "/v1/agent/service/",
+        methods: &[on("GET", Rule::ServiceRead, Enterprise::Both, Handler::Hash(agent_service::one))],
+    },
+    Route {
+        pattern: "/v1/agent/service/deregister/",
+        methods: &[on("PUT", Rule::ServiceWrite, Enterprise::Both, Handler::Call(agent_service::deregister))],
+    },
+    Route {
+        pattern: "/v1/agent/service/maintenance/",
+        methods: &[on(
+            "PUT",
+            Rule::ServiceWrite,
+            Enterprise::Both,
+            Handler::Call(agent_service::maintenance),
+        )],
+    },
+    Route {
+        pattern: "/v1/agent/service/register",
+        methods: &[on("PUT", Rule::ServiceWrite, Enterprise::Both, Handler::Call(agent_service::register))],
+    },
+    Route {
+        pattern: "/v1/agent/services",
+        methods: &[on("GET", Rule::ServiceRead, Enterprise::Both, Handler::View(agent_service::list))],
+    },
+    later("/v1/agent/token/", &[absent("PUT")]),
+    Route {
+        pattern: "/v1/agent/version",
+        methods: &[on("GET", Rule::Open, Enterprise::Ignored, Handler::View(agent_node::version))],
+    },
+    later("/v1/catalog/connect/", &[absent("GET")]),
+    Route {
+        pattern: "/v1/catalog/datacenters",
+        methods: &[on("GET", Rule::Open, Enterprise::Ignored, Handler::View(catalog::datacenters))],
+    },
+    Route {
+        pattern: "/v1/catalog/deregister",
+        methods: &[on("PUT", Rule::CatalogWrite, Enterprise::Both, Handler::Call(catalog::deregister))],
+    },
+    later("/v1/catalog/gateway-services/", &[absent("GET")]),
+    Route {
+        pattern: "/v1/catalog/node-services/",
+        methods: &[on("GET", Rule::NodeRead, Enterprise::Both, Handler::Read(&catalog::NODE_SERVICES))],
+    },
+    Route {
+        pattern: "/v1/catalog/node/",
+        methods: &[on("GET", Rule::NodeRead, Enterprise::Both, Handler::Read(&catalog::NODE))],
+    },
+    Route {
+        pattern: "/v1/catalog/nodes",
+        methods: &[on("GET", Rule::NodeRead, Enterprise::Partition, Handler::Read(&catalog::NODES))],
+    },
+    Route {
+        pattern: "/v1/catalog/register",
+        methods: &[on("PUT", Rule::CatalogWrite, Enterprise::Both, Handler::Call(catalog::register))],
+    },
+    Route {
+        pattern: "/v1/catalog/service/",
+        methods: &[on("GET", Rule::ServiceRead, Enterprise::Both, Handler::Read(&catalog::SERVICE))],
+    },
+    Route {
+        pattern: "/v1/catalog/services",
+        methods: &[on("GET", Rule::ServiceRead, Enterprise::Both, Handler::Read(&catalog::SERVICES))],
+    },
+    later("/v1/config", &[absent("PUT")]),
+    later("/v1/config/", &[absent("GET"), absent("DELETE")]),
+    later("/v1/connect/ca/configuration", &[absent("GET"), absent("PUT")]),
+    later("/v1/connect/ca/roots", &[absent("GET")]),
+    later("/v1/connect/intentions", &[absent("GET"), absent("POST")]),
+    later("/v1/connect/intentions/", &[absent("GET"), absent("PUT"), absent("DELETE")]),
+    later("/v1/connect/intentions/check", &[absent("GET")]),
+    later("/v1/connect/intentions/exact", &[absent("GET"), absent("PUT"), absent("DELETE")]),
+    later("/v1/connect/intentions/match", &[absent("GET")]),
+    later("/v1/coordinate/datacenters", &[absent("GET")]),
+    later("/v1/coordinate/node/", &[absent("GET")]),
+    later("/v1/coordinate/nodes", &[absent("GET")]),
+    later("/v1/coordinate/update", &[absent("PUT")]),
+    later("/v1/discovery-chain/", &[absent("GET"), absent("POST")]),
+    later("/v1/event/fire/", &[absent("PUT")]),
+    later("/v1/event/list", &[absent("GET")]),
+    later("/v1/exported-services", &[absent("GET")]),
+    Route {
+        pattern: "/v1/health/checks/",
+        methods: &[on("GET", Rule::ServiceRead, Enterprise::Both, Handler::Read(&health::CHECKS))],
+    },
+    later("/v1/health/connect/", &[absent("GET")]),
+    later("/v1/health/ingress/", &[absent("GET")]),
+    Route {
+        pattern: "/v1/health/node/",
+        methods: &[on("GET", Rule::NodeRead, Enterprise::Both, Handler::Read(&health::NODE))],
+    },
+    Route {
+        pattern: "/v1/health/service/",
+        methods: &[on("GET", Rule::ServiceRead, Enterprise::Both, Handler::Read(&health::SERVICE))],
+    },
+    Route {
+        pattern: "/v1/health/state/",
+        methods: &[on("GET", Rule::NodeRead, Enterprise::Both, Handler::Read(&health::STATE))],
+    },
+    later("/v1/internal/acl/authorize", &[absent("POST")]),
+    later("/v1/internal/federation-state/", &[absent("GET")]),
+    later("/v1/internal/federation-states", &[absent("GET")]),
+    later("/v1/internal/federation-states/mesh-gateways", &[absent("GET")]),
+    later("/v1/internal/service-virtual-ip", &[absent("PUT")]),
+    later("/v1/internal/ui/catalog-overview", &[absent("GET")]),
+    later("/v1/internal/ui/exported-services", &[absent("GET")]),
+    later("/v1/internal/ui/gateway-intentions/", &[absent("GET")]),
+    later("/v1/internal/ui/gateway-services-nodes/", &[absent("GET")]),
+    later("/v1/internal/ui/metrics-proxy/", &[absent("GET")]),
+    later("/v1/internal/ui/node/", &[absent("GET")]),
+    later("/v1/internal/ui/nodes", &[absent("GET")]),
+    later("/v1/internal/ui/service-topology/", &[absent("GET")]),
+    later("/v1/internal/ui/services", &[absent("GET")]),
+    Route {
+        pattern: "/v1/kv/",
+        methods: &[
+            on("GET", Rule::KeyRead, Enterprise::Both, Handler::Read(&kv::GET)),
+            on("PUT", Rule::KeyWrite, Enterprise::Both, Handler::Call(kv::put)),
+            on("DELETE", Rule::KeyWrite, Enterprise::Both, Handler::Call(kv::delete)),
+        ],
+    },
+    later("/v1/operator/autopilot/configuration", &[absent("GET"), absent("PUT")]),
+    later("/v1/operator/autopilot/health", &[absent("GET")]),
+    later("/v1/operator/autopilot/state", &[absent("GET")]),
+    later("/v1/operator/keyring", &[absent("GET"), absent("POST"), absent("PUT"), absent("DELETE")]),
+    later("/v1/operator/raft/configuration", &[absent("GET")]),
+    later("/v1/operator/raft/peer", &[absent("DELETE")]),
+    later("/v1/operator/raft/transfer-leader", &[absent("POST")]),
+    later("/v1/operator/usage", &[absent("GET")]),
+    later("/v1/peering/", &[absent("GET"), absent("DELETE")]),
+    later("/v1/peering/establish", &[absent("POST")]),
+    later("/v1/peering/token", &[absent("POST")]),
+    later("/v1/peerings", &[absent("GET")]),
+    later("/v1/query", &[absent("GET"), absent("POST")]),
+    later("/v1/query/", &[absent("GET"), absent("PUT"), absent("DELETE")]),
+    later("/v1/session/create", &[absent("PUT")]),
+    later("/v1/session/destroy/", &[absent("PUT")]),
+    later("/v1/session/info/", &[absent("GET")]),
+    later("/v1/session/list", &[absent("GET")]),
+    later("/v1/session/node/", &[absent("GET")]),
+    later("/v1/session/renew/", &[absent("PUT")]),
+    later("/v1/snapshot", &[absent("GET"), absent("PUT")]),
+    Route {
+        pattern: "/v1/status/leader",
+        methods: &[on("GET", Rule::Open, Enterprise::Ignored, Handler::View(status::leader))],
+    },
+    Route {
+        pattern: "/v1/status/peers",
+        methods: &[on("GET", Rule::Open, Enterprise::Ignored, Handler::View(status::peers))],
+    },
+    Route {
+        pattern: "/v1/txn",
+        methods: &[on("PUT", Rule::EachOperation, Enterprise::Ignored, Handler::Call(txn::apply))],
+    },
+];
