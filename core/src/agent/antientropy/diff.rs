@@ -159,7 +159,7 @@ fn same_check(ours: &HealthCheck, theirs: &HealthCheck, deferred: bool, tags_are
         timeout,
         exposed_port,
         peer_name,
-        definition,
+        definition: _, // compared below, for none is as good as an empty one
         create_index: _,
         modify_index: _,
     } = ours;
@@ -176,5 +176,5 @@ fn same_check(ours: &HealthCheck, theirs: &HealthCheck, deferred: bool, tags_are
         && *timeout == theirs.timeout
         && *exposed_port == theirs.exposed_port
         && *peer_name == theirs.peer_name
-        && *definition == theirs.definition
+        && ours.definition() == theirs.definition()
 }

@@ -13,6 +13,8 @@ use alloc::vec::Vec;
 
 /// Calls in flight at most.
 const FLIGHTS_MAX: usize = 32;
+/// Checks that one registration carries at most: with outputs of 4 KiB each, half a raft entry.
+const CHECKS_PER_CALL: usize = 64;
 
 impl Agent {
     /// Fetches the node from the catalog, to compare.
@@ -53,7 +55,11 @@ impl Agent {
         }
         while self.sync.flights.len() < FLIGHTS_MAX {
             let Some((id, service)) = self.next_check() else { break };
-            self.send_check(now, &id, service);
+            if self.local.check(&id).is_some() {
+                self.send_checks(now, service);
+            } else {
+                self.send_check_removal(now, id, service);
+            }
         }
     }
 
@@ -93,8 +99,7 @@ impl Agent {
             }),
         };
         self.sync.dirty_services.remove(id);
-        self.sync.busy_services.insert(id.clone());
-        self.sync.touch_service(id);
+        self.service_busy(id);
         for check in &checks {
             self.check_leaves(check);
         }
@@ -111,31 +116,53 @@ impl Agent {
             return marked.map(|(id, _)| id.clone()).collect();
         }
         let held = self.local.checks_of(service).map(|c| &c.check_id);
-        held.filter(|id| self.sync.dirty_checks.contains_key(*id) && idle(id)).cloned().collect()
+        held.filter(|id| self.sync.dirty_checks.contains_key(*id) && idle(id))
+            .take(CHECKS_PER_CALL)
+            .cloned()
+            .collect()
     }
 
-    fn send_check(&mut self, now: Now, id: &Str, service: Str) {
-        let check = self.local.check(id).map(|c| HealthCheck::clone(c));
-        let removed = check.is_none();
-        let call = match check {
-            Some(check) => {
-                // The service goes along, in case the catalog has lost it; but not where the catalog's
-                // tags win, for ours may be old.
-                let record = self.local.service(&service).map(|s| &s.service);
-                let record = record.filter(|s| !s.enable_tag_override).map(|s| NodeService::clone(s));
-                self.register_call(record, Vec::from([check]))
+    /// Tells of every marked check of one service, or of the node.
+    fn send_checks(&mut self, now: Now, service: Str) {
+        let checks: Vec<Str> = match &*service {
+            "" => {
+                let of_node = |id: &Str| self.local.check(id).is_some_and(|c| c.service_id.is_empty());
+                let idle = |id: &Str| !self.sync.busy_checks.contains(id);
+                let marked = self.sync.dirty_checks.keys().filter(|id| of_node(id) && idle(id));
+                marked.take(CHECKS_PER_CALL).cloned().collect()
             }
-            None => CatalogCall::Deregister(Deregister {
-                check_id: id.to_string(),
-                ..self.sync.node.deregister()
-            }),
+            _ => self.checks_to_carry(&service, false),
         };
-        self.check_leaves(id);
-        if !service.is_empty() {
-            self.sync.busy_services.insert(service.clone());
-            self.sync.touch_service(&service);
+        // The service goes along, in case the catalog has lost it; but not where the catalog's tags
+        // win, for ours may be old.
+        let record = self.local.service(&service).map(|s| &s.service);
+        let record = record.filter(|s| !s.enable_tag_override).map(|s| NodeService::clone(s));
+        let call = self.register_call(record, self.records_of(&checks));
+        for check in &checks {
+            self.check_leaves(check);
         }
-        self.send(now, Flight::Check { id: id.clone(), service, removed }, call);
+        self.service_busy(&service);
+        self.send(now, Flight::Checks { checks, service }, call);
+    }
+
+    fn send_check_removal(&mut self, now: Now, id: Str, service: Str) {
+        let deregister = Deregister { check_id: id.to_string(), ..self.sync.node.deregister() };
+        self.check_leaves(&id);
+        self.service_busy(&service);
+        self.send(now, Flight::CheckRemoval { id, service }, CatalogCall::Deregister(deregister));
+    }
+
+    fn records_of(&self, checks: &[Str]) -> Vec<HealthCheck> {
+        checks.iter().filter_map(|c| self.local.check(c)).map(|c| HealthCheck::clone(c)).collect()
+    }
+
+    /// Nothing else is told about this service until the call has landed. The node's own checks
+    /// (empty ID) do not wait for each other.
+    fn service_busy(&mut self, id: &Str) {
+        if !id.is_empty() {
+            self.sync.busy_services.insert(id.clone());
+            self.sync.touch_service(id);
+        }
     }
 
     fn check_leaves(&mut self, id: &Str) {

@@ -19,6 +19,7 @@ use crate::time::Now;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::slice;
 use core::time::Duration;
 pub(super) use node_info::NodeInfo;
 
@@ -51,10 +52,14 @@ enum Flight {
         checks: Vec<Str>,
         removed: bool,
     },
-    Check {
+    /// Checks of one service, or of the node.
+    Checks {
+        checks: Vec<Str>,
+        service: Str,
+    },
+    CheckRemoval {
         id: Str,
         service: Str,
-        removed: bool,
     },
 }
 
@@ -263,7 +268,13 @@ impl Agent {
                     self.sync.busy_checks.remove(check);
                 }
             }
-            Flight::Check { id, service, .. } => {
+            Flight::Checks { checks, service } => {
+                self.sync.busy_services.remove(service);
+                for check in checks {
+                    self.sync.busy_checks.remove(check);
+                }
+            }
+            Flight::CheckRemoval { id, service } => {
                 self.sync.busy_services.remove(service);
                 self.sync.busy_checks.remove(id);
             }
@@ -280,19 +291,20 @@ impl Agent {
                 }
             }
             Flight::Service { id, checks, .. } => {
-                for check in checks {
-                    if !self.sync.dirty_checks.contains_key(&check) {
-                        self.sync.failed_checks.insert(check, id.clone());
-                    }
-                }
+                self.keep_checks_for_retry(checks, &id);
                 if !self.sync.dirty_services.contains(&id) {
                     self.sync.failed_services.insert(id);
                 }
             }
-            Flight::Check { id, service, .. } => {
-                if !self.sync.dirty_checks.contains_key(&id) {
-                    self.sync.failed_checks.insert(id, service);
-                }
+            Flight::Checks { checks, service } => self.keep_checks_for_retry(checks, &service),
+            Flight::CheckRemoval { id, service } => self.keep_checks_for_retry(Vec::from([id]), &service),
+        }
+    }
+
+    fn keep_checks_for_retry(&mut self, checks: Vec<Str>, service: &Str) {
+        for check in checks {
+            if !self.sync.dirty_checks.contains_key(&check) {
+                self.sync.failed_checks.insert(check, service.clone());
             }
         }
     }
@@ -314,21 +326,27 @@ impl Agent {
             Flight::Service { id, removed: true, .. } => {
                 self.event(Level::Info, "Deregistered service", &[("service", id)]);
             }
-            Flight::Check { id, removed: false, .. } => self.log_check(Level::Info, "Synced check", id),
-            Flight::Check { id, removed: true, .. } => self.log_check(Level::Info, "Deregistered check", id),
+            Flight::Checks { checks, .. } => {
+                checks.iter().for_each(|id| self.log_check(Level::Info, "Synced check", id));
+            }
+            Flight::CheckRemoval { id, .. } => self.log_check(Level::Info, "Deregistered check", id),
         }
     }
 
     fn log_failed(&mut self, flight: &Flight, how: &str, why: &str) {
-        let (what, key, id) = match flight {
+        let (what, key, ids) = match flight {
             Flight::Fetch => return,
-            Flight::Node => ("Syncing node info", "node", &self.sync.node.name),
-            Flight::Service { id, removed: false, .. } => ("Syncing service", "service", id),
-            Flight::Service { id, removed: true, .. } => ("Deregistering service", "service", id),
-            Flight::Check { id, removed: false, .. } => ("Syncing check", "check", id),
-            Flight::Check { id, removed: true, .. } => ("Deregistering check", "check", id),
+            Flight::Node => ("Syncing node info", "node", slice::from_ref(&self.sync.node.name)),
+            Flight::Service { id, removed: false, .. } => ("Syncing service", "service", slice::from_ref(id)),
+            Flight::Service { id, removed: true, .. } => {
+                ("Deregistering service", "service", slice::from_ref(id))
+            }
+            Flight::Checks { checks, .. } => ("Syncing check", "check", checks.as_slice()),
+            Flight::CheckRemoval { id, .. } => ("Deregistering check", "check", slice::from_ref(id)),
         };
-        let (message, id) = (alloc::format!("{what} {how}"), id.clone());
-        self.event(Level::Warn, &message, &[(key, &id), ("error", why)]);
+        let (message, ids) = (alloc::format!("{what} {how}"), Vec::from(ids));
+        for id in ids {
+            self.event(Level::Warn, &message, &[(key, &id), ("error", why)]);
+        }
     }
 }

@@ -50,3 +50,6 @@ impl Threshold {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

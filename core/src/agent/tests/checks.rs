@@ -1,0 +1,206 @@
+//! When checks run, and what their outcomes mean.
+
+use super::*;
+
+#[test]
+fn a_ttl_check_expires_when_nobody_reports_and_says_what_was_last_said() {
+    let mut world = World::new();
+    world.register_check(ttl("t", 10)).expect("valid");
+    world.report("t", status::PASSING, "fine").expect("a TTL check");
+    world.pass(secs(9));
+    world.report("t", status::WARNING, "so so").expect("a TTL check");
+    world.pass(secs(9));
+    assert_eq!(world.status("t"), shown("warning", "so so"), "a report restarts the timer");
+    world.pass(secs(1));
+    assert_eq!(
+        world.status("t"),
+        shown("critical", "TTL expired (last output before timeout follows): so so")
+    );
+    assert_eq!(world.logged("Check missed TTL, is now critical"), 1);
+    world.assert_in_sync();
+    world.register_check(ttl("silent", 1)).expect("valid");
+    world.pass(secs(1));
+    assert_eq!(world.status("silent"), shown("critical", "TTL expired"));
+    world.report("t", status::PASSING, "back").expect("a TTL check");
+    assert_eq!(world.status("t"), shown("passing", "back"));
+}
+
+#[test]
+fn a_long_report_is_cut_within_the_limit_and_between_characters() {
+    let mut world = World::with(|c| c.check_output_max_size = 10);
+    world.register_check(ttl("t", 10)).expect("valid");
+    world.report("t", status::PASSING, "12345678\u{e9}\u{e9}\u{e9}").expect("a TTL check");
+    assert_eq!(world.status("t").1, "12345678\u{e9} ... (captured 10 of 14 bytes)");
+    world.report("t", status::PASSING, "123456789\u{e9}").expect("a TTL check");
+    assert_eq!(world.status("t").1, "123456789 ... (captured 10 of 11 bytes)");
+}
+
+#[test]
+fn discarded_output_is_never_shown() {
+    let mut world = World::with(|c| c.discard_check_output = true);
+    world.register_check(ttl("t", 10)).expect("valid");
+    world.report("t", status::PASSING, "secret").expect("a TTL check");
+    assert_eq!(world.status("t"), shown("passing", ""));
+}
+
+#[test]
+fn first_runs_are_spread_over_the_interval_and_then_follow_each_outcome() {
+    let mut world = World::new();
+    for n in 0..20 {
+        world.register_check(http(&alloc::format!("h{n}"), 100)).expect("valid");
+    }
+    let mut runs = [Vec::new(), Vec::new()];
+    for round in &mut runs {
+        for second in 0..100 {
+            world.pass(secs(1));
+            round.extend(core::iter::repeat_n(second, world.runs.len()));
+            world.outcome(status::PASSING, "ok");
+        }
+    }
+    assert_eq!(runs[0].len(), 20, "each ran within its interval");
+    assert!(runs[0][0] < 25 && runs[0][19] > 75, "spread: {runs:?}");
+    assert_eq!(runs[0], runs[1], "the interval counts from the outcome");
+}
+
+#[test]
+fn an_interval_below_one_second_is_raised() {
+    let mut world = World::new();
+    let fast = CheckDefinition { interval: SECOND / 20, ..http("h", 1) };
+    world.register_check(fast).expect("valid");
+    assert_eq!(world.logged("check has interval below minimum"), 1);
+    assert_eq!(&*world.agent.local().check("h").expect("exists").interval, "50ms", "shown as given");
+    world.pass(secs(1));
+    world.outcome(status::PASSING, "");
+    world.pass(Duration::from_millis(999));
+    assert!(world.runs.is_empty());
+    world.pass(Duration::from_millis(1));
+    assert_eq!(world.runs.len(), 1);
+}
+
+#[test]
+fn probes_carry_consuls_defaults() {
+    let mut world = World::with(|c| c.enable_script_checks = true);
+    let script = CheckDefinition {
+        id: "s".to_string(),
+        name: "s".to_string(),
+        script_args: vec!["/bin/true".to_string()],
+        interval: SECOND,
+        ..Default::default()
+    };
+    let grpc = CheckDefinition {
+        id: "g".to_string(),
+        name: "g".to_string(),
+        grpc: "127.0.0.1:1/web".to_string(),
+        interval: SECOND,
+        timeout: 3 * SECOND,
+        output_max_size: 100,
+        ..Default::default()
+    };
+    for check in [script, grpc, http("h", 1)] {
+        world.register_check(check).expect("valid");
+    }
+    world.pass(secs(1));
+    let mut seen = 0;
+    for spec in world.runs.values() {
+        let expected = match &spec.probe {
+            Probe::Script { .. } => (30, 4096),
+            Probe::Http { method, .. } => {
+                assert_eq!(method, "GET");
+                (10, 4096)
+            }
+            Probe::Grpc { address, service, .. } => {
+                assert_eq!((address.as_str(), service.as_str()), ("127.0.0.1:1", "web"));
+                (3, 100)
+            }
+            Probe::Tcp { .. } => panic!("none was registered"),
+        };
+        assert_eq!((spec.timeout.as_secs(), spec.output_max), expected);
+        seen += 1;
+    }
+    assert_eq!(seen, 3);
+}
+
+#[test]
+fn a_lost_outcome_counts_as_a_timeout_and_a_late_one_is_ignored() {
+    let mut world = World::new();
+    world.register_check(CheckDefinition { status: "passing".to_string(), ..http("h", 5) }).expect("valid");
+    world.pass(secs(5));
+    let run = *world.runs.keys().next().expect("it runs");
+    world.pass(secs(20));
+    assert_eq!(world.status("h"), shown("critical", "Timed out (10s) running check"));
+    assert_eq!(world.cancelled, [run]);
+    let late = CheckOutcome { status: status::PASSING, output: "late".to_string() };
+    world.handle(AgentInput::CheckDone { run, outcome: late });
+    assert_eq!(world.status("h").0, "critical");
+    world.pass(secs(5));
+    assert_eq!(world.runs.len(), 1, "and it goes on");
+}
+
+#[test]
+fn a_changed_check_cancels_its_run_and_ignores_the_outcome() {
+    let mut world = World::new();
+    world.register_check(http("h", 5)).expect("valid");
+    world.pass(secs(5));
+    let run = *world.runs.keys().next().expect("it runs");
+    world.register_check(http("h", 6)).expect("valid");
+    assert_eq!(world.cancelled, [run]);
+    let outcome = CheckOutcome { status: status::PASSING, output: String::new() };
+    world.handle(AgentInput::CheckDone { run, outcome });
+    assert_eq!(world.status("h").0, "critical");
+}
+
+#[test]
+fn a_changed_status_is_told_at_once_and_a_changed_output_later() {
+    let mut world = World::new();
+    world.register_check(http("h", 10)).expect("valid");
+    world.pass(secs(10));
+    world.outcome(status::PASSING, "1");
+    world.assert_in_sync();
+    let (start, mut n) = (world.now.mono, 1);
+    while world.catalog.checks["h"].output == Str::from("1") {
+        world.pass(secs(10));
+        n += 1;
+        world.outcome(status::PASSING, &n.to_string());
+    }
+    let waited = world.now.mono.since(start);
+    assert!(waited >= secs(150) && waited <= secs(460), "{waited:?}");
+    world.pass(secs(10));
+    world.outcome(status::CRITICAL, "bad");
+    world.assert_in_sync();
+}
+
+#[test]
+fn a_service_critical_for_too_long_is_removed_and_no_other() {
+    let mut world = World::new();
+    let mortal = CheckDefinition { deregister_critical_service_after: 5 * SECOND, ..ttl("m", 10) };
+    world.register(with_checks("mortal", vec![mortal.clone()])).expect("valid");
+    world.register(with_checks("immortal", vec![ttl("i", 10)])).expect("valid");
+    world.register_check(CheckDefinition { id: "node".to_string(), ..mortal }).expect("valid");
+    assert_eq!(world.logged("check has deregister interval below minimum"), 2);
+    for id in ["m", "i", "node"] {
+        world.report(id, status::PASSING, "").expect("a TTL check");
+    }
+    world.pass(secs(10));
+    assert_eq!(world.status("m").0, "critical");
+    world.pass(secs(60));
+    assert!(world.agent.local().service("mortal").is_some(), "one minute is the least, and not yet over");
+    world.pass(secs(30));
+    assert!(world.agent.local().service("mortal").is_none());
+    assert!(world.agent.local().service("immortal").is_some());
+    assert!(world.agent.local().check("node").is_some(), "a node check removes nothing");
+    world.assert_in_sync();
+}
+
+#[test]
+fn a_recovery_starts_the_time_to_removal_anew() {
+    let mut world = World::new();
+    let mortal = CheckDefinition { deregister_critical_service_after: 60 * SECOND, ..ttl("m", 10) };
+    world.register(with_checks("web", vec![mortal])).expect("valid");
+    for _ in 0..10 {
+        world.pass(secs(60));
+        world.report("m", status::PASSING, "").expect("still there");
+    }
+    world.report("m", status::CRITICAL, "").expect("still there");
+    world.pass(secs(92));
+    assert!(world.agent.local().service("web").is_none());
+}
