@@ -1,7 +1,7 @@
 //! From a command to a change of state.
 
 use super::Store;
-use super::key::fold_str;
+use super::key::{fold, fold_str};
 use super::result::Applied;
 use crate::Str;
 use crate::command::{Command, Deregister, Register};
@@ -36,6 +36,9 @@ impl Store {
 
     /// Vets everything first, so that a refusal leaves no half of a registration behind.
     fn register(&mut self, index: u64, c: &Register, changes: &mut ChangeSet) -> Result<(), String> {
+        if c.node.is_empty() {
+            return Err("Must provide node".into());
+        }
         let node = node_of(c);
         let name = fold_str(&node.node);
         let writes_node = !c.skip_node_update || !self.nodes.contains_key(&name);
@@ -63,17 +66,15 @@ impl Store {
     }
 
     fn vet_check(&self, c: &Register, check: &HealthCheck) -> Result<(), String> {
-        if !check.node.is_empty() && check.node.to_lowercase() != c.node.to_lowercase() {
+        if !check.node.is_empty() && fold(&check.node) != fold(&c.node) {
             return Err(format!(
                 "Node '{}' for check '{}' doesn't match register request node '{}'",
                 check.node, check.check_id, c.node
             ));
         }
-        let registered_here = c.service.as_ref().is_some_and(|s| s.id == check.service_id);
-        if !check.service_id.is_empty()
-            && !registered_here
-            && self.service_spelled(&c.node, &check.service_id).is_none()
-        {
+        let id = fold(&check.service_id);
+        let registered_here = c.service.as_ref().is_some_and(|s| fold(&s.id) == id);
+        if !id.is_empty() && !registered_here && self.service(&c.node, &id).is_none() {
             return Err(format!(
                 "Unknown service ID '{}' for check ID '{}'",
                 check.service_id, check.check_id

@@ -39,6 +39,10 @@ impl Store {
             }
         }
         check.modify_index = index;
+        if let Some(owner) = self.nodes.get(node) {
+            let service = self.services.get::<dyn Parts>(&[&**node, &*service_id]);
+            self.words.share_check(&mut check, owner, service.map(|s| &**s));
+        }
         let check = Arc::new(check);
         self.checks.insert(key, check.clone());
         if let Some(old_id) = old.map(|old| fold_str(&old.service_id)).filter(|old_id| *old_id != service_id)

@@ -26,6 +26,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 mod txn;
+mod words;
 
 pub use result::{Applied, TxnError, TxnItem, TxnResult};
 pub use snapshot::SnapshotError;
@@ -38,6 +39,7 @@ use alloc::vec::Vec;
 use index::Indexes;
 use key::Key;
 use snapshot::Carried;
+use words::Words;
 
 /// All replicated state at one raft index. Cloning it is O(1).
 ///
@@ -68,6 +70,8 @@ pub struct Store {
     index: Indexes,
     /// Snapshot records of kinds that have no table here: read, kept, written back.
     carried: Arc<Vec<Carried>>,
+    /// Strings that records share.
+    words: Words,
 }
 
 impl Store {

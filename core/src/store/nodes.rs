@@ -54,6 +54,7 @@ impl Store {
             }
         }
         node.modify_index = index;
+        self.words.share_node(&mut node);
         if let Some(old) = by_id.map(|n| fold_str(&n.node)).filter(|old| *old != name) {
             self.remove_node(index, &old, changes);
         }

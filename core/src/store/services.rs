@@ -1,9 +1,10 @@
 //! Writing service instances.
 
 use super::Store;
-use super::key::{Key, Parts, fold, fold_str};
+use super::key::{Key, Parts, fold_str};
+use super::words::same;
 use crate::Str;
-use crate::types::NodeService;
+use crate::types::{HealthCheck, NodeService};
 use crate::watch::ChangeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -30,14 +31,32 @@ impl Store {
             }
         }
         service.modify_index = index;
+        if let Some((held, _)) = self.index.by_service.get_key_value(&name) {
+            same(held, &mut service.service);
+        }
+        self.words.share_service(&mut service);
         let service = Arc::new(service);
         self.services.insert(key, service.clone());
-        if let Some(old_name) = old.map(|old| fold_str(&old.service)).filter(|old_name| *old_name != name) {
+        let renamed = old.filter(|old| old.service != service.service);
+        if let Some(old_name) = renamed.as_ref().map(|old| fold_str(&old.service)).filter(|old| *old != name)
+        {
             self.unlist_service(index, &old_name, node, &id, changes);
         }
-        self.services_by_name.insert(Key([name.clone(), node.clone(), id]), service);
+        self.services_by_name.insert(Key([name.clone(), node.clone(), id.clone()]), service);
         self.touch_services(index, node, changes);
         self.touch_service(index, &name, changes);
+        if renamed.is_some() {
+            self.rename_checks(index, node, &id, changes);
+        }
+    }
+
+    /// The checks of a renamed instance follow it. (Consul leaves them with the old name until they are
+    /// registered again.)
+    fn rename_checks(&mut self, index: u64, node: &Str, id: &str, changes: &mut ChangeSet) {
+        let checks: Vec<Arc<HealthCheck>> = self.checks_of_service(node, id).cloned().collect();
+        for check in checks {
+            self.put_check(index, node, (*check).clone(), changes);
+        }
     }
 
     /// Removes an instance with its checks; both names in lower case. Unknown is fine.
@@ -94,11 +113,5 @@ impl Store {
         for name in names {
             self.touch_service(index, &name, changes);
         }
-    }
-
-    /// The instance on `node` with exactly this ID, case included, as Consul's registration wants it.
-    pub(super) fn service_spelled(&self, node: &str, id: &str) -> Option<&Arc<NodeService>> {
-        let parts: &dyn Parts = &[&*fold(node), &*fold(id)];
-        self.services.get(parts).filter(|s| *s.id == *id)
     }
 }

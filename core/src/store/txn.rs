@@ -155,6 +155,9 @@ impl Store {
                 if verb == CatalogVerb::Cas && current.unwrap_or(0) != node.modify_index {
                     return Err(format!("failed to set node {name:?}, index is stale"));
                 }
+                if name.is_empty() {
+                    return Err("Must provide node".into());
+                }
                 self.vet_node(node)?;
                 self.put_node(index, node.clone(), changes);
                 Ok(self.node(name).cloned())

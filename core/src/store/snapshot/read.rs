@@ -7,8 +7,10 @@ use crate::map::Map;
 use crate::store::Store;
 use crate::store::index::Indexes;
 use crate::store::key::{Key, Parts, fold_str};
+use crate::store::words::{Words, same};
 use crate::types::{HealthCheck, KvEntry, Node, NodeService};
 use crate::wire::msgpack;
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -26,6 +28,9 @@ struct Records {
     tombstones: Vec<(Str, u64)>,
     indexes: Vec<(String, u64)>,
     carried: Vec<Carried>,
+    words: Words,
+    /// Service names and IDs seen so far.
+    names: BTreeSet<Str>,
 }
 
 impl Store {
@@ -68,7 +73,8 @@ impl Records {
                 Ok(rest)
             }
             KVS => {
-                let (entry, rest): (KvEntry, _) = value(body)?;
+                let (mut entry, rest): (KvEntry, _) = value(body)?;
+                self.words.share_entry(&mut entry);
                 self.kv.push((entry.key.clone(), Arc::new(entry)));
                 Ok(rest)
             }
@@ -97,16 +103,26 @@ impl Records {
         if record.node.is_empty() {
             return Err("a registration without a node".into());
         }
-        let name = Str::from(record.node.to_lowercase());
+        let name = match self.nodes.last() {
+            Some((name, last)) if *last.node == *record.node => name.clone(),
+            _ => Str::from(record.node.to_lowercase()),
+        };
         let bare = record.service.is_none() && record.check.is_none() && record.checks.is_empty();
-        if let Some(service) = record.service {
+        if let Some(mut service) = record.service {
+            self.intern(&mut service.service);
+            self.words.share_service(&mut service);
             self.services.push((Key([name.clone(), fold_str(&service.id)]), Arc::new(service)));
         }
-        for check in record.check.into_iter().chain(record.checks) {
+        for mut check in record.check.into_iter().chain(record.checks) {
+            self.intern(&mut check.service_name);
+            self.intern(&mut check.service_id);
+            if let Some((_, last)) = self.nodes.last() {
+                self.words.share_check(&mut check, last, None);
+            }
             self.checks.push((Key([name.clone(), fold_str(&check.check_id)]), Arc::new(check)));
         }
         if bare {
-            let node = Node {
+            let mut node = Node {
                 id: Str::from(record.id),
                 node: if *record.node == *name { name.clone() } else { Str::from(record.node) },
                 address: Str::from(record.address),
@@ -118,9 +134,19 @@ impl Records {
                 create_index: record.create_index,
                 modify_index: record.modify_index,
             };
+            self.words.share_node(&mut node);
             self.nodes.push((name, Arc::new(node)));
         }
         Ok(())
+    }
+
+    fn intern(&mut self, name: &mut Str) {
+        match self.names.get(name) {
+            Some(held) => same(held, name),
+            None => {
+                self.names.insert(name.clone());
+            }
+        }
     }
 
     fn build(mut self, applied: u64) -> Result<Store, SnapshotError> {
@@ -133,6 +159,7 @@ impl Records {
             kv: Map::from_sorted(self.kv),
             tombstones: Map::from_sorted(self.tombstones),
             carried: Arc::new(self.carried),
+            words: self.words,
             ..Store::default()
         };
         store.vet_references()?;
