@@ -1,0 +1,173 @@
+//! gRPC: `grpc.health.v1.Health/Check` over HTTP/2.
+//!
+//! The two messages have one field each, so they are written and read here (protobuf: field 1 of the
+//! request is the service name, field 1 of the response is the status; 1 is SERVING).
+
+use super::{Finding, NO_TLS, critical, tcp};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::header::{CONTENT_TYPE, HeaderValue, TE};
+use hyper::{HeaderMap, Request};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use lictor_core::agent::{CheckSpec, Probe};
+use lictor_core::types::status;
+
+/// The response is a dozen bytes; anything long is not one.
+const MAX_RESPONSE: usize = 64 << 10;
+
+pub(super) async fn probe(spec: &CheckSpec) -> Finding {
+    let Probe::Grpc { address, service, .. } = &spec.probe else { return critical("not a gRPC probe") };
+    let shown = if service.is_empty() { address.clone() } else { format!("{address}/{service}") };
+    match tokio::time::timeout(spec.timeout, ask(spec)).await {
+        Ok(Ok(1)) => (status::PASSING, format!("gRPC check {shown}: success")),
+        Ok(Ok(other)) => {
+            let name = match other {
+                0 => "UNKNOWN",
+                2 => "NOT_SERVING",
+                3 => "SERVICE_UNKNOWN",
+                _ => "an unknown status",
+            };
+            critical(format!("gRPC {shown} serving status: {name}"))
+        }
+        Ok(Err(why)) => critical(why),
+        Err(_) => critical("rpc error: code = DeadlineExceeded desc = context deadline exceeded"),
+    }
+}
+
+async fn ask(spec: &CheckSpec) -> Result<u64, String> {
+    let Probe::Grpc { address, service, tls, .. } = &spec.probe else { return Err("not a gRPC probe".into()) };
+    if *tls {
+        return Err(NO_TLS.into());
+    }
+    let unavailable =
+        |why: String| format!("rpc error: code = Unavailable desc = connection error: desc = \"transport: {why}\"");
+    let stream = tcp::connect(address, spec.timeout)
+        .await
+        .map_err(|e| unavailable(format!("Error while dialing: {e}")))?;
+    let (mut sender, connection) =
+        hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|e| unavailable(e.to_string()))?;
+    tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    let request = Request::post(format!("http://{address}/grpc.health.v1.Health/Check"))
+        .header(CONTENT_TYPE, HeaderValue::from_static("application/grpc"))
+        .header(TE, HeaderValue::from_static("trailers"))
+        .body(Full::new(encode(service)))
+        .map_err(|e| e.to_string())?;
+    let response = sender.send_request(request).await.map_err(|e| unavailable(e.to_string()))?;
+    if !response.status().is_success() {
+        return Err(format!(
+            "rpc error: code = Unknown desc = unexpected HTTP status code received from server: {}",
+            response.status()
+        ));
+    }
+    grpc_status(response.headers())?;
+    let body = Limited::new(response.into_body(), MAX_RESPONSE).collect().await.map_err(|e| unavailable(e.to_string()))?;
+    if let Some(trailers) = body.trailers() {
+        grpc_status(trailers)?;
+    }
+    decode(&body.to_bytes()).ok_or_else(|| "rpc error: code = Internal desc = malformed health response".to_owned())
+}
+
+/// An error status, from headers or trailers.
+fn grpc_status(headers: &HeaderMap) -> Result<(), String> {
+    const NAMES: [&str; 17] = [
+        "OK", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound", "AlreadyExists",
+        "PermissionDenied", "ResourceExhausted", "FailedPrecondition", "Aborted", "OutOfRange", "Unimplemented",
+        "Internal", "Unavailable", "DataLoss", "Unauthenticated",
+    ];
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+    match text("grpc-status") {
+        None | Some("0") => Ok(()),
+        Some(code) => {
+            let name = code.parse::<usize>().ok().and_then(|c| NAMES.get(c)).unwrap_or(&"Unknown");
+            Err(format!("rpc error: code = {name} desc = {}", text("grpc-message").unwrap_or("")))
+        }
+    }
+}
+
+/// Five bytes of gRPC frame (uncompressed, length), then the request.
+fn encode(service: &str) -> Bytes {
+    let mut message = Vec::new();
+    if !service.is_empty() {
+        message.push(0x0a);
+        varint(&mut message, service.len() as u64);
+        message.extend_from_slice(service.as_bytes());
+    }
+    let mut frame = vec![0];
+    frame.extend_from_slice(&(message.len() as u32).to_be_bytes());
+    frame.extend_from_slice(&message);
+    Bytes::from(frame)
+}
+
+/// The status in the first frame. A response without the field says 0, as protobuf has it.
+fn decode(body: &[u8]) -> Option<u64> {
+    let (head, rest) = body.split_first_chunk::<5>()?;
+    let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
+    let mut message = rest.get(..length).filter(|_| head[0] == 0)?;
+    let mut found = 0;
+    while !message.is_empty() {
+        let tag = read_varint(&mut message)?;
+        match tag & 7 {
+            0 => {
+                let value = read_varint(&mut message)?;
+                if tag >> 3 == 1 {
+                    found = value;
+                }
+            }
+            1 => message = message.get(8..)?,
+            2 => {
+                let skip = usize::try_from(read_varint(&mut message)?).ok()?;
+                message = message.get(skip..)?;
+            }
+            5 => message = message.get(4..)?,
+            _ => return None,
+        }
+    }
+    Some(found)
+}
+
+fn varint(out: &mut Vec<u8>, mut n: u64) {
+    while n >= 0x80 {
+        out.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+}
+
+fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0u64;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_serving_response_is_read_and_a_request_names_its_service() {
+        assert_eq!(decode(&[0, 0, 0, 0, 2, 0x08, 1]), Some(1));
+        assert_eq!(decode(&[0, 0, 0, 0, 0]), Some(0), "an absent field is UNKNOWN");
+        assert_eq!(decode(&[1, 0, 0, 0, 2, 0x08, 1]), None, "compressed without our asking");
+        assert_eq!(&encode("ab")[..], [0, 0, 0, 0, 4, 0x0a, 2, b'a', b'b']);
+    }
+
+    proptest! {
+        #[test]
+        fn any_response_decodes_or_does_not_but_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = decode(&bytes);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! DNS over TCP: two bytes of length, then the message; several on one connection (RFC 7766).
+
+use super::{FIRST, Responder};
+use lictor_core::dns::Transport;
+use lictor_core::time::{Duration, Instant};
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read, Write};
+
+/// Connections at once; more are closed as they come.
+const MAX_CONNECTIONS: usize = 1024;
+/// A connection without a finished query for this long is closed.
+const IDLE: Duration = Duration::from_secs(10);
+/// Replies that may wait for a client that does not read; beyond, its queries wait.
+const MAX_UNSENT: usize = 256 << 10;
+
+/// Open connections by token.
+#[derive(Default)]
+pub(super) struct Connections {
+    open: BTreeMap<usize, Connection>,
+    next: usize,
+}
+
+struct Connection {
+    stream: TcpStream,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    sent: usize,
+    active: Instant,
+    ended: bool,
+}
+
+impl Connections {
+    pub(super) fn accept(&mut self, listener: &TcpListener, registry: &Registry, now: Instant) {
+        while let Ok((mut stream, _)) = listener.accept() {
+            if self.open.len() >= MAX_CONNECTIONS {
+                continue;
+            }
+            self.next += 1;
+            let id = FIRST + self.next;
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            if registry.register(&mut stream, Token(id), interest).is_ok() {
+                let connection =
+                    Connection { stream, input: Vec::new(), output: Vec::new(), sent: 0, active: now, ended: false };
+                self.open.insert(id, connection);
+            }
+        }
+    }
+
+    pub(super) fn ready(&mut self, id: usize, responder: &mut Responder, registry: &Registry, now: Instant) {
+        let Some(connection) = self.open.get_mut(&id) else { return };
+        if !connection.step(responder, now) {
+            let _ = registry.deregister(&mut connection.stream);
+            self.open.remove(&id);
+        }
+    }
+
+    pub(super) fn close_idle(&mut self, now: Instant) {
+        // Dropping a stream also takes it out of the poll.
+        self.open.retain(|_, connection| now.since(connection.active) < IDLE);
+    }
+}
+
+impl Connection {
+    /// Reads, answers and writes what can be; `false` when the connection is over.
+    ///
+    /// Events are edge-triggered, so this goes on until neither direction moves.
+    fn step(&mut self, responder: &mut Responder, now: Instant) -> bool {
+        loop {
+            let answered = self.answer(responder, now);
+            let Ok(written) = self.write() else { return false };
+            let Ok(read) = self.read() else { return false };
+            if self.ended && self.output.is_empty() && !answered {
+                return false;
+            }
+            if !(answered || written || read) {
+                return true;
+            }
+        }
+    }
+
+    fn read(&mut self) -> Result<bool, ()> {
+        // One message at most lies in the buffer unanswered.
+        if self.ended || self.input.len() > 2 + usize::from(u16::MAX) || self.output.len() > MAX_UNSENT {
+            return Ok(false);
+        }
+        let mut buffer = [0u8; 4096];
+        match self.stream.read(&mut buffer) {
+            Ok(0) => {
+                self.ended = true;
+                Ok(false)
+            }
+            Ok(n) => {
+                self.input.extend_from_slice(&buffer[..n]);
+                Ok(true)
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(e) if e.kind() == ErrorKind::Interrupted => Ok(true),
+            Err(_) => Err(()),
+        }
+    }
+
+    fn answer(&mut self, responder: &mut Responder, now: Instant) -> bool {
+        let mut used = 0;
+        while self.output.len() <= MAX_UNSENT {
+            let Some((length, rest)) = self.input[used..].split_first_chunk::<2>() else { break };
+            let length = usize::from(u16::from_be_bytes(*length));
+            let Some(query) = rest.get(..length) else { break };
+            if let Some(reply) = responder.answer(query, Transport::Tcp)
+                && let Ok(size) = u16::try_from(reply.len())
+            {
+                self.output.extend_from_slice(&size.to_be_bytes());
+                self.output.extend_from_slice(reply);
+            }
+            used += 2 + length;
+            self.active = now;
+        }
+        self.input.drain(..used);
+        used > 0
+    }
+
+    fn write(&mut self) -> Result<bool, ()> {
+        if self.sent == self.output.len() {
+            return Ok(false);
+        }
+        match self.stream.write(&self.output[self.sent..]) {
+            Ok(n) => {
+                self.sent += n;
+                if self.sent == self.output.len() {
+                    self.output.clear();
+                    self.sent = 0;
+                }
+                Ok(n > 0)
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(e) if e.kind() == ErrorKind::Interrupted => Ok(true),
+            Err(_) => Err(()),
+        }
+    }
+}
