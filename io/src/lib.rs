@@ -10,10 +10,12 @@
 //! | [`dns`] | datagrams and TCP queries to the pure responder |
 //! | [`checks`] | probes: HTTP, TCP, gRPC, scripts |
 //! | [`rt`] | the runtime surface that the simulator replaces |
+//! | [`config_files`] | files into the pure loader |
 //! | [`agent`] | the life of the process: files, lock, threads, signals |
 
 pub mod agent;
 pub mod checks;
+pub mod config_files;
 pub mod disk;
 pub mod dns;
 pub mod driver;

@@ -2,6 +2,8 @@
 
 use super::{Body, Command, Context, Outcome};
 use crate::flags::Flag;
+use lictor_core::config::Flags;
+use lictor_io::config_files;
 
 pub(super) static COMMAND: Command = Command {
     name: "validate",
@@ -35,5 +37,15 @@ fn run(cx: &mut Context<'_, '_>) -> Outcome {
     if cx.flags.args.is_empty() {
         return Err("Must specify at least one config file or directory".to_owned());
     }
-    Err("Config validation failed: the rules of configuration are not built into this binary yet".to_owned())
+    let mut flags = Flags::default();
+    flags.config_paths.clone_from(&cx.flags.args);
+    flags.config_format = cx.flags.text("config-format").unwrap_or_default().to_owned();
+    let config = config_files::load(&flags).map_err(|why| format!("Config validation failed: {why}"))?;
+    if !cx.flags.on("quiet") {
+        for warning in &config.warnings {
+            cx.shell.warn(warning);
+        }
+        cx.shell.say("Configuration is valid!");
+    }
+    Ok(0)
 }

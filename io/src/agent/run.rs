@@ -22,7 +22,7 @@ use lictor_core::node::{Boot, DiskImage, HaltReason, Input, Node};
 use lictor_core::raft::Membership;
 use lictor_core::rng::Rng;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -61,6 +61,13 @@ fn start(launch: Launch) -> Result<u8, String> {
         return Err(format!(
             "bootstrap_expect is {}, but this version runs a single server: set it to 1",
             config.bootstrap_expect
+        ));
+    }
+    if !config.unprotected.is_empty() {
+        return Err(format!(
+            "the configuration asks for protection that this version does not give, so it does not start:\n    {}\n\
+             remove these settings to run without that protection",
+            config.unprotected.join("\n    ")
         ));
     }
     let rt = TokioRt;
@@ -129,11 +136,14 @@ struct Addresses {
 
 impl Addresses {
     fn of(config: &RuntimeConfig) -> Addresses {
-        let on = |port: Option<u16>| {
-            let port = port.into_iter();
-            port.flat_map(|p| config.client_addrs.iter().map(move |ip| SocketAddr::new(*ip, p))).collect()
+        let on = |addresses: &[IpAddr], port: Option<u16>| match port {
+            Some(port) => addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect(),
+            None => Vec::new(),
         };
-        Addresses { http: on(config.ports.http), dns: on(config.ports.dns) }
+        Addresses {
+            http: on(&config.http_addrs, config.ports.http),
+            dns: on(&config.dns_addrs, config.ports.dns),
+        }
     }
 
     fn tcp(&self) -> Vec<(&'static str, SocketAddr)> {

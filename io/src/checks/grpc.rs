@@ -35,20 +35,22 @@ pub(super) async fn probe(spec: &CheckSpec) -> Finding {
 }
 
 async fn ask(spec: &CheckSpec) -> Result<u64, String> {
-    let Probe::Grpc { address, service, tls, .. } = &spec.probe else { return Err("not a gRPC probe".into()) };
+    let Probe::Grpc { address, service, tls, .. } = &spec.probe else {
+        return Err("not a gRPC probe".into());
+    };
     if *tls {
         return Err(NO_TLS.into());
     }
-    let unavailable =
-        |why: String| format!("rpc error: code = Unavailable desc = connection error: desc = \"transport: {why}\"");
+    let unavailable = |why: String| {
+        format!("rpc error: code = Unavailable desc = connection error: desc = \"transport: {why}\"")
+    };
     let stream = tcp::connect(address, spec.timeout)
         .await
         .map_err(|e| unavailable(format!("Error while dialing: {e}")))?;
-    let (mut sender, connection) =
-        hyper::client::conn::http2::Builder::new(TokioExecutor::new())
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|e| unavailable(e.to_string()))?;
+    let (mut sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|e| unavailable(e.to_string()))?;
     tokio::spawn(async move {
         let _ = connection.await;
     });
@@ -65,19 +67,37 @@ async fn ask(spec: &CheckSpec) -> Result<u64, String> {
         ));
     }
     grpc_status(response.headers())?;
-    let body = Limited::new(response.into_body(), MAX_RESPONSE).collect().await.map_err(|e| unavailable(e.to_string()))?;
+    let body = Limited::new(response.into_body(), MAX_RESPONSE)
+        .collect()
+        .await
+        .map_err(|e| unavailable(e.to_string()))?;
     if let Some(trailers) = body.trailers() {
         grpc_status(trailers)?;
     }
-    decode(&body.to_bytes()).ok_or_else(|| "rpc error: code = Internal desc = malformed health response".to_owned())
+    decode(&body.to_bytes())
+        .ok_or_else(|| "rpc error: code = Internal desc = malformed health response".to_owned())
 }
 
 /// An error status, from headers or trailers.
 fn grpc_status(headers: &HeaderMap) -> Result<(), String> {
     const NAMES: [&str; 17] = [
-        "OK", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound", "AlreadyExists",
-        "PermissionDenied", "ResourceExhausted", "FailedPrecondition", "Aborted", "OutOfRange", "Unimplemented",
-        "Internal", "Unavailable", "DataLoss", "Unauthenticated",
+        "OK",
+        "Canceled",
+        "Unknown",
+        "InvalidArgument",
+        "DeadlineExceeded",
+        "NotFound",
+        "AlreadyExists",
+        "PermissionDenied",
+        "ResourceExhausted",
+        "FailedPrecondition",
+        "Aborted",
+        "OutOfRange",
+        "Unimplemented",
+        "Internal",
+        "Unavailable",
+        "DataLoss",
+        "Unauthenticated",
     ];
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
     match text("grpc-status") {

@@ -39,7 +39,8 @@ async fn follow(spec: &CheckSpec) -> Result<(u16, String, String), String> {
         return Err("not an HTTP probe".into());
     };
     let mut uri: Uri = url.parse().map_err(|_| "invalid URL".to_owned())?;
-    let mut method = Method::from_bytes(method.as_bytes()).map_err(|_| format!("net/http: invalid method {method:?}"))?;
+    let mut method =
+        Method::from_bytes(method.as_bytes()).map_err(|_| format!("net/http: invalid method {method:?}"))?;
     let mut body = Bytes::from(body.clone());
     for _ in 0..=MAX_REDIRECTS {
         let response = send(spec, &uri, &method, body.clone()).await?;
@@ -59,7 +60,12 @@ async fn follow(spec: &CheckSpec) -> Result<(u16, String, String), String> {
     Err(format!("stopped after {MAX_REDIRECTS} redirects"))
 }
 
-async fn send(spec: &CheckSpec, uri: &Uri, method: &Method, body: Bytes) -> Result<Response<Incoming>, String> {
+async fn send(
+    spec: &CheckSpec,
+    uri: &Uri,
+    method: &Method,
+    body: Bytes,
+) -> Result<Response<Incoming>, String> {
     let Probe::Http { headers, .. } = &spec.probe else { return Err("not an HTTP probe".into()) };
     match uri.scheme_str() {
         Some("http") => {}
@@ -90,19 +96,26 @@ async fn send(spec: &CheckSpec, uri: &Uri, method: &Method, body: Bytes) -> Resu
             host_header = values.first().cloned().unwrap_or(host_header);
             continue;
         }
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("net/http: invalid header field name {name:?}"))?;
+        let name = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| format!("net/http: invalid header field name {name:?}"))?;
         for value in values {
             let value = HeaderValue::from_str(value)
                 .map_err(|_| format!("net/http: invalid header field value for {:?}", name.as_str()))?;
             set.append(&name, value);
         }
     }
-    set.insert(HOST, HeaderValue::from_str(&host_header).map_err(|_| "http: invalid Host header".to_owned())?);
+    set.insert(
+        HOST,
+        HeaderValue::from_str(&host_header).map_err(|_| "http: invalid Host header".to_owned())?,
+    );
     set.entry(USER_AGENT).or_insert(HeaderValue::from_static("Consul Health Check"));
     set.entry(ACCEPT).or_insert(HeaderValue::from_static("text/plain, text/*, */*"));
     set.insert(hyper::header::CONNECTION, HeaderValue::from_static("close"));
     let request = request.body(Full::new(body)).map_err(|e| e.to_string())?;
-    sender.send_request(request).await.map_err(|e| if e.is_incomplete_message() { "EOF".into() } else { e.to_string() })
+    sender
+        .send_request(request)
+        .await
+        .map_err(|e| if e.is_incomplete_message() { "EOF".into() } else { e.to_string() })
 }
 
 async fn read(response: Response<Incoming>, max: usize) -> Result<(u16, String, String), String> {

@@ -32,7 +32,8 @@ pub fn start(address: SocketAddr, view: SharedView, seed: Seed) -> io::Result<()
     let poll = Poll::new()?;
     poll.registry().register(&mut udp, UDP, Interest::READABLE)?;
     poll.registry().register(&mut listener, TCP, Interest::READABLE)?;
-    let responder = Responder { view, rng: Rng::new(seed).fork("dns.shuffle"), reply: Vec::with_capacity(4096) };
+    let responder =
+        Responder { view, rng: Rng::new(seed).fork("dns.shuffle"), reply: Vec::with_capacity(4096) };
     std::thread::Builder::new().name("dns".into()).stack_size(1 << 20).spawn(move || {
         Server { poll, udp, listener, responder, connections: Connections::default() }.run();
     })?;

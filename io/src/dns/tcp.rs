@@ -41,8 +41,14 @@ impl Connections {
             let id = FIRST + self.next;
             let interest = Interest::READABLE | Interest::WRITABLE;
             if registry.register(&mut stream, Token(id), interest).is_ok() {
-                let connection =
-                    Connection { stream, input: Vec::new(), output: Vec::new(), sent: 0, active: now, ended: false };
+                let connection = Connection {
+                    stream,
+                    input: Vec::new(),
+                    output: Vec::new(),
+                    sent: 0,
+                    active: now,
+                    ended: false,
+                };
                 self.open.insert(id, connection);
             }
         }

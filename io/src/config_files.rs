@@ -1,0 +1,102 @@
+//! Configuration files: found, read, and handed to the pure loader.
+
+use lictor_core::config::{self, Flags, Format, HostFacts, Interface, RuntimeConfig, Source};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A configuration file larger than this is a mistake.
+const MAX_FILE: u64 = 64 << 20;
+
+/// Reads every file that the flags lead to and loads the configuration.
+///
+/// # Errors
+/// The message as Consul prints it, possibly of several lines; names the file.
+pub fn load(flags: &Flags) -> Result<RuntimeConfig, String> {
+    let sources = sources(flags)?;
+    config::load(&sources, flags, &host()).map_err(|e| e.to_string())
+}
+
+/// The files in the order in which they are merged: a directory gives its `.json` and `.hcl` files
+/// sorted by name, not those below it.
+fn sources(flags: &Flags) -> Result<Vec<Source>, String> {
+    let mut sources = Vec::new();
+    for path in &flags.config_paths {
+        let path = Path::new(path);
+        let kind =
+            fs::metadata(path).map_err(|e| format!("config: Open failed on {}. {e}", path.display()))?;
+        if !kind.is_dir() {
+            sources.push(read(path, format_of(path, flags)?)?);
+            continue;
+        }
+        for file in directory(path)? {
+            if let Ok(format) = format_of(&file, flags) {
+                sources.push(read(&file, format)?);
+            }
+        }
+    }
+    Ok(sources)
+}
+
+fn directory(path: &Path) -> Result<Vec<PathBuf>, String> {
+    let failed = |e: std::io::Error| format!("config: Readdir failed on {}. {e}", path.display());
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let file = entry.map_err(failed)?.path();
+        // Follows links: Kubernetes mounts a ConfigMap's keys as links.
+        if fs::metadata(&file).map_err(failed)?.is_file() {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn format_of(path: &Path, flags: &Flags) -> Result<Format, String> {
+    match flags.config_format.as_str() {
+        "json" => return Ok(Format::Json),
+        "hcl" => return Ok(Format::Hcl),
+        _ => {}
+    }
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("json") => Ok(Format::Json),
+        Some("hcl") => Ok(Format::Hcl),
+        _ => Err(format!(
+            "config: file {} has unknown extension; must be .hcl or .json, or config format must be set",
+            path.display()
+        )),
+    }
+}
+
+fn read(path: &Path, format: Format) -> Result<Source, String> {
+    let failed = |e: String| format!("config: failed to read {}: {e}", path.display());
+    let size = fs::metadata(path).map_err(|e| failed(e.to_string()))?.len();
+    if size > MAX_FILE {
+        return Err(failed(format!("it has {size} bytes, more than the {MAX_FILE} allowed")));
+    }
+    let text = fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
+    Ok(Source { name: path.display().to_string(), format, text })
+}
+
+/// What the configuration needs to know about this machine.
+pub fn host() -> HostFacts {
+    let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let default = default_route();
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let interfaces = interfaces.into_iter().map(|i| Interface {
+        address: i.ip(),
+        loopback: i.is_loopback(),
+        default_route: default.as_deref() == Some(&i.name),
+        name: i.name,
+    });
+    HostFacts { hostname, interfaces: interfaces.collect() }
+}
+
+/// The interface of the default route, where the system tells (Linux).
+fn default_route() -> Option<String> {
+    let table = fs::read_to_string("/proc/net/route").ok()?;
+    table.lines().skip(1).find_map(|line| {
+        let mut words = line.split_whitespace();
+        let name = words.next()?;
+        (words.next()? == "00000000").then(|| name.to_owned())
+    })
+}
