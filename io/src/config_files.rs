@@ -7,29 +7,40 @@ use std::path::{Path, PathBuf};
 /// A configuration file larger than this is a mistake.
 const MAX_FILE: u64 = 64 << 20;
 
-/// Reads every file that the flags lead to and loads the configuration.
+/// Where the configuration is, and the flags that lie over it.
+#[derive(Clone, Debug, Default)]
+pub struct ConfigFiles {
+    /// Files and directories in the order given.
+    pub paths: Vec<String>,
+    /// `json` or `hcl` for every file; `None`: by extension.
+    pub format: Option<String>,
+    /// Everything else from the command line.
+    pub flags: Flags,
+}
+
+/// Reads every file and loads the configuration.
 ///
 /// # Errors
 /// The message as Consul prints it, possibly of several lines; names the file.
-pub fn load(flags: &Flags) -> Result<RuntimeConfig, String> {
-    let sources = sources(flags)?;
-    config::load(&sources, flags, &host()).map_err(|e| e.to_string())
+pub fn load(files: &ConfigFiles) -> Result<RuntimeConfig, String> {
+    let sources = sources(files)?;
+    config::load(&sources, &files.flags, &host()).map_err(|e| e.to_string())
 }
 
 /// The files in the order in which they are merged: a directory gives its `.json` and `.hcl` files
 /// sorted by name, not those below it.
-fn sources(flags: &Flags) -> Result<Vec<Source>, String> {
+fn sources(files: &ConfigFiles) -> Result<Vec<Source>, String> {
     let mut sources = Vec::new();
-    for path in &flags.config_paths {
+    for path in &files.paths {
         let path = Path::new(path);
         let kind =
             fs::metadata(path).map_err(|e| format!("config: Open failed on {}. {e}", path.display()))?;
         if !kind.is_dir() {
-            sources.push(read(path, format_of(path, flags)?)?);
+            sources.push(read(path, format_of(path, files)?)?);
             continue;
         }
         for file in directory(path)? {
-            if let Ok(format) = format_of(&file, flags) {
+            if let Ok(format) = format_of(&file, files) {
                 sources.push(read(&file, format)?);
             }
         }
@@ -51,10 +62,10 @@ fn directory(path: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(files)
 }
 
-fn format_of(path: &Path, flags: &Flags) -> Result<Format, String> {
-    match flags.config_format.as_str() {
-        "json" => return Ok(Format::Json),
-        "hcl" => return Ok(Format::Hcl),
+fn format_of(path: &Path, files: &ConfigFiles) -> Result<Format, String> {
+    match files.format.as_deref() {
+        Some("json") => return Ok(Format::Json),
+        Some("hcl") => return Ok(Format::Hcl),
         _ => {}
     }
     match path.extension().and_then(|e| e.to_str()) {

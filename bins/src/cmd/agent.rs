@@ -4,11 +4,13 @@
 //! into one configuration document, to be merged behind the files. What a key means, and whether its
 //! value makes sense, is decided where configuration files are read.
 
+use serde_json::{Map, Value, json};
+
 use super::{Body, Command, Context, Outcome};
-use crate::flags::{Flag, Parsed};
+use crate::flags::{Flag, Kind, Parsed};
 use lictor_core::config::Flags;
 use lictor_io::agent::{self, Launch};
-use lictor_io::config_files;
+use lictor_io::config_files::{self, ConfigFiles};
 use std::sync::Arc;
 
 pub(super) static COMMAND: Command = Command {
@@ -38,6 +40,21 @@ Flags add to the configuration files and win over them.",
 /// Every flag of the agent.
 pub const FLAGS: &[&[Flag]] = &[FILES, KEYS_TABLE];
 
+/// What an agent is started with.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AgentFlags {
+    /// `-config-file` and `-config-dir`, in the order given; either may name a file or a directory.
+    pub config_paths: Vec<String>,
+    /// `-config-format`: how to read files whatever their extension, `json` or `hcl`.
+    pub config_format: Option<String>,
+    /// `-hcl`: fragments merged behind the files.
+    pub hcl: Vec<String>,
+    /// `-dev`: start from development defaults.
+    pub dev: bool,
+    /// All other flags as one document with the keys of a configuration file, merged last.
+    pub overrides: Value,
+}
+
 const FILES: &[Flag] = &[
     Flag::list("config-dir", "path", "Directory of .json and .hcl files to read, in alphabetical order.")
         .strictly(),
@@ -50,6 +67,73 @@ const FILES: &[Flag] = &[
     Flag::text("config-format", "format", "Read every file as this, whatever its extension: json or hcl."),
     Flag::switch("dev", "Development mode: a server in memory, on loopback, with the UI and debug log."),
     Flag::list("hcl", "fragment", "Configuration fragment in HCL, merged behind the files.").strictly(),
+];
+
+/// Key of the configuration, dots between its levels, that a flag writes to.
+const KEYS: &[(&str, &str)] = &[
+    ("advertise", "advertise_addr"),
+    ("advertise-wan", "advertise_addr_wan"),
+    ("allow-write-http-from", "http_config.allow_write_http_from"),
+    ("alt-domain", "alt_domain"),
+    ("auto-reload-config", "auto_reload_config"),
+    ("bind", "bind_addr"),
+    ("bootstrap", "bootstrap"),
+    ("bootstrap-expect", "bootstrap_expect"),
+    ("check_output_max_size", "check_output_max_size"),
+    ("client", "client_addr"),
+    ("data-dir", "data_dir"),
+    ("datacenter", "datacenter"),
+    ("default-query-time", "default_query_time"),
+    ("disable-host-node-id", "disable_host_node_id"),
+    ("disable-keyring-file", "disable_keyring_file"),
+    ("dns-port", "ports.dns"),
+    ("domain", "domain"),
+    ("enable-local-script-checks", "enable_local_script_checks"),
+    ("enable-script-checks", "enable_script_checks"),
+    ("encrypt", "encrypt"),
+    ("grpc-port", "ports.grpc"),
+    ("grpc-tls-port", "ports.grpc_tls"),
+    ("http-port", "ports.http"),
+    ("https-port", "ports.https"),
+    ("join", "retry_join"),
+    ("join-wan", "retry_join_wan"),
+    ("log-file", "log_file"),
+    ("log-json", "log_json"),
+    ("log-level", "log_level"),
+    ("log-rotate-bytes", "log_rotate_bytes"),
+    ("log-rotate-duration", "log_rotate_duration"),
+    ("log-rotate-max-files", "log_rotate_max_files"),
+    ("max-query-time", "max_query_time"),
+    ("node", "node_name"),
+    ("node-id", "node_id"),
+    ("node-meta", "node_meta"),
+    ("non-voting-server", "read_replica"),
+    ("pid-file", "pid_file"),
+    ("primary-gateway", "primary_gateways"),
+    ("protocol", "protocol"),
+    ("raft-protocol", "raft_protocol"),
+    ("read-replica", "read_replica"),
+    ("recursor", "recursors"),
+    ("rejoin", "rejoin_after_leave"),
+    ("retry-interval", "retry_interval"),
+    ("retry-interval-wan", "retry_interval_wan"),
+    ("retry-join", "retry_join"),
+    ("retry-join-wan", "retry_join_wan"),
+    ("retry-max", "retry_max"),
+    ("retry-max-wan", "retry_max_wan"),
+    ("segment", "segment"),
+    ("serf-lan-allowed-cidrs", "serf_lan_allowed_cidrs"),
+    ("serf-lan-bind", "serf_lan"),
+    ("serf-lan-port", "ports.serf_lan"),
+    ("serf-wan-allowed-cidrs", "serf_wan_allowed_cidrs"),
+    ("serf-wan-bind", "serf_wan"),
+    ("serf-wan-port", "ports.serf_wan"),
+    ("server", "server"),
+    ("server-port", "ports.server"),
+    ("syslog", "enable_syslog"),
+    ("ui", "ui_config.enabled"),
+    ("ui-content-path", "ui_config.content_path"),
+    ("ui-dir", "ui_config.dir"),
 ];
 
 const KEYS_TABLE: &[Flag] = &[
@@ -152,22 +236,80 @@ const KEYS_TABLE: &[Flag] = &[
     Flag::text("ui-dir", "path", "Serve the web UI from this directory.").strictly(),
 ];
 
-/// The flags given, in the form that configuration is loaded with.
-fn config_flags(parsed: &Parsed) -> Result<Flags, String> {
-    let mut flags = Flags::default();
-    for (flag, value) in &parsed.given {
-        flags.set(flag.name, value).map_err(|e| e.to_string())?;
+impl AgentFlags {
+    /// Where the configuration is, and what lies over it.
+    pub fn files(&self) -> ConfigFiles {
+        ConfigFiles {
+            paths: self.config_paths.clone(),
+            format: self.config_format.clone(),
+            flags: Flags { dev: self.dev, hcl: self.hcl.clone(), overrides: self.overrides.clone() },
+        }
     }
-    Ok(flags)
+
+    /// The flags given, written as configuration.
+    pub fn from_parsed(parsed: &Parsed) -> AgentFlags {
+        let mut flags = AgentFlags { overrides: json!({}), ..AgentFlags::default() };
+        for (flag, value) in &parsed.given {
+            match flag.name {
+                "config-file" | "config-dir" => flags.config_paths.push(value.clone()),
+                "config-format" => flags.config_format = Some(value.clone()),
+                "hcl" => flags.hcl.push(value.clone()),
+                "dev" => flags.dev = value == "true",
+                name => {
+                    let key = KEYS
+                        .iter()
+                        .find(|(n, _)| *n == name)
+                        .expect("a test holds KEYS and flags together")
+                        .1;
+                    write(slot(&mut flags.overrides, key), flag, value);
+                }
+            }
+        }
+        flags
+    }
+}
+
+/// The place of a dotted key in `document`.
+fn slot<'a>(document: &'a mut Value, key: &str) -> &'a mut Value {
+    key.split('.').fold(document, |at, level| {
+        if !at.is_object() {
+            *at = Value::Object(Map::new());
+        }
+        &mut at[level]
+    })
+}
+
+/// Writes one flag; repeatable ones append, the others replace.
+fn write(at: &mut Value, flag: &Flag, value: &str) {
+    match (flag.name, flag.kind) {
+        ("node-meta", _) => {
+            let (key, value) = value.split_once(':').unwrap_or((value, ""));
+            *slot_of(at, key) = json!(value);
+        }
+        (_, Kind::List | Kind::Pairs) => match at {
+            Value::Array(list) => list.push(json!(value)),
+            other => *other = json!([value]),
+        },
+        (_, Kind::Bool) => *at = json!(value == "true"),
+        (_, Kind::Int | Kind::Uint) => *at = json!(value.parse::<i64>().expect("checked while parsing")),
+        (_, Kind::Text) => *at = json!(value),
+    }
+}
+
+fn slot_of<'a>(at: &'a mut Value, key: &str) -> &'a mut Value {
+    if !at.is_object() {
+        *at = Value::Object(Map::new());
+    }
+    &mut at[key]
 }
 
 fn run(cx: &mut Context<'_, '_>) -> Outcome {
     if !cx.flags.args.is_empty() {
         return Err(format!("==> Unexpected extra arguments: [{}]", cx.flags.args.join(" ")));
     }
-    let flags = config_flags(&cx.flags)?;
-    let config = config_files::load(&flags).map_err(|why| format!("==> {why}"))?;
-    let reread = Arc::new(move || config_files::load(&flags));
+    let files = AgentFlags::from_parsed(&cx.flags).files();
+    let config = config_files::load(&files).map_err(|why| format!("==> {why}"))?;
+    let reread = Arc::new(move || config_files::load(&files));
     Ok(agent::run(Launch { config, reread }))
 }
 
@@ -175,42 +317,51 @@ fn run(cx: &mut Context<'_, '_>) -> Outcome {
 mod tests {
     use super::*;
     use crate::flags;
-    use lictor_core::config::{HostFacts, RuntimeConfig, load};
 
-    fn of(line: &str) -> Flags {
+    fn of(line: &str) -> AgentFlags {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        config_flags(&flags::parse(FLAGS, &words).expect(line)).expect(line)
-    }
-
-    fn config(line: &str) -> RuntimeConfig {
-        load(&[], &of(line), &HostFacts::default()).expect(line)
+        AgentFlags::from_parsed(&flags::parse(FLAGS, &words).expect(line))
     }
 
     #[test]
-    fn every_flag_shown_in_the_help_is_one_that_configuration_knows() {
-        let shown: Vec<&str> = FLAGS.iter().flat_map(|t| t.iter().map(|f| f.name)).collect();
-        assert_eq!(shown.len(), 68, "Consul 1.21 has 68");
-        for name in shown {
-            let known = lictor_core::config::FLAGS.iter().any(|f| f.name == name);
-            assert!(known, "-{name} is shown but not known");
-        }
+    fn every_flag_but_the_five_about_sources_has_a_key_and_no_key_is_without_its_flag() {
+        let mut named: Vec<&str> = KEYS.iter().map(|(name, _)| *name).collect();
+        let mut flags: Vec<&str> = KEYS_TABLE.iter().map(|f| f.name).collect();
+        named.sort_unstable();
+        flags.sort_unstable();
+        assert_eq!(named, flags);
+        assert_eq!(flags.len() + FILES.len(), 68, "Consul 1.21 has 68");
     }
 
     #[test]
     fn files_and_directories_keep_the_order_given() {
         let flags = of("-config-file=b.json -config-dir a -config-file c.hcl -config-format=json");
         assert_eq!(flags.config_paths, ["b.json", "a", "c.hcl"]);
-        assert_eq!(flags.config_format, "json");
+        assert_eq!(flags.config_format.as_deref(), Some("json"));
+        assert_eq!(flags.overrides, json!({}), "nothing given writes nothing");
     }
 
     #[test]
-    fn flags_reach_the_configuration_and_the_last_of_a_repeated_scalar_counts() {
-        let config = config(
-            "-dev -http-port 18500 -dns-port=-1 -node=a -node n1 -node-meta=rack:r1:x -client 0.0.0.0",
+    fn flags_become_a_document_with_the_keys_of_a_configuration_file() {
+        let flags = of("-server -bootstrap-expect=3 -http-port 18500 -dns-port=-1 -node n1 -ui=false \
+             -retry-join a -join b -node-meta=rack:r1:x -node-meta zone -client 0.0.0.0");
+        assert_eq!(
+            flags.overrides,
+            json!({
+                "server": true, "bootstrap_expect": 3, "ports": {"http": 18500, "dns": -1},
+                "node_name": "n1", "ui_config": {"enabled": false}, "retry_join": ["a", "b"],
+                "node_meta": {"rack": "r1:x", "zone": ""}, "client_addr": "0.0.0.0"
+            })
         );
-        assert_eq!((config.ports.http, config.ports.dns), (Some(18500), None));
-        assert_eq!(&*config.node_name, "n1");
-        assert_eq!(config.node_meta.get("rack").map(|v| &**v), Some("r1:x"));
-        assert_eq!(config.client_addrs, [std::net::IpAddr::from([0, 0, 0, 0])]);
+        assert!(!flags.dev);
+        assert!(of("-dev").dev);
+    }
+
+    #[test]
+    fn the_last_of_a_repeated_scalar_counts() {
+        assert_eq!(
+            of("-server=false -server -node=a -node=b").overrides,
+            json!({"server": true, "node_name": "b"})
+        );
     }
 }

@@ -3,7 +3,7 @@
 use super::{Body, Command, Context, Outcome};
 use crate::flags::Flag;
 use lictor_core::config::Flags;
-use lictor_io::config_files;
+use lictor_io::config_files::{self, ConfigFiles};
 
 pub(super) static COMMAND: Command = Command {
     name: "validate",
@@ -37,10 +37,12 @@ fn run(cx: &mut Context<'_, '_>) -> Outcome {
     if cx.flags.args.is_empty() {
         return Err("Must specify at least one config file or directory".to_owned());
     }
-    let mut flags = Flags::default();
-    flags.config_paths.clone_from(&cx.flags.args);
-    flags.config_format = cx.flags.text("config-format").unwrap_or_default().to_owned();
-    let config = config_files::load(&flags).map_err(|why| format!("Config validation failed: {why}"))?;
+    let files = ConfigFiles {
+        paths: cx.flags.args.clone(),
+        format: cx.flags.text("config-format").map(str::to_owned),
+        flags: Flags::default(),
+    };
+    let config = config_files::load(&files).map_err(|why| format!("Config validation failed: {why}"))?;
     if !cx.flags.on("quiet") {
         for warning in &config.warnings {
             cx.shell.warn(warning);
