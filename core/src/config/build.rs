@@ -3,7 +3,7 @@
 use super::addr::{self, Interface, Place};
 use super::definition;
 use super::runtime::{DnsConfig, HttpLimits, Performance, Ports, RuntimeConfig};
-use super::survey::Survey;
+use super::survey::{self, Survey};
 use super::tree::{self, Tree};
 use super::{source, validate};
 use crate::{Str, duration};
@@ -33,16 +33,19 @@ pub(super) fn build(
 ) -> Result<RuntimeConfig, String> {
     let survey = Survey::of(tree);
     let mut errors = survey.bad_durations;
+    errors.extend(survey::too_short(tree));
     let mut config = RuntimeConfig { dev_mode: dev, ..RuntimeConfig::default() };
     identity(&mut config, tree, host);
-    addresses(&mut config, tree, host, &mut errors)?;
+    if !addresses(&mut config, tree, host, &mut errors)? {
+        return Err(source::several(&errors));
+    }
     servers(&mut config, tree);
     config.dns = dns(tree, &mut errors);
     config.http = http(tree, &mut errors);
     checks(&mut config, tree, &mut errors);
     limits(&mut config, tree);
     logging(&mut config, tree);
-    validate::validate(&config, tree, &mut warnings)?;
+    validate::validate(&config, tree, &mut warnings, &mut errors)?;
     if !errors.is_empty() {
         return Err(source::several(&errors));
     }
@@ -86,19 +89,19 @@ fn with_dot(domain: &str) -> String {
     format!("{}.", domain.trim_matches('.').to_lowercase())
 }
 
-/// Fails at once where Consul does; other mistakes go to `errors`.
+/// Fails at once where Consul does; other mistakes go to `errors`. False: nothing more can be said.
 fn addresses(
     config: &mut RuntimeConfig,
     tree: &Tree,
     host: &HostFacts,
     errors: &mut Vec<String>,
-) -> Result<(), String> {
+) -> Result<bool, String> {
     config.ports = ports(tree, config.dev_mode, errors);
     let bind = tree::text(tree, "bind_addr").unwrap_or("0.0.0.0");
     let bind = match addr::list("bind_addr", bind, host) {
         Err(why) => {
             errors.push(why);
-            return Ok(());
+            return Ok(false);
         }
         Ok(places) => match places.as_slice() {
             [] => return Err("bind_addr cannot be empty".into()),
@@ -112,6 +115,7 @@ fn addresses(
         },
     };
     config.bind_addr = bind;
+    validate::before(config, tree)?;
     match addr::single("advertise_addr", tree::text(tree, "advertise_addr").unwrap_or(""), host) {
         Err(why) => errors.push(why),
         Ok(Some(ip)) if ip.is_unspecified() => {
@@ -136,7 +140,7 @@ fn addresses(
     config.dns_addrs = listen("addresses.dns");
     config.http_addrs = http;
     config.recursors = recursors(tree, host, errors);
-    Ok(())
+    Ok(true)
 }
 
 fn only_ips(key: &str, places: Result<Vec<Place>, String>, errors: &mut Vec<String>) -> Vec<IpAddr> {

@@ -5,18 +5,18 @@
 //! so that a later source adds one instead of replacing it.
 
 use super::keys::{Key, Kind, ROOT};
-use alloc::string::String;
+use super::tree::Tree;
 use alloc::vec::Vec;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// Lays `over` on top of `base`.
-pub(super) fn merge(base: &mut Map<String, Value>, mut over: Map<String, Value>) {
+pub(super) fn merge(base: &mut Tree, mut over: Tree) {
     fold(&mut over, "service", "services");
     fold(&mut over, "check", "checks");
     merge_object(ROOT, base, over);
 }
 
-fn fold(tree: &mut Map<String, Value>, single: &str, list: &str) {
+fn fold(tree: &mut Tree, single: &str, list: &str) {
     let Some(value) = tree.remove(single) else { return };
     match tree.get_mut(list) {
         Some(Value::Array(items)) => items.push(value),
@@ -26,7 +26,7 @@ fn fold(tree: &mut Map<String, Value>, single: &str, list: &str) {
     }
 }
 
-fn merge_object(keys: &'static [Key], base: &mut Map<String, Value>, over: Map<String, Value>) {
+fn merge_object(keys: &'static [Key], base: &mut Tree, over: Tree) {
     for (name, value) in over {
         let kind = keys.iter().find(|key| key.name == name).map(|key| key.kind);
         match (kind, base.get_mut(&name), value) {

@@ -9,7 +9,6 @@ mod addr;
 mod build;
 mod definition;
 mod flags;
-mod json_error;
 mod keys;
 mod merge;
 mod reload;
@@ -21,7 +20,7 @@ mod validate;
 
 pub use addr::Interface;
 pub use build::HostFacts;
-pub use flags::{FLAGS, Flag, FlagError, FlagKind, Flags};
+pub use flags::Flags;
 pub use reload::reload;
 pub use runtime::{DnsConfig, HttpLimits, Performance, Ports, RuntimeConfig};
 pub use source::{Format, Source};
@@ -64,27 +63,30 @@ const DEV: &str = r#"{
 
 /// Loads the configuration: defaults, then `-dev`, then `sources` in order, then the flags.
 ///
-/// `sources` are the files that [`Flags::config_paths`] lead to: a directory gives its `.json` and
-/// `.hcl` files sorted by name, not those below it. The result's warnings are to be printed.
+/// `sources` are the files that the command line leads to: a directory gives its `.json` and `.hcl`
+/// files sorted by name, not those below it. The result's warnings are to be printed.
 pub fn load(sources: &[Source], flags: &Flags, host: &HostFacts) -> Result<RuntimeConfig, ConfigError> {
+    let fail = |text: String| ConfigError::new(&text);
+    let mut layers = Vec::new();
+    if flags.dev {
+        layers.push(source::read_text("-dev", DEV).map_err(fail)?);
+    }
+    for source in sources {
+        layers.push(source::read(source).map_err(fail)?);
+    }
+    for (i, text) in flags.hcl.iter().enumerate() {
+        let fragment = Source { name: format!("flags-{i}.hcl"), format: Format::Hcl, text: text.clone() };
+        layers.push(source::read(&fragment).map_err(fail)?);
+    }
+    layers.push(source::read_value("command line", flags.overrides.clone()).map_err(fail)?);
+
     let mut tree = tree::Tree::new();
     let mut warnings = Vec::new();
-    let dev = Source { name: "dev".into(), format: Format::Json, text: DEV.into() };
-    let fragments = flags.hcl.iter().enumerate().map(|(i, text)| Source {
-        name: format!("flags-{i}.hcl"),
-        format: Format::Hcl,
-        text: text.clone(),
-    });
-    let fragments: Vec<Source> = fragments.collect();
-    for source in flags.dev.then_some(&dev).into_iter().chain(sources).chain(&fragments) {
-        let mut layer = source::read(source).map_err(|text| ConfigError::new(&text))?;
+    for mut layer in layers {
         warnings.extend(survey::replace_deprecated(&mut layer));
         merge::merge(&mut tree, layer);
     }
-    let mut layer = flags.tree.clone();
-    warnings.extend(survey::replace_deprecated(&mut layer));
-    merge::merge(&mut tree, layer);
-    build::build(&tree, flags.dev, host, warnings).map_err(|text| ConfigError::new(&text))
+    build::build(&tree, flags.dev, host, warnings).map_err(fail)
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 //! The tree is a JSON object whose keys are the canonical names of [`super::keys`] and whose values
 //! have the types given there; nulls are gone. What is wrong comes out in Consul's words.
 
-use super::json_error;
 use super::keys::{Key, Kind, ROOT};
+use super::tree::Tree;
+use crate::json;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -31,40 +32,81 @@ pub enum Format {
 }
 
 /// Reads one source, or says why not, naming the file.
-pub(super) fn read(source: &Source) -> Result<Map<String, Value>, String> {
-    let fail = |why: String| format!("failed to parse {}: {why}", source.name);
-    if source.text.trim().is_empty() {
-        return Ok(Map::new());
+pub(super) fn read(source: &Source) -> Result<Tree, String> {
+    match source.format {
+        Format::Json => read_text(&source.name, &source.text),
+        Format::Hcl if source.text.trim().is_empty() => Ok(Tree::new()),
+        Format::Hcl => Err(format!(
+            "failed to parse {}: HCL is not built yet in this version; write the file as JSON",
+            source.name
+        )),
     }
-    if source.format == Format::Hcl {
-        return Err(fail("HCL is not built yet in this version; write the file as JSON".into()));
+}
+
+/// Reads JSON text.
+pub(super) fn read_text(name: &str, text: &str) -> Result<Tree, String> {
+    if text.trim().is_empty() {
+        return Ok(Tree::new());
     }
-    let value: Value = match serde_json::from_str(&source.text) {
-        Ok(value) => value,
-        Err(error) => return Err(fail(json_error::describe(&source.text, &error))),
-    };
+    let parsed = json::parse(text.as_bytes()).map_err(|why| why.to_string()).and_then(to_value);
+    read_value(name, parsed.map_err(|why| failed(name, &why))?)
+}
+
+/// Reads a parsed document.
+pub(super) fn read_value(name: &str, value: Value) -> Result<Tree, String> {
     let raw = match value {
-        Value::Null => return Ok(Map::new()),
+        Value::Null => return Ok(Tree::new()),
         Value::Object(raw) => raw,
         other => {
-            let kind = json_kind(&other);
-            return Err(fail(format!(
-                "json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
-            )));
+            let why = format!(
+                "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+                json_kind(&other)
+            );
+            return Err(failed(name, &why));
         }
     };
     let mut decoder = Decoder::default();
     let tree = decoder.object(ROOT, raw, "");
     if !decoder.wrong.is_empty() {
         let lines = decoder.wrong.join("\n");
-        return Err(fail(format!("decoding failed due to the following error(s):\n\n{lines}")));
+        return Err(failed(name, &format!("decoding failed due to the following error(s):\n\n{lines}")));
     }
     if !decoder.unknown.is_empty() {
-        let errors =
-            decoder.unknown.iter().map(|key| format!("invalid config key {key}")).collect::<Vec<_>>();
-        return Err(fail(several(&errors)));
+        let errors = decoder.unknown.iter().map(|key| format!("invalid config key {key}"));
+        return Err(failed(name, &several(&errors.collect::<Vec<_>>())));
     }
     Ok(tree)
+}
+
+fn failed(name: &str, why: &str) -> String {
+    format!("failed to parse {name}: {why}")
+}
+
+/// Of a key given twice the last counts, as in a Go map.
+fn to_value(parsed: json::Value<'_>) -> Result<Value, String> {
+    Ok(match parsed.kind {
+        json::Kind::Null => Value::Null,
+        json::Kind::Bool(on) => Value::Bool(on),
+        json::Kind::String(text) => Value::String(text.into_owned()),
+        json::Kind::Number(text) => Value::Number(number(text)?),
+        json::Kind::Array(items) => items.into_iter().map(to_value).collect::<Result<Value, _>>()?,
+        json::Kind::Object(entries) => {
+            let mut object = Map::new();
+            for (key, value) in entries {
+                object.insert(key.into_owned(), to_value(value)?);
+            }
+            Value::Object(object)
+        }
+    })
+}
+
+fn number(text: &str) -> Result<Number, String> {
+    let whole = text.parse::<i64>().map(Number::from).or_else(|_| text.parse::<u64>().map(Number::from));
+    let float = || text.parse::<f64>().ok().and_then(Number::from_f64);
+    whole
+        .ok()
+        .or_else(float)
+        .ok_or_else(|| format!("json: cannot unmarshal number {text} into Go value of type float64"))
 }
 
 /// Errors as Consul lists them: a count, then one line each.
@@ -218,7 +260,7 @@ fn wrong_type(kind: Kind, value: &Value) -> String {
         Kind::TextMap => "map[string]string",
         Kind::TextListMap => "map[string][]string",
         Kind::Any => "map[string]interface {}",
-        Kind::ObjectMap(_) => "map[string]structs.ServiceAddress",
+        Kind::ObjectMap(_) => "map[string]config.ServiceAddress",
     };
     format!("expected type '{expected}', got unconvertible type '{}'", go_type(value))
 }
@@ -242,14 +284,14 @@ fn go_type(value: &Value) -> &'static str {
     }
 }
 
-fn json_kind(value: &Value) -> String {
+fn json_kind(value: &Value) -> &'static str {
     match value {
-        Value::Null => "null".into(),
-        Value::Bool(_) => "bool".into(),
-        Value::Number(_) => "number".into(),
-        Value::String(_) => "string".into(),
-        Value::Array(_) => "array".into(),
-        Value::Object(_) => "object".to_string(),
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
     }
 }
 

@@ -136,6 +136,24 @@ fn enterprise(path: &str) -> String {
     format!("\"{name}\" is a Consul Enterprise configuration and will have no effect")
 }
 
+/// Durations below the least that Consul allows.
+pub(super) fn too_short(tree: &Tree) -> Vec<String> {
+    let second = duration::SECOND;
+    let least = [
+        ("performance.grpc_keepalive_interval", second),
+        ("performance.grpc_keepalive_timeout", second),
+        ("server_rejoin_age_max", 6 * 3600 * second),
+    ];
+    let mut out = Vec::new();
+    for (path, least) in least {
+        let Some(text) = tree::text(tree, path) else { continue };
+        if duration::parse(text).unwrap_or(0) < least {
+            out.push(format!("{path}: duration '{text}' cannot be less than: {}", duration::format(least)));
+        }
+    }
+    out
+}
+
 /// Consul's sentence; two keys go by a shorter name in it.
 pub(super) fn bad_duration(path: &str, text: &str, why: &duration::Error) -> String {
     let name = match path {

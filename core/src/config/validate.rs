@@ -1,99 +1,126 @@
 //! Rules between keys, with Consul's texts, in Consul's order.
 
 use super::runtime::RuntimeConfig;
+use super::source;
 use super::tree::{self, Tree};
+use crate::types::rules;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use base64::Engine;
 
-/// The first broken rule; what is allowed but unwise goes to `warnings`.
-pub(super) fn validate(
-    config: &RuntimeConfig,
-    tree: &Tree,
-    warnings: &mut Vec<String>,
-) -> Result<(), String> {
-    ports(config)?;
-    identity(config, warnings)?;
-    dns_and_raft(tree)?;
-    bootstrap(config, tree, warnings)?;
-    if config.enable_script_checks
-        && config.http.allow_write_http_from.is_empty()
-        && !tree::flag(tree, "acl.enabled").unwrap_or(false)
-    {
-        warnings.push(
-            "using enable-script-checks without ACLs and without allow_write_http_from is DANGEROUS, use \
-             enable-local-script-checks instead, see https://www.hashicorp.com/blog/protecting-consul-from-\
-             rce-risk-in-specific-configurations/"
-                .into(),
-        );
-    }
-    Ok(())
-}
-
-fn ports(config: &RuntimeConfig) -> Result<(), String> {
+/// The first rule that is broken before anything is derived.
+pub(super) fn before(config: &RuntimeConfig, tree: &Tree) -> Result<(), String> {
     if config.ports.server == 0 {
         return Err("server-port must be greater than zero".into());
     }
     if config.ports.serf_lan.is_none() {
         return Err("serf-lan-port must be greater than zero".into());
     }
-    let dns = config.ports.dns.map(|port| (port, &config.dns_addrs));
-    let http = config.ports.http.map(|port| (port, &config.http_addrs));
-    if let (Some((dns, dns_addrs)), Some((http, http_addrs))) = (dns, http)
-        && dns == http
-        && let Some(ip) = http_addrs.iter().find(|ip| dns_addrs.contains(ip))
-    {
-        let address = core::net::SocketAddr::new(*ip, http);
-        return Err(format!("HTTP address {address} already configured for DNS"));
+    for range in ["proxy", "sidecar", "expose"] {
+        let edge = |end: &str| tree::int(tree, &format!("ports.{range}_{end}_port"));
+        let (min, max) = (edge("min"), edge("max"));
+        if (min.is_some() || max.is_some()) && min.unwrap_or(range_start(range)) > max.unwrap_or(i64::MAX) {
+            return Err(format!(
+                "{range}_min_port must be less than {range}_max_port. To disable, set both to zero."
+            ));
+        }
     }
+    if let Some(version) = tree::int(tree, "raft_protocol").filter(|version| *version != 3) {
+        return Err(format!("raft_protocol version {version} is not supported by this version of Consul"));
+    }
+    match tree::int(tree, "performance.raft_multiplier") {
+        Some(n) if !(1..=10).contains(&n) => {
+            Err(format!("performance.raft_multiplier cannot be {n}. Must be between 1 and 10"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn range_start(range: &str) -> i64 {
+    match range {
+        "proxy" => 20000,
+        "sidecar" => 21000,
+        _ => 21500,
+    }
+}
+
+/// The first broken rule; what is allowed but unwise goes to `warnings`, mistakes that Consul lists
+/// together go to `errors`.
+pub(super) fn validate(
+    config: &RuntimeConfig,
+    tree: &Tree,
+    warnings: &mut Vec<String>,
+    errors: &mut Vec<String>,
+) -> Result<(), String> {
+    identity(config, warnings)?;
+    if config.data_dir.is_empty() && !config.dev_mode {
+        return Err("data_dir cannot be empty".into());
+    }
+    user_interface(tree)?;
+    bootstrap(config, tree, warnings)?;
+    roles(config, tree)?;
+    numbers(tree)?;
+    rules::metadata(&config.node_meta).map_err(|why| format!("node_meta invalid: {why}"))?;
+    if config.locality.as_ref().is_some_and(|l| l.region.is_empty() && !l.zone.is_empty()) {
+        return Err("locality is invalid: zone cannot be set without region".into());
+    }
+    listeners(config)?;
+    encryption(tree)?;
+    if tree::text(tree, "segment").is_some_and(|name| !name.is_empty())
+        || tree::objects(tree, "segments").next().is_some()
+    {
+        return Err("Network segments are not supported in this version of Consul".into());
+    }
+    definitions(config, errors)?;
+    scripts(config, tree, warnings);
     Ok(())
 }
 
 fn identity(config: &RuntimeConfig, warnings: &mut Vec<String>) -> Result<(), String> {
-    if config.datacenter.is_empty() {
+    let datacenter = &config.datacenter;
+    if datacenter.is_empty() {
         return Err("datacenter cannot be empty".into());
     }
-    if !config.datacenter.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b))
-    {
+    if !datacenter.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b)) {
         return Err(format!(
-            "datacenter can only contain lowercase alphanumeric, - or _ characters. received: {:?}",
-            config.datacenter
+            "datacenter can only contain lowercase alphanumeric, - or _ characters. received: {datacenter:?}"
         ));
     }
-    if config.data_dir.is_empty() && !config.dev_mode {
-        return Err("data_dir cannot be empty".into());
+    let first = config.alt_domain.split('.').next().unwrap_or("");
+    if ["service", "connect", "node", "query", "addr", datacenter].contains(&first) {
+        return Err(format!("alt_domain cannot start with {{service,connect,node,query,addr,{datacenter}}}"));
     }
     let name = &config.node_name;
     if name.is_empty() {
         return Err("node_name cannot be empty".into());
     }
-    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-        warnings.push(format!(
-            "Node name {name:?} will not be discoverable via DNS due to invalid characters. Valid characters \
-             include all alpha-numerics and dashes."
-        ));
+    let unreachable = if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        "invalid characters. Valid characters include all alpha-numerics and dashes."
     } else if name.len() > 63 {
-        warnings.push(format!(
-            "Node name {name:?} will not be discoverable via DNS due to it being too long. Valid lengths are \
-             between 1 and 63 bytes."
-        ));
-    }
+        "it being too long. Valid lengths are between 1 and 63 bytes."
+    } else {
+        return Ok(());
+    };
+    warnings.push(format!("Node name {name:?} will not be discoverable via DNS due to {unreachable}"));
     Ok(())
 }
 
-fn dns_and_raft(tree: &Tree) -> Result<(), String> {
-    for key in ["dns_config.udp_answer_limit", "dns_config.a_record_limit", "autopilot.max_trailing_logs"] {
-        if let Some(number) = tree::int(tree, key).filter(|n| *n < 0) {
-            return Err(format!("{key} cannot be {number}. Must be greater than or equal to zero"));
-        }
+fn user_interface(tree: &Tree) -> Result<(), String> {
+    let dir = tree::text(tree, "ui_config.dir").is_some_and(|dir| !dir.is_empty());
+    if dir && tree::flag(tree, "ui_config.enabled").unwrap_or(false) {
+        return Err(
+            "Both the ui_config.enabled and ui_config.dir (or -ui and -ui-dir) were specified, please \
+                    provide only one.\nIf trying to use your own web UI resources, use ui_config.dir or the \
+                    -ui-dir flag.\nThe web UI is included in the binary so use ui_config.enabled or the -ui \
+                    flag to enable it"
+                .into(),
+        );
     }
-    if let Some(n) = tree::int(tree, "performance.raft_multiplier").filter(|n| !(1..=10).contains(n)) {
-        return Err(format!("performance.raft_multiplier cannot be {n}. Must be between 1 and 10"));
-    }
-    if tree::int(tree, "check_output_max_size").is_some_and(|n| n < 1) {
-        return Err("check_output_max_size must be positive, to discard check output use the \
-                    discard_check_output flag"
-            .into());
+    let path = tree::text(tree, "ui_config.content_path").unwrap_or("");
+    if !path.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_/".contains(&b)) {
+        let path = format!("/{}/", path.trim_matches('/'));
+        return Err(format!("ui-content-path can only contain alphanumeric, -, _, or /. received: {path:?}"));
     }
     Ok(())
 }
@@ -134,4 +161,101 @@ fn bootstrap(config: &RuntimeConfig, tree: &Tree, warnings: &mut Vec<String>) ->
         warnings.push("bootstrap = true: do not enable unless necessary".into());
     }
     Ok(())
+}
+
+/// What only a server or only a client may ask for.
+fn roles(config: &RuntimeConfig, tree: &Tree) -> Result<(), String> {
+    let on = |key: &str| tree::flag(tree, key).unwrap_or(false);
+    let given = |key: &str| tree::text(tree, key).is_some_and(|text| !text.is_empty());
+    if config.server && on("auto_encrypt.tls") {
+        return Err("auto_encrypt.tls can only be used on a client.".into());
+    }
+    if !config.server && on("auto_encrypt.allow_tls") {
+        return Err("auto_encrypt.allow_tls can only be used on a server.".into());
+    }
+    if config.server && given("advertise_reconnect_timeout") {
+        return Err("advertise_reconnect_timeout can only be used on a client".into());
+    }
+    if !config.server && !tree::texts(tree, "primary_gateways").is_empty() {
+        return Err("'primary_gateways' requires 'server = true'".into());
+    }
+    if !config.server && on("connect.enable_mesh_gateway_wan_federation") {
+        return Err("'connect.enable_mesh_gateway_wan_federation = true' requires 'server = true'".into());
+    }
+    Ok(())
+}
+
+fn numbers(tree: &Tree) -> Result<(), String> {
+    for key in ["autopilot.max_trailing_logs", "dns_config.udp_answer_limit", "dns_config.a_record_limit"] {
+        if let Some(number) = tree::int(tree, key).filter(|n| *n < 0) {
+            return Err(format!("{key} cannot be {number}. Must be greater than or equal to zero"));
+        }
+    }
+    if tree::int(tree, "check_output_max_size").is_some_and(|n| n < 1) {
+        return Err("check_output_max_size must be positive, to discard check output use the \
+                    discard_check_output flag"
+            .into());
+    }
+    Ok(())
+}
+
+fn listeners(config: &RuntimeConfig) -> Result<(), String> {
+    if let (Some(dns), Some(http)) = (config.ports.dns, config.ports.http)
+        && dns == http
+        && let Some(ip) = config.http_addrs.iter().find(|ip| config.dns_addrs.contains(ip))
+    {
+        let address = core::net::SocketAddr::new(*ip, http);
+        return Err(format!("HTTP address {address} already configured for DNS"));
+    }
+    Ok(())
+}
+
+fn encryption(tree: &Tree) -> Result<(), String> {
+    let Some(key) = tree::text(tree, "encrypt") else { return Ok(()) };
+    match base64::engine::general_purpose::STANDARD.decode(key) {
+        Ok(_) => Ok(()),
+        Err(base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _)) => {
+            Err(format!("encrypt has invalid key: illegal base64 data at input byte {at}"))
+        }
+        Err(_) => Err(format!("encrypt has invalid key: illegal base64 data at input byte {}", key.len())),
+    }
+}
+
+fn definitions(config: &RuntimeConfig, errors: &mut Vec<String>) -> Result<(), String> {
+    for check in &config.checks {
+        rules::check(check).map_err(|why| format!("check {:?}: {why}", check.name))?;
+    }
+    for service in &config.services {
+        let name = &service.name;
+        if service.locality.as_ref().is_some_and(|l| l.region.is_empty() && !l.zone.is_empty()) {
+            let why = source::several(&["zone cannot be set without region".to_string()]);
+            return Err(format!("service {name:?}: {}", why.trim_end()));
+        }
+        for check in &service.checks {
+            rules::check(check).map_err(|why| format!("service {name:?}: check {:?}: {why}", check.name))?;
+        }
+        if let Err(why) = rules::metadata(&service.meta) {
+            errors.push(format!("invalid meta for service {name}: {why}"));
+        }
+        if let Some(Err(why)) = service.weights.as_ref().map(rules::weights) {
+            errors.push(format!("Invalid weight definition for service {name}: {why}"));
+        }
+        let path = &service.socket_path;
+        if !path.is_empty() && (service.port != 0 || !service.address.is_empty()) {
+            errors.push(format!("service {name} cannot have both socket path {path} and address/port"));
+        }
+    }
+    Ok(())
+}
+
+fn scripts(config: &RuntimeConfig, tree: &Tree, warnings: &mut Vec<String>) {
+    let acl = tree::flag(tree, "acl.enabled").unwrap_or(false);
+    if config.enable_script_checks && config.http.allow_write_http_from.is_empty() && !acl {
+        warnings.push(
+            "using enable-script-checks without ACLs and without allow_write_http_from is DANGEROUS, use \
+             enable-local-script-checks instead, see https://www.hashicorp.com/blog/protecting-consul-from-\
+             rce-risk-in-specific-configurations/"
+                .into(),
+        );
+    }
 }

@@ -8,6 +8,7 @@ pub mod decode;
 mod definition;
 mod kv;
 mod node;
+pub mod rules;
 mod service;
 
 pub use check::{CheckDefinitionRecord, HealthCheck, status};
