@@ -25,7 +25,7 @@ enum Mail {
 pub struct FrontMailbox {
     mail: mpsc::UnboundedSender<Mail>,
     /// Changes that the front has not seen yet, merged: a slow front costs one set, not a queue.
-    changes: Mutex<Option<ChangeSet>>,
+    changes: Arc<Mutex<Option<ChangeSet>>>,
 }
 
 impl FrontMailbox {
@@ -75,7 +75,11 @@ pub struct FrontParts<R: Rt> {
     mail: MailQueue,
 }
 
-struct MailQueue(mpsc::UnboundedReceiver<Mail>);
+/// The front's end of its mailbox. It keeps no sender, so that the front ends with the node.
+struct MailQueue {
+    mail: mpsc::UnboundedReceiver<Mail>,
+    changes: Arc<Mutex<Option<ChangeSet>>>,
+}
 
 /// Makes a front around the shared view.
 pub fn front<R: Rt>(
@@ -87,6 +91,7 @@ pub fn front<R: Rt>(
     log: Arc<dyn Fn(Event) + Send + Sync>,
 ) -> FrontParts<R> {
     let (tx, rx) = mpsc::unbounded_channel();
+    let changes = Arc::new(Mutex::new(None));
     let state = State { front, next_req: 0, waiting: HashMap::new(), deadline: None };
     FrontParts {
         cell: Arc::new(FrontCell {
@@ -98,14 +103,15 @@ pub fn front<R: Rt>(
             sooner: Notify::new(),
             log,
         }),
-        mailbox: Arc::new(FrontMailbox { mail: tx, changes: Mutex::new(None) }),
-        mail: MailQueue(rx),
+        mailbox: Arc::new(FrontMailbox { mail: tx, changes: changes.clone() }),
+        mail: MailQueue { mail: rx, changes },
     }
 }
 
 /// Delivers mail and deadlines to the front until the node is gone.
 pub async fn run<R: Rt>(parts: FrontParts<R>) {
-    let FrontParts { cell, mailbox, mail: MailQueue(mut mail) } = parts;
+    let FrontParts { cell, mailbox, mail: MailQueue { mut mail, changes } } = parts;
+    drop(mailbox);
     loop {
         let deadline = lock(&cell.state).deadline.unwrap_or(Instant::FAR_FUTURE);
         tokio::select! {
@@ -113,9 +119,9 @@ pub async fn run<R: Rt>(parts: FrontParts<R>) {
             letter = mail.recv() => match letter {
                 Some(Mail::Reply(call, reply)) => cell.step(FrontInput::Reply { call, reply }),
                 Some(Mail::Changed) => {
-                    let changes = lock(&mailbox.changes).take();
-                    if let Some(changes) = changes {
-                        cell.step(FrontInput::Changed(Arc::new(changes)));
+                    let set = lock(&changes).take();
+                    if let Some(set) = set {
+                        cell.step(FrontInput::Changed(Arc::new(set)));
                     }
                 }
                 None => return,
