@@ -26,7 +26,9 @@ mod truncate;
 mod ttl;
 mod wire;
 
+use crate::config::RuntimeConfig;
 use crate::rng::Rng;
+use crate::store::Store;
 use crate::time::Now;
 use crate::view::View;
 use alloc::vec::Vec;
@@ -69,6 +71,19 @@ pub fn answer(
     transport: Transport,
     out: &mut Vec<u8>,
 ) -> Outcome {
+    answer_from(&view.store, &view.config, now, rng, query, transport, out)
+}
+
+/// [`answer`] from the two parts of a view that matter to it, for benches and tests.
+pub fn answer_from(
+    store: &Store,
+    config: &RuntimeConfig,
+    now: Now,
+    rng: &mut Rng,
+    query: &[u8],
+    transport: Transport,
+    out: &mut Vec<u8>,
+) -> Outcome {
     out.clear();
     let query = match query::read(query) {
         Ok(query) => query,
@@ -82,15 +97,15 @@ pub fn answer(
         refuse(query.id, query.flags, None, Rcode::Refused, out);
         return Outcome::Reply;
     };
-    let mut responder = Responder { store: &view.store, config: &view.config, now, rng, names: Names::new() };
+    let mut responder = Responder { store, config, now, rng, names: Names::new() };
     if question.name.ends_with("arpa").is_some() {
         return reverse(responder, &query, question, out);
     }
     let Some(end) = responder.domain_of(&question.name) else {
         refuse(query.id, query.flags, Some(question), Rcode::Refused, out);
-        return if view.config.recursors.is_empty() { Outcome::Reply } else { Outcome::Recurse };
+        return if config.recursors.is_empty() { Outcome::Reply } else { Outcome::Recurse };
     };
-    let limits = Limits::new(&view.config.dns, transport, query.edns.map(|edns| edns.udp_size));
+    let limits = Limits::new(&config.dns, transport, query.edns.map(|edns| edns.udp_size));
     let id = responder.names.qname(&question.name, 0);
     let ask = Ask {
         name: &question.name,
@@ -106,7 +121,7 @@ pub fn answer(
     let code = fill(&mut responder, &ask, &mut sections);
     sections.edns = query.edns;
     let head = head(&responder, &query, question, code);
-    truncate::finish(&responder.names, head, sections, limits, !view.config.dns.disable_compression, out);
+    truncate::finish(&responder.names, head, sections, limits, !config.dns.disable_compression, out);
     Outcome::Reply
 }
 
@@ -114,9 +129,9 @@ pub fn answer(
 fn fill<'a>(responder: &mut Responder<'a, '_>, ask: &Ask<'_>, sections: &mut Sections<'a>) -> Rcode {
     match ask.kind {
         qtype::AXFR => return Rcode::NotImp,
-        qtype::NS => *sections = responder.name_servers(ask.domain),
+        qtype::NS => *sections = responder.name_servers(ask),
         qtype::SOA => {
-            let servers = responder.name_servers(ask.domain);
+            let servers = responder.name_servers(ask);
             sections.answer.push(responder.soa());
             sections.authority = servers.answer;
             sections.additional = servers.additional;

@@ -28,7 +28,7 @@ impl<'a> Responder<'a, '_> {
         match want.and_then(|want| Address::of(node_address(node, want))) {
             Some(Address::Ip(ip)) => out.answer.push(Record { owner: ask.id, ttl, data: Data::Ip(ip) }),
             Some(Address::Host(host)) => {
-                out.answer.append(&mut self.cname(ask, host, ttl).unwrap_or_default())
+                out.answer.append(&mut self.cname(ask, host, ttl, true).unwrap_or_default())
             }
             None => {}
         }
@@ -41,7 +41,12 @@ impl<'a> Responder<'a, '_> {
     }
 
     /// Up to three servers as NS records in the first list, their addresses in the second.
-    pub(super) fn name_servers(&mut self, domain: NameId) -> Sections<'a> {
+    pub(super) fn name_servers(&mut self, ask: &Ask<'_>) -> Sections<'a> {
+        let domain = ask.domain;
+        // The servers' own names are in lower case, whatever the client wrote.
+        let lowered = ask.name.lowered(ask.name.count());
+        let base = self.names.qname(&lowered, ask.end);
+        let Some(base) = self.node_base(base) else { return Sections::default() };
         let ttl = ttl::of_node(&self.config.dns);
         let mut found = Sections::default();
         let mut servers = self.instances(SERVER_SERVICE, None);
@@ -55,11 +60,16 @@ impl<'a> Responder<'a, '_> {
             if !resolvable || self.health(node, service).is_none() {
                 continue;
             }
-            let Some(name) = self.node_name(node, domain) else { continue };
+            let Some(name) = self.names.child(base, node.node.to_ascii_lowercase().as_bytes()) else {
+                continue;
+            };
             found.answer.push(Record { owner: domain, ttl, data: Data::Ns(name) });
-            if let Some(Address::Ip(ip)) = Address::of(node_address(node, Family::Any)) {
-                found.additional.push(Record { owner: name, ttl, data: Data::Ip(ip) });
-            }
+            let data = match Address::of(node_address(node, Family::Any)) {
+                Some(Address::Ip(ip)) => Some(Data::Ip(ip)),
+                Some(Address::Host(host)) => self.host(host).map(Data::Cname),
+                None => None,
+            };
+            found.additional.extend(data.map(|data| Record { owner: name, ttl, data }));
         }
         found
     }

@@ -116,6 +116,12 @@ impl QName {
         Some(self.count - at)
     }
 
+    /// Whether this is `host`, letter for letter.
+    pub(super) fn spelled(&self, host: &str) -> bool {
+        let host = host.strip_suffix('.').unwrap_or(host);
+        self.text(0, self.count).is_some_and(|text| text.as_str() == host)
+    }
+
     /// The labels `from..to` joined by dots. `None` if that is not readable text, or if a label
     /// holds a dot itself, which no name in the catalog can mean.
     pub(super) fn text(&self, from: usize, to: usize) -> Option<Text> {

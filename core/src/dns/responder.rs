@@ -92,8 +92,9 @@ impl<'a> Responder<'a, '_> {
     }
 
     /// The records behind a host name, if it is one of ours, all with the TTL of the answer they
-    /// belong to. Other hosts are left to the client: there is no recursion here.
-    pub(super) fn chain(&mut self, ask: &Ask<'_>, host: &str, ttl: u32) -> Vec<Record<'a>> {
+    /// belong to. Other hosts are left to the client: there is no recursion here. `texts`: with the
+    /// metadata of a node.
+    pub(super) fn chain(&mut self, ask: &Ask<'_>, host: &str, ttl: u32, texts: bool) -> Vec<Record<'a>> {
         let Some(name) = QName::parse(host) else { return Vec::new() };
         let Some(end) = self.domain_of(&name).filter(|end| *end > 0) else { return Vec::new() };
         let Some(depth) = ask.depth.checked_sub(1) else { return Vec::new() };
@@ -104,14 +105,16 @@ impl<'a> Responder<'a, '_> {
             end,
             kind: qtype::ANY,
             edns: false,
-            room: if ask.edns { ask.room } else { ask.room.min(MAX_CHAIN) },
+            room: if ask.edns { ask.room } else { MAX_CHAIN },
             depth,
         };
         let mut found = Sections::default();
         // A miss leaves nothing found, and the client the name to ask for itself.
         let _ = self.look_up(&inner, &mut found);
         let mut chain = found.answer;
-        chain.retain(|r| matches!(r.data, Data::Ip(_) | Data::Cname(_)));
+        if !texts {
+            chain.retain(|r| matches!(r.data, Data::Ip(_) | Data::Cname(_)));
+        }
         if !ask.edns {
             chain.truncate(MAX_CHAIN);
         }
@@ -122,24 +125,39 @@ impl<'a> Responder<'a, '_> {
     }
 
     /// A CNAME to `host` and what lies behind it; `None` if DNS cannot hold the name.
-    pub(super) fn cname(&mut self, ask: &Ask<'_>, host: &str, ttl: u32) -> Option<Vec<Record<'a>>> {
+    pub(super) fn cname(
+        &mut self,
+        ask: &Ask<'_>,
+        host: &str,
+        ttl: u32,
+        texts: bool,
+    ) -> Option<Vec<Record<'a>>> {
         let target = self.host(host)?;
         let mut records = Vec::with_capacity(1);
         records.push(Record { owner: ask.id, ttl, data: Data::Cname(target) });
-        records.append(&mut self.chain(ask, host, ttl));
+        records.append(&mut self.chain(ask, host, ttl, texts));
         Some(records)
     }
 
     /// A host name as the catalog holds it.
     pub(super) fn host(&mut self, host: &str) -> Option<NameId> {
+        // One of ours will be written again, as the owner of what it stands for.
+        if let Some(name) = QName::parse(host).filter(|name| self.domain_of(name).is_some()) {
+            return Some(self.names.qname(&name, 0));
+        }
         self.names.dotted(NameId::ROOT, host.strip_suffix('.').unwrap_or(host))
     }
 
     /// `<node>.node.<dc>.<domain>`; `None` if DNS cannot hold the node's name.
     pub(super) fn node_name(&mut self, node: &Node, domain: NameId) -> Option<NameId> {
-        let datacenter = self.names.child(domain, self.config.datacenter.as_bytes())?;
-        let base = self.names.child(datacenter, b"node")?;
+        let base = self.node_base(domain)?;
         self.names.dotted(base, &node.node)
+    }
+
+    /// `node.<dc>.<domain>`, below which every node has its name.
+    pub(super) fn node_base(&mut self, domain: NameId) -> Option<NameId> {
+        let datacenter = self.names.child(domain, self.config.datacenter.as_bytes())?;
+        self.names.child(datacenter, b"node")
     }
 
     /// Appends a node's metadata as TXT records.

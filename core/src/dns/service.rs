@@ -130,7 +130,7 @@ impl<'a> Responder<'a, '_> {
             }
         }
         if let (true, Some(host)) = (out.answer.is_empty(), host) {
-            out.answer = self.cname(ask, host, ttl).unwrap_or_default();
+            out.answer = self.cname(ask, host, ttl, false).unwrap_or_default();
         }
         any
     }
@@ -144,6 +144,7 @@ impl<'a> Responder<'a, '_> {
         out: &mut Sections<'a>,
     ) -> bool {
         let mut seen: Vec<(&str, &str, i64)> = Vec::new();
+        let mut node_names: Vec<(&str, NameId)> = Vec::new();
         let (mut drawn, mut any) = (0, false);
         while out.answer.len() < ask.room {
             let Some(((node, service), health)) = self.draw(&mut found, &mut drawn) else { break };
@@ -154,7 +155,14 @@ impl<'a> Responder<'a, '_> {
                 Ok(_) => continue,
                 Err(at) => seen.insert(at, key),
             }
-            let Some(node_name) = self.node_name(node, ask.domain) else { continue };
+            let node_name = match node_names.binary_search_by_key(&&*node.node, |(name, _)| name) {
+                Ok(at) => node_names[at].1,
+                Err(at) => {
+                    let Some(id) = self.node_name(node, ask.domain) else { continue };
+                    node_names.insert(at, (&node.node, id));
+                    id
+                }
+            };
             let Some(target) = self.srv_target(ask, ttl, node, node_name, own, &mut out.additional) else {
                 continue;
             };
@@ -189,7 +197,7 @@ impl<'a> Responder<'a, '_> {
             Address::Ip(ip) => (self.address_name(ip, ask.domain)?, ip),
             Address::Host(host) => {
                 let target = self.host(host)?;
-                out.append(&mut self.chain(ask, host, ttl));
+                out.append(&mut self.chain(ask, host, ttl, false));
                 return Some(target);
             }
         };
@@ -212,9 +220,10 @@ impl<'a> Responder<'a, '_> {
         self.names.leaf(base, &label[..digits])
     }
 
-    /// Whether a host name is the very name asked for: then only the node's address is left.
+    /// Whether a host name is the very name asked for, in the same spelling: then only the node's
+    /// address is left.
     fn is_itself(&self, ask: &Ask<'_>, host: &str) -> bool {
-        ask.name.ends_with(host) == Some(ask.name.count())
+        ask.name.spelled(host)
     }
 }
 

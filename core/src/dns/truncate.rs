@@ -1,7 +1,7 @@
 //! Making an answer fit (surface.md 4.3).
 //!
 //! The rules are Consul's, quirks included, because resolvers have been tuned against them: without
-//! EDNS a fixed number of answers, counted before bytes and measured as if uncompressed; once
+//! EDNS a fixed number of answers, and if there were more, measured as if uncompressed; once
 //! anything is cut, only what the remaining SRV targets need stays in the additional section, and
 //! the OPT record goes too.
 
@@ -92,9 +92,10 @@ pub(super) fn cut(
     let before = sections.answer.len();
     match limits.transport {
         Transport::Udp => {
-            // Without EDNS the size counts as if nothing were compressed.
-            let mut cutter = Cutter::new(names, head, sections, compress && !limits.is_plain());
-            if limits.is_plain() && sections.answer.len() > limits.plain_answers {
+            // Once answers were cut by number, the size counts as if nothing were compressed.
+            let by_number = limits.is_plain() && sections.answer.len() > limits.plain_answers;
+            let mut cutter = Cutter::new(names, head, sections, compress && !by_number);
+            if by_number {
                 sections.answer.truncate(limits.plain_answers);
                 cutter.sync(sections);
             }
@@ -126,9 +127,8 @@ pub(super) fn finish(
     encoder.packet(names, head, &sections, out);
     // Consul sends a single answer however large its company is. We do not exceed what the client
     // takes: first the company goes, which is only a courtesy, then the answer, with TC.
-    if out.len() > limits.hard() {
-        sections.additional.clear();
-        sections.authority.clear();
+    while out.len() > limits.hard() && !sections.additional.is_empty() {
+        sections.additional.truncate(sections.additional.len() * 3 / 4);
         encoder.packet(names, head, &sections, out);
     }
     if out.len() > limits.hard() {
