@@ -46,9 +46,6 @@ pub(super) fn build(
     limits(&mut config, tree);
     logging(&mut config, tree);
     validate::validate(&config, tree, &mut warnings, &mut errors)?;
-    if !errors.is_empty() {
-        return Err(source::several(&errors));
-    }
     warnings.extend(survey.enterprise);
     config.unprotected = unprotected(tree);
     config.not_built_yet = survey.not_built;
@@ -151,9 +148,6 @@ fn only_ips(key: &str, places: Result<Vec<Place>, String>, errors: &mut Vec<Stri
             for place in places {
                 match place {
                     Place::Ip(ip) => ips.push(ip),
-                    Place::Unix(_) if key == "addresses.dns" => {
-                        errors.push("DNS address cannot be a unix socket".into());
-                    }
                     Place::Unix(_) => errors.push(format!("{key} cannot be a unix socket")),
                 }
             }

@@ -45,8 +45,8 @@ fn range_start(range: &str) -> i64 {
     }
 }
 
-/// The first broken rule; what is allowed but unwise goes to `warnings`, mistakes that Consul lists
-/// together go to `errors`.
+/// The first broken rule; what is allowed but unwise goes to `warnings`. Mistakes that Consul lists
+/// together, those in `errors` among them, come after most rules and before those of definitions.
 pub(super) fn validate(
     config: &RuntimeConfig,
     tree: &Tree,
@@ -57,22 +57,37 @@ pub(super) fn validate(
     if config.data_dir.is_empty() && !config.dev_mode {
         return Err("data_dir cannot be empty".into());
     }
+    if tree::text(tree, "addresses.dns").is_some_and(|text| text.contains("unix://")) {
+        return Err("DNS address cannot be a unix socket".into());
+    }
     user_interface(tree)?;
     bootstrap(config, tree, warnings)?;
     roles(config, tree)?;
     numbers(tree)?;
-    rules::metadata(&config.node_meta).map_err(|why| format!("node_meta invalid: {why}"))?;
     if config.locality.as_ref().is_some_and(|l| l.region.is_empty() && !l.zone.is_empty()) {
         return Err("locality is invalid: zone cannot be set without region".into());
     }
+    rules::metadata(&config.node_meta).map_err(|why| format!("node_meta invalid: {why}"))?;
     listeners(config)?;
+    if config.client_addrs.is_empty() {
+        warnings.push(
+            "client_addr is empty, client services (DNS, HTTP, HTTPS, GRPC) will not be listening for \
+             connections"
+                .into(),
+        );
+    }
     encryption(tree)?;
     if tree::text(tree, "segment").is_some_and(|name| !name.is_empty())
         || tree::objects(tree, "segments").next().is_some()
     {
         return Err("Network segments are not supported in this version of Consul".into());
     }
-    definitions(config, errors)?;
+    values(config, errors);
+    if !errors.is_empty() {
+        return Err(source::several(errors));
+    }
+    roles_of_encryption(config, tree)?;
+    definitions(config)?;
     scripts(config, tree, warnings);
     Ok(())
 }
@@ -167,12 +182,6 @@ fn bootstrap(config: &RuntimeConfig, tree: &Tree, warnings: &mut Vec<String>) ->
 fn roles(config: &RuntimeConfig, tree: &Tree) -> Result<(), String> {
     let on = |key: &str| tree::flag(tree, key).unwrap_or(false);
     let given = |key: &str| tree::text(tree, key).is_some_and(|text| !text.is_empty());
-    if config.server && on("auto_encrypt.tls") {
-        return Err("auto_encrypt.tls can only be used on a client.".into());
-    }
-    if !config.server && on("auto_encrypt.allow_tls") {
-        return Err("auto_encrypt.allow_tls can only be used on a server.".into());
-    }
     if config.server && given("advertise_reconnect_timeout") {
         return Err("advertise_reconnect_timeout can only be used on a client".into());
     }
@@ -221,19 +230,21 @@ fn encryption(tree: &Tree) -> Result<(), String> {
     }
 }
 
-fn definitions(config: &RuntimeConfig, errors: &mut Vec<String>) -> Result<(), String> {
-    for check in &config.checks {
-        rules::check(check).map_err(|why| format!("check {:?}: {why}", check.name))?;
+fn roles_of_encryption(config: &RuntimeConfig, tree: &Tree) -> Result<(), String> {
+    let on = |key: &str| tree::flag(tree, key).unwrap_or(false);
+    match config.server {
+        true if on("auto_encrypt.tls") => Err("auto_encrypt.tls can only be used on a client.".into()),
+        false if on("auto_encrypt.allow_tls") => {
+            Err("auto_encrypt.allow_tls can only be used on a server.".into())
+        }
+        _ => Ok(()),
     }
+}
+
+/// The values of a service that Consul judges while reading it.
+fn values(config: &RuntimeConfig, errors: &mut Vec<String>) {
     for service in &config.services {
         let name = &service.name;
-        if service.locality.as_ref().is_some_and(|l| l.region.is_empty() && !l.zone.is_empty()) {
-            let why = source::several(&["zone cannot be set without region".to_string()]);
-            return Err(format!("service {name:?}: {}", why.trim_end()));
-        }
-        for check in &service.checks {
-            rules::check(check).map_err(|why| format!("service {name:?}: check {:?}: {why}", check.name))?;
-        }
         if let Err(why) = rules::metadata(&service.meta) {
             errors.push(format!("invalid meta for service {name}: {why}"));
         }
@@ -244,6 +255,22 @@ fn definitions(config: &RuntimeConfig, errors: &mut Vec<String>) -> Result<(), S
         if !path.is_empty() && (service.port != 0 || !service.address.is_empty()) {
             errors.push(format!("service {name} cannot have both socket path {path} and address/port"));
         }
+    }
+}
+
+fn definitions(config: &RuntimeConfig) -> Result<(), String> {
+    for service in &config.services {
+        let name = &service.name;
+        if service.locality.as_ref().is_some_and(|l| l.region.is_empty() && !l.zone.is_empty()) {
+            let why = source::several(&["zone cannot be set without region".to_string()]);
+            return Err(format!("service {name:?}: {}", why.trim_end()));
+        }
+        for check in &service.checks {
+            rules::check(check).map_err(|why| format!("service {name:?}: check {:?}: {why}", check.name))?;
+        }
+    }
+    for check in &config.checks {
+        rules::check(check).map_err(|why| format!("check {:?}: {why}", check.name))?;
     }
     Ok(())
 }
