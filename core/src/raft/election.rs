@@ -35,11 +35,12 @@ impl Raft {
     }
 
     /// Whether this server may stand for election: it is a voter, or the membership that takes its
-    /// vote is not committed and may need it to get there (section 4.2.2).
+    /// vote is not known to be committed and may need it to get there (section 4.2.2): when it alone
+    /// holds that entry, nobody else can be elected.
     pub(super) fn may_campaign(&self) -> bool {
         let me = &self.config.id;
-        let (latest, index) = (self.members.latest(), self.members.latest_index());
-        latest.is_voter(me) || (index > self.commit && self.members.at(self.commit).is_voter(me))
+        let was_voter = || self.members.previous().is_some_and(|m| m.is_voter(me));
+        self.members.latest().is_voter(me) || (self.members.latest_index() > self.commit && was_voter())
     }
 
     /// Whether a leader is at work as far as this server knows, and must not be disturbed (4.2.3).

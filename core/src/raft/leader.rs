@@ -95,7 +95,7 @@ impl Raft {
         for (id, peer) in &mut leader.peers {
             if matches!(peer.mode, Mode::Snapshot(Some(_))) && peer.last_heard.is_none_or(silent) {
                 // It is gone: let go of the snapshot, and find out anew when it answers again.
-                peer.mode = Mode::Probe { asked: true };
+                peer.mode = Mode::Probe { asked: Some(self.now) };
             }
             let commit = self.commit.min(peer.matched);
             peer.told_commit = peer.told_commit.max(commit);

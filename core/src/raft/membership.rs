@@ -39,6 +39,11 @@ impl Memberships {
         self.newest().0
     }
 
+    /// The one before: committed, since changes are made one at a time.
+    pub(super) fn previous(&self) -> Option<&Membership> {
+        self.history.len().checked_sub(2).map(|place| &self.history[place].1)
+    }
+
     /// The one in effect at `index`, which is not before the snapshot.
     pub(super) fn at(&self, index: Index) -> &Membership {
         let place = self.history.partition_point(|(i, _)| *i <= index);

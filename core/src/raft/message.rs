@@ -114,6 +114,24 @@ pub enum Body {
 }
 
 impl Body {
+    /// Whether only a leader says this.
+    pub(super) fn is_from_leader(&self) -> bool {
+        match self {
+            Body::Append { .. } | Body::Heartbeat { .. } | Body::Commit { .. } | Body::Snapshot { .. } => {
+                true
+            }
+            Body::PreVote { .. }
+            | Body::PreVoteReply { .. }
+            | Body::Vote { .. }
+            | Body::VoteReply { .. }
+            | Body::AppendOk { .. }
+            | Body::AppendConflict { .. }
+            | Body::HeartbeatReply { .. }
+            | Body::SnapshotReply { .. }
+            | Body::TimeoutNow => false,
+        }
+    }
+
     /// The kind in one word, for logs and traces.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -168,7 +168,7 @@ impl Raft {
             return self.refuse_old_term(from, &body);
         }
         if term > self.hard.term {
-            self.become_follower(term, None);
+            self.become_follower(term, body.is_from_leader().then(|| from.clone()));
         }
         match body {
             Body::PreVote { .. } => {}
@@ -211,20 +211,10 @@ impl Raft {
     /// Tells a sender of an older term which term it is, where that helps: a deposed leader steps
     /// down, a candidate catches up.
     fn refuse_old_term(&mut self, from: ServerId, body: &Body) {
-        match body {
-            Body::Append { .. } | Body::Heartbeat { .. } | Body::Snapshot { .. } => {
-                self.promise_term(from, Body::HeartbeatReply { round: Round(0) });
-            }
-            Body::Vote { .. } => self.promise_term(from, Body::VoteReply { granted: false }),
-            Body::PreVote { .. }
-            | Body::PreVoteReply { .. }
-            | Body::VoteReply { .. }
-            | Body::AppendOk { .. }
-            | Body::AppendConflict { .. }
-            | Body::HeartbeatReply { .. }
-            | Body::Commit { .. }
-            | Body::SnapshotReply { .. }
-            | Body::TimeoutNow => {}
+        if body.is_from_leader() {
+            self.promise_term(from, Body::HeartbeatReply { round: Round(0) });
+        } else if let Body::Vote { .. } = body {
+            self.promise_term(from, Body::VoteReply { granted: false });
         }
     }
 

@@ -3,7 +3,7 @@
 use super::entry::SnapshotMeta;
 use super::message::Round;
 use crate::ids::Index;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use alloc::collections::VecDeque;
 use bytes::Bytes;
 
@@ -27,11 +27,10 @@ pub(super) struct Progress {
 /// How entries reach a follower.
 #[derive(Debug)]
 pub(super) enum Mode {
-    /// Where its log parts from ours is unknown: one message at a time. `asked` until its answer, or
-    /// the next heartbeat's, arrives.
+    /// Where its log parts from ours is unknown: one message at a time.
     Probe {
-        /// A probe is on its way.
-        asked: bool,
+        /// When the probe on its way was sent.
+        asked: Option<Instant>,
     },
     /// Its log follows ours: messages are sent ahead of their answers (thesis section 10.2.1).
     Replicate(Window),
@@ -45,7 +44,7 @@ impl Progress {
         Progress {
             matched: Index(0),
             next: Index(last.0 + 1),
-            mode: Mode::Probe { asked: false },
+            mode: Mode::Probe { asked: None },
             round: Round(0),
             told_commit: Index(0),
             last_heard: None,
@@ -55,7 +54,7 @@ impl Progress {
     /// Goes back to probing from `next`.
     pub(super) fn probe_from(&mut self, next: Index) {
         self.next = next.max(Index(self.matched.0 + 1));
-        self.mode = Mode::Probe { asked: false };
+        self.mode = Mode::Probe { asked: None };
     }
 
     /// Starts sending ahead, from behind what matches.
@@ -76,7 +75,7 @@ impl Progress {
     /// Messages on their way.
     pub(super) fn inflight(&self) -> usize {
         match &self.mode {
-            Mode::Probe { asked } => usize::from(*asked),
+            Mode::Probe { asked } => usize::from(asked.is_some()),
             Mode::Replicate(window) => window.sent.len(),
             Mode::Snapshot(transfer) => usize::from(transfer.is_some()),
         }
@@ -89,6 +88,8 @@ pub(super) struct Window {
     /// Last index and bytes of each message, oldest first.
     sent: VecDeque<(Index, usize)>,
     bytes: usize,
+    /// When something was sent into the empty window, acknowledged, or asked about.
+    quiet_since: Instant,
 }
 
 impl Window {
@@ -97,22 +98,32 @@ impl Window {
         self.sent.len() < max_count && self.bytes < max_bytes
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.sent.is_empty()
+    /// Whether messages have been on their way for `patience` without a word about them.
+    pub(super) fn is_overdue(&self, now: Instant, patience: Duration) -> bool {
+        !self.sent.is_empty() && now >= self.quiet_since + patience
     }
 
-    pub(super) fn push(&mut self, last: Index, bytes: usize) {
+    /// They are being asked about.
+    pub(super) fn asked(&mut self, now: Instant) {
+        self.quiet_since = now;
+    }
+
+    pub(super) fn push(&mut self, now: Instant, last: Index, bytes: usize) {
+        if self.sent.is_empty() {
+            self.quiet_since = now;
+        }
         self.sent.push_back((last, bytes));
         self.bytes += bytes;
     }
 
     /// Everything up to `upto` has arrived.
-    pub(super) fn acked(&mut self, upto: Index) {
+    pub(super) fn acked(&mut self, now: Instant, upto: Index) {
         while let Some(&(last, bytes)) = self.sent.front()
             && last <= upto
         {
             self.sent.pop_front();
             self.bytes -= bytes;
+            self.quiet_since = now;
         }
     }
 }
@@ -126,15 +137,15 @@ pub(super) struct Transfer {
     sent: u64,
     /// Contiguous bytes that the follower last said it holds.
     received: u64,
-    /// Whether `received` grew since the last heartbeat's answer.
-    moved: bool,
+    /// When `received` last grew, or all began again.
+    moved: Instant,
     /// Whether an empty snapshot's only piece has been sent.
     begun: bool,
 }
 
 impl Transfer {
-    pub(super) fn new(meta: SnapshotMeta, data: Bytes) -> Transfer {
-        Transfer { meta, data, sent: 0, received: 0, moved: true, begun: false }
+    pub(super) fn new(now: Instant, meta: SnapshotMeta, data: Bytes) -> Transfer {
+        Transfer { meta, data, sent: 0, received: 0, moved: now, begun: false }
     }
 
     /// The next piece, as offset and bytes, while fewer than `window` pieces of `size` are on their way.
@@ -151,17 +162,20 @@ impl Transfer {
     }
 
     /// The follower says how much it holds.
-    pub(super) fn on_received(&mut self, received: u64) {
+    pub(super) fn on_received(&mut self, now: Instant, received: u64) {
         let received = received.min(self.data.len() as u64);
-        self.moved |= received > self.received;
+        if received > self.received {
+            self.moved = now;
+        }
         self.received = received;
         self.sent = self.sent.max(received);
     }
 
-    /// The follower is alive: when nothing has arrived since the last time, pieces were lost, and it
-    /// all goes on from what is there.
-    pub(super) fn on_alive(&mut self) {
-        if !self.moved {
+    /// The follower is alive: when nothing has arrived for `patience`, pieces were lost, and it all
+    /// goes on from what is there.
+    pub(super) fn on_alive(&mut self, now: Instant, patience: Duration) {
+        if now >= self.moved + patience {
+            self.moved = now;
             self.sent = self.received;
             self.begun = false;
             // When everything has arrived, only the answer was lost: the last piece brings it again.
@@ -169,7 +183,6 @@ impl Transfer {
                 self.sent = self.sent.saturating_sub(1);
             }
         }
-        self.moved = false;
     }
 }
 
@@ -179,37 +192,53 @@ mod tests {
 
     #[test]
     fn a_window_closes_by_count_and_by_bytes() {
-        let mut w = Window::default();
-        w.push(Index(1), 10);
+        let (now, mut w) = (Instant::ZERO, Window::default());
+        w.push(now, Index(1), 10);
         assert!(w.is_open(2, 11) && !w.is_open(1, 11) && !w.is_open(2, 10));
-        w.push(Index(5), 10);
-        w.acked(Index(4));
+        w.push(now, Index(5), 10);
+        w.acked(now, Index(4));
         assert!(w.is_open(2, 11));
-        w.acked(Index(5));
-        assert!(w.is_empty() && w.bytes == 0);
+        w.acked(now, Index(5));
+        assert!(w.sent.is_empty() && w.bytes == 0);
+    }
+
+    #[test]
+    fn a_window_is_overdue_when_nothing_is_heard_for_a_while() {
+        let (ms, mut w) = (Duration::from_millis, Window::default());
+        let at = |n| Instant::ZERO + ms(n);
+        assert!(!w.is_overdue(at(500), ms(100)));
+        w.push(at(500), Index(1), 10);
+        w.push(at(590), Index(2), 10);
+        assert!(!w.is_overdue(at(599), ms(100)));
+        assert!(w.is_overdue(at(600), ms(100)));
+        w.asked(at(600));
+        assert!(!w.is_overdue(at(699), ms(100)));
+        w.acked(at(699), Index(1));
+        assert!(!w.is_overdue(at(798), ms(100)));
+        assert!(w.is_overdue(at(799), ms(100)));
     }
 
     #[test]
     fn a_transfer_stops_at_its_window_and_resends_what_was_lost() {
-        let mut t = Transfer::new(SnapshotMeta::default(), Bytes::from_static(b"abcdefg"));
+        let (now, ms) = (Instant::ZERO, Duration::from_millis);
+        let mut t = Transfer::new(now, SnapshotMeta::default(), Bytes::from_static(b"abcdefg"));
         assert_eq!(t.next_piece(2, 2), Some((0, Bytes::from_static(b"ab"))));
         assert_eq!(t.next_piece(2, 2), Some((2, Bytes::from_static(b"cd"))));
         assert_eq!(t.next_piece(2, 2), None);
-        t.on_received(2);
+        t.on_received(now, 2);
         assert_eq!(t.next_piece(2, 2), Some((4, Bytes::from_static(b"ef"))));
-        t.on_alive();
+        t.on_alive(now + ms(99), ms(100));
         assert_eq!(t.next_piece(2, 2), None);
-        t.on_alive();
+        t.on_alive(now + ms(100), ms(100));
         assert_eq!(t.next_piece(2, 2), Some((2, Bytes::from_static(b"cd"))));
     }
 
     #[test]
     fn an_empty_snapshot_is_one_empty_piece() {
-        let mut t = Transfer::new(SnapshotMeta::default(), Bytes::new());
+        let mut t = Transfer::new(Instant::ZERO, SnapshotMeta::default(), Bytes::new());
         assert_eq!(t.next_piece(2, 2), Some((0, Bytes::new())));
         assert_eq!(t.next_piece(2, 2), None);
-        t.on_alive();
-        t.on_alive();
+        t.on_alive(Instant(5), Duration::from_nanos(5));
         assert_eq!(t.next_piece(2, 2), Some((0, Bytes::new())));
     }
 }

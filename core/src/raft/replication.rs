@@ -7,6 +7,7 @@ use super::message::{Body, Message, Round};
 use super::progress::{Mode, Progress, Transfer};
 use super::{Config, Raft, State, quorum};
 use crate::ids::{CallId, Index, ServerId};
+use crate::time::Instant;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
@@ -71,19 +72,23 @@ impl Raft {
     pub(super) fn replicate(&mut self) {
         let State::Leader(leader) = &mut self.state else { return };
         let (term, effects) = (self.hard.term, &mut self.effects);
-        let mut snapshots_in_use = false;
+        let (mut snapshots_in_use, mut snapshot_wanted) = (false, false);
         for (id, peer) in &mut leader.peers {
             let mut send = |body| {
                 effects.push_back(Effect::Send { to: id.clone(), message: Message { term, body } });
             };
-            while let Some(body) = next_append(peer, &self.log, self.commit, &self.config) {
+            while let Some(body) = next_append(peer, self.now, &self.log, self.commit, &self.config) {
                 send(body);
             }
             if let Mode::Snapshot(slot) = &mut peer.mode {
                 snapshots_in_use = true;
                 if slot.is_none() {
-                    *slot = self.snapshots.outgoing(self.log.base().index).map(|(m, d)| Transfer::new(m, d));
+                    *slot = self
+                        .snapshots
+                        .outgoing(self.log.base().index)
+                        .map(|(m, d)| Transfer::new(self.now, m, d));
                 }
+                snapshot_wanted |= slot.is_none();
                 if let Some(transfer) = slot {
                     let (size, window) = (self.config.snapshot_chunk_bytes, self.config.snapshot_window);
                     let total = transfer.data.len() as u64;
@@ -98,6 +103,7 @@ impl Raft {
                 send(Body::Commit { upto: commit });
             }
         }
+        self.snapshots.set_wanted(snapshot_wanted);
         if !snapshots_in_use {
             self.snapshots.forget_outgoing();
         }
@@ -144,9 +150,12 @@ impl Raft {
             // An answer to an older question says nothing about where this probe stands.
             Mode::Probe { .. } if upto.0 + 1 < peer.next.0 => {}
             Mode::Probe { .. } => peer.replicate(),
-            Mode::Replicate(window) => window.acked(upto),
+            Mode::Replicate(window) => window.acked(self.now, upto),
             Mode::Snapshot(_) if peer.matched >= self.log.base().index => peer.replicate(),
-            Mode::Snapshot(_) => {}
+            // What we sent has arrived, but the log has been compacted beyond it: send a newer one.
+            Mode::Snapshot(slot) => {
+                slot.take_if(|transfer| transfer.meta.index <= peer.matched);
+            }
         }
         self.advance_commit();
         self.advance_handover(from);
@@ -175,27 +184,35 @@ impl Raft {
         let Some(peer) = leader.peers.get_mut(from) else { return };
         peer.last_heard = Some(self.now);
         peer.round = peer.round.max(round.min(leader.rounds.last()));
-        match &mut peer.mode {
-            Mode::Probe { asked } => *asked = false,
-            Mode::Snapshot(Some(transfer)) => transfer.on_alive(),
-            Mode::Snapshot(None) => {}
-            // Something is on its way, or was lost. A question for its end, without entries, tells:
-            // a gap is refused at once, and a lost answer is given again.
-            Mode::Replicate(window) if !window.is_empty() => {
-                let index = Index(peer.next.0 - 1);
-                match self.log.term_at(index) {
-                    None => peer.mode = Mode::Snapshot(None),
-                    Some(term) => {
-                        let prev = LogId { index, term };
-                        let body = Body::Append { prev, commit: self.commit, entries: Vec::new() };
-                        self.send(from.clone(), body);
-                    }
-                }
-            }
-            Mode::Replicate(_) => {}
-        }
+        self.resume(from);
         self.confirm_rounds();
         self.advance_handover(from);
+    }
+
+    /// A follower shows a sign of life: whatever seems lost is sent or asked for again.
+    fn resume(&mut self, from: &ServerId) {
+        let State::Leader(leader) = &mut self.state else { return };
+        let Some(peer) = leader.peers.get_mut(from) else { return };
+        let patience = self.config.heartbeat;
+        match &mut peer.mode {
+            Mode::Probe { asked } => {
+                asked.take_if(|at| self.now >= *at + patience);
+            }
+            Mode::Snapshot(Some(transfer)) => transfer.on_alive(self.now, patience),
+            Mode::Replicate(window) if window.is_overdue(self.now, patience) => {
+                window.asked(self.now);
+                // Its disk is slow, or something was lost. An empty message for the end of what was
+                // sent tells: a gap is refused at once, and a lost answer is given again.
+                let index = Index(peer.next.0 - 1);
+                if let Some(term) = self.log.term_at(index) {
+                    let prev = LogId { index, term };
+                    self.send(from.clone(), Body::Append { prev, commit: self.commit, entries: Vec::new() });
+                } else {
+                    peer.mode = Mode::Snapshot(None);
+                }
+            }
+            Mode::Snapshot(None) | Mode::Replicate(_) => {}
+        }
     }
 
     /// Commits what a majority has on disk, once an entry of this term is among it (section 3.6.2).
@@ -218,9 +235,9 @@ impl Raft {
 }
 
 /// The next append message for `peer`, when it may get one. Notes that it is on its way.
-fn next_append(peer: &mut Progress, log: &Log, commit: Index, config: &Config) -> Option<Body> {
+fn next_append(peer: &mut Progress, now: Instant, log: &Log, commit: Index, config: &Config) -> Option<Body> {
     let may_send = match &peer.mode {
-        Mode::Probe { asked } => !asked,
+        Mode::Probe { asked } => asked.is_none(),
         Mode::Replicate(window) => {
             peer.next <= log.last().index && window.is_open(config.max_inflight, config.max_inflight_bytes)
         }
@@ -237,9 +254,9 @@ fn next_append(peer: &mut Progress, log: &Log, commit: Index, config: &Config) -
     let entries = log.batch(peer.next, config.max_batch_bytes);
     let last = Index(index.0 + entries.len() as u64);
     match &mut peer.mode {
-        Mode::Probe { asked } => *asked = true,
+        Mode::Probe { asked } => *asked = Some(now),
         Mode::Replicate(window) => {
-            window.push(last, entries.iter().map(Entry::size).sum());
+            window.push(now, last, entries.iter().map(Entry::size).sum());
             peer.next = Index(last.0 + 1);
             peer.told_commit = peer.told_commit.max(commit.min(last));
         }

@@ -51,12 +51,14 @@ impl Snapshots {
         self.restoring.is_some()
     }
 
-    /// One to send to a follower that needs the log from `base` on; when there is none, it will be
-    /// built.
-    pub(super) fn outgoing(&mut self, base: Index) -> Option<(SnapshotMeta, Bytes)> {
-        let usable = self.outgoing.as_ref().filter(|(meta, _)| meta.index >= base).cloned();
-        self.wanted |= usable.is_none();
-        usable
+    /// One to send to a follower when the log begins behind `base`.
+    pub(super) fn outgoing(&self, base: Index) -> Option<(SnapshotMeta, Bytes)> {
+        self.outgoing.as_ref().filter(|(meta, _)| meta.index >= base).cloned()
+    }
+
+    /// Whether a follower waits for one to be built.
+    pub(super) fn set_wanted(&mut self, wanted: bool) {
+        self.wanted = wanted;
     }
 
     pub(super) fn forget_outgoing(&mut self) {
@@ -86,7 +88,6 @@ impl Raft {
         let term = self.log.term_at(index).expect("the last applied entry's position is held");
         self.snapshots.building =
             Some(SnapshotMeta { index, term, membership: self.members.at(index).clone() });
-        self.snapshots.wanted = false;
         self.effects.push_back(Effect::BuildSnapshot { at: LogId { index, term } });
     }
 
@@ -197,7 +198,7 @@ impl Raft {
         if let Mode::Snapshot(Some(transfer)) = &mut peer.mode
             && transfer.meta.index == index
         {
-            transfer.on_received(received);
+            transfer.on_received(self.now, received);
         }
     }
 }
