@@ -47,10 +47,10 @@ impl Store {
         self.checks.insert(key, check.clone());
         if let Some(old_id) = old.map(|old| fold_str(&old.service_id)).filter(|old_id| *old_id != service_id)
         {
-            self.checks_by_service.remove::<dyn Parts>(&[&**node, &*old_id, &*id]);
+            self.list_check(node, &old_id, &id, None);
             self.touch_checked(index, node, &old_id, changes);
         }
-        self.checks_by_service.insert(Key([node.clone(), service_id.clone(), id]), check);
+        self.list_check(node, &service_id, &id, Some(check));
         self.touch_checks(index, node, changes);
         self.touch_checked(index, node, &service_id, changes);
     }
@@ -61,7 +61,7 @@ impl Store {
         let Some(Key([node, id])) = self.checks.get_key_value(parts).map(|(k, _)| k.clone()) else { return };
         let Some(check) = self.checks.remove::<dyn Parts>(&[&*node, &*id]) else { return };
         let service_id = fold_str(&check.service_id);
-        self.checks_by_service.remove::<dyn Parts>(&[&*node, &*service_id, &*id]);
+        self.list_check(&node, &service_id, &id, None);
         self.touch_checks(index, &node, changes);
         self.touch_checked(index, &node, &service_id, changes);
         if service_id.is_empty() {
@@ -78,10 +78,11 @@ impl Store {
     }
 
     /// Who shows a check: its service, or all services of its node when it has none.
-    fn touch_checked(&mut self, index: u64, node: &str, service_id: &str, changes: &mut ChangeSet) {
+    fn touch_checked(&mut self, index: u64, node: &Str, service_id: &str, changes: &mut ChangeSet) {
         if service_id.is_empty() {
+            self.list_node(node);
             self.touch_services_of(index, node, changes);
-        } else if let Some(service) = self.services.get::<dyn Parts>(&[node, service_id]) {
+        } else if let Some(service) = self.services.get::<dyn Parts>(&[&**node, service_id]) {
             let name = fold_str(&service.service);
             self.touch_service(index, &name, changes);
         }

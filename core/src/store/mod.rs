@@ -15,6 +15,7 @@
 mod apply;
 mod checks;
 mod index;
+mod instances;
 mod key;
 mod kv;
 mod kv_read;
@@ -33,7 +34,7 @@ pub use snapshot::SnapshotError;
 
 use crate::Str;
 use crate::map::Map;
-use crate::types::{HealthCheck, KvEntry, Node, NodeService};
+use crate::types::{CheckServiceNode, HealthCheck, KvEntry, Node, NodeService};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use index::Indexes;
@@ -54,12 +55,12 @@ pub struct Store {
     node_ids: Map<Str, Str>,
     /// By node and service ID.
     services: Map<Key<2>, Arc<NodeService>>,
-    /// By service name, node and service ID.
-    services_by_name: Map<Key<3>, Arc<NodeService>>,
+    /// By service name, node and service ID: the instance with all that health reads show of it.
+    services_by_name: Map<Key<3>, Arc<CheckServiceNode>>,
     /// By node and check ID.
     checks: Map<Key<2>, Arc<HealthCheck>>,
-    /// By node, service ID (empty for node checks) and check ID.
-    checks_by_service: Map<Key<3>, Arc<HealthCheck>>,
+    /// By node: its checks that belong to no service, ordered by check ID.
+    node_level: Map<Str, Arc<[Arc<HealthCheck>]>>,
     /// By key.
     kv: Map<Str, Arc<KvEntry>>,
     /// Deleted key or prefix, to the index of its deletion.

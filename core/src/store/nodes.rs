@@ -65,6 +65,7 @@ impl Store {
             self.node_ids.insert(fold_str(&node.id), name.clone());
         }
         self.nodes.insert(name.clone(), Arc::new(node));
+        self.list_node(&name);
         self.touch_node(index, &name, changes);
         self.touch_services_of(index, &name, changes);
     }

@@ -56,31 +56,23 @@ impl Store {
         under(self.checks.range_from::<dyn Parts>(&[&*node]), node.into_owned())
     }
 
-    /// The checks of one instance, or with an empty ID the node's own, ordered by check ID. Both names
-    /// must be in lower case.
-    pub(super) fn checks_of_service<'a>(
-        &'a self,
-        node: &'a str,
-        id: &'a str,
-    ) -> impl Iterator<Item = &'a Arc<HealthCheck>> {
-        self.checks_by_service
-            .range_from::<dyn Parts>(&[node, id])
-            .take_while(move |(k, _)| *k.0[0] == *node && *k.0[1] == *id)
-            .map(|(_, check)| check)
-    }
-
     /// Every service name with the tags of all its instances, each once, sorted.
     pub fn services(&self) -> BTreeMap<Str, Vec<Str>> {
-        let mut tags: BTreeMap<&Str, BTreeSet<&Str>> = BTreeMap::new();
-        for service in self.services_by_name.values() {
-            tags.entry(&service.service).or_default().extend(&service.tags);
+        let mut names: BTreeMap<&Str, BTreeSet<&Str>> = BTreeMap::new();
+        let mut entries = self.services_by_name.values().map(|e| &e.service).peekable();
+        while let Some(first) = entries.next() {
+            let tags = names.entry(&first.service).or_default();
+            tags.extend(&first.tags);
+            while let Some(next) = entries.next_if(|s| s.service == first.service) {
+                tags.extend(&next.tags);
+            }
         }
-        tags.into_iter().map(|(name, tags)| (name.clone(), tags.into_iter().cloned().collect())).collect()
+        names.into_iter().map(|(name, tags)| (name.clone(), tags.into_iter().cloned().collect())).collect()
     }
 
     /// Every instance of every service with its node, ordered by service name, node and ID.
     pub fn instances(&self) -> impl Iterator<Item = (&Arc<Node>, &Arc<NodeService>)> {
-        self.services_by_name.iter().filter_map(|(k, s)| Some((self.nodes.get(&k.0[1])?, s)))
+        self.services_by_name.values().map(|e| (&e.node, &e.service))
     }
 
     /// Every instance of a service with its node, ordered by node and ID.
@@ -88,42 +80,33 @@ impl Store {
         &self,
         name: &str,
     ) -> impl Iterator<Item = (&Arc<Node>, &Arc<NodeService>)> + use<'_> {
-        self.listed(name).filter_map(|(k, s)| Some((self.nodes.get(&k.0[1])?, s)))
+        self.service_health(name).map(|e| (&e.node, &e.service))
     }
 
-    /// Every instance of a service with its node, the node's own checks and the instance's, the checks
-    /// ordered by ID within each of the two; ordered by node and ID.
+    /// Every instance of a service with its node and checks: first the node's own, then the instance's,
+    /// each ordered by ID. Ordered by node and ID. As long as nothing about an instance changes, it is
+    /// the same `Arc`.
+    pub fn service_health(&self, name: &str) -> impl Iterator<Item = &Arc<CheckServiceNode>> + use<'_> {
+        let name = fold(name);
+        let from = self.services_by_name.range_from::<dyn Parts>(&[&*name]);
+        let name = name.into_owned();
+        from.take_while(move |(k, _)| *k.0[0] == *name).map(|(_, entry)| entry)
+    }
+
+    /// [`Store::service_health`], collected.
     pub fn check_service_nodes(&self, name: &str) -> Vec<CheckServiceNode> {
-        self.listed(name)
-            .filter_map(|(Key([_, node, id]), service)| {
-                let mut checks: Vec<_> = self.checks_of_service(node, "").cloned().collect();
-                checks.extend(self.checks_of_service(node, id).cloned());
-                Some(CheckServiceNode {
-                    node: self.nodes.get(node)?.clone(),
-                    service: service.clone(),
-                    checks,
-                })
-            })
-            .collect()
+        self.service_health(name).map(|e| (**e).clone()).collect()
     }
 
     /// The checks of a service's instances, without those of their nodes, ordered by node, instance and ID.
     pub fn service_checks(&self, name: &str) -> Vec<Arc<HealthCheck>> {
-        self.listed(name)
-            .flat_map(|(Key([_, node, id]), _)| self.checks_of_service(node, id).cloned())
-            .collect()
+        let all = self.service_health(name).flat_map(|e| &e.checks);
+        all.filter(|c| !c.service_id.is_empty()).cloned().collect()
     }
 
     /// The checks with this status, or all for `any`, ordered by node and check ID.
     pub fn checks_in_state(&self, state: &str) -> Vec<Arc<HealthCheck>> {
         self.checks.values().filter(|c| state == "any" || *c.status == *state).cloned().collect()
-    }
-
-    fn listed(&self, name: &str) -> impl Iterator<Item = (&Key<3>, &Arc<NodeService>)> + use<'_> {
-        let name = fold(name);
-        let from = self.services_by_name.range_from::<dyn Parts>(&[&*name]);
-        let name = name.into_owned();
-        from.take_while(move |(k, _)| *k.0[0] == *name)
     }
 }
 

@@ -1,10 +1,10 @@
 //! Writing service instances.
 
 use super::Store;
-use super::key::{Key, Parts, fold_str};
+use super::key::{Key, Parts, fold, fold_str};
 use super::words::same;
 use crate::Str;
-use crate::types::{HealthCheck, NodeService};
+use crate::types::NodeService;
 use crate::watch::ChangeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -35,6 +35,7 @@ impl Store {
             same(held, &mut service.service);
         }
         self.words.share_service(&mut service);
+        let checks = self.checks_of_service(node, &id);
         let service = Arc::new(service);
         self.services.insert(key, service.clone());
         let renamed = old.filter(|old| old.service != service.service);
@@ -42,7 +43,7 @@ impl Store {
         {
             self.unlist_service(index, &old_name, node, &id, changes);
         }
-        self.services_by_name.insert(Key([name.clone(), node.clone(), id.clone()]), service);
+        self.list_instance(node, &id, checks);
         self.touch_services(index, node, changes);
         self.touch_service(index, &name, changes);
         if renamed.is_some() {
@@ -53,8 +54,7 @@ impl Store {
     /// The checks of a renamed instance follow it. (Consul leaves them with the old name until they are
     /// registered again.)
     fn rename_checks(&mut self, index: u64, node: &Str, id: &str, changes: &mut ChangeSet) {
-        let checks: Vec<Arc<HealthCheck>> = self.checks_of_service(node, id).cloned().collect();
-        for check in checks {
+        for check in self.checks_of_service(node, id) {
             self.put_check(index, node, (*check).clone(), changes);
         }
     }
@@ -67,9 +67,8 @@ impl Store {
         else {
             return;
         };
-        let checks: Vec<Str> = self.checks_of_service(&node, &id).map(|c| fold_str(&c.check_id)).collect();
-        for check in checks {
-            self.remove_check(index, &node, &check, changes);
+        for check in self.checks_of_service(&node, &id) {
+            self.remove_check(index, &node, &fold(&check.check_id), changes);
         }
         self.touch_checks(index, &node, changes);
         self.services.remove::<dyn Parts>(&[&*node, &*id]);

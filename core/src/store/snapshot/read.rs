@@ -8,7 +8,7 @@ use crate::store::Store;
 use crate::store::index::Indexes;
 use crate::store::key::{Key, Parts, fold_str};
 use crate::store::words::{Words, same};
-use crate::types::{HealthCheck, KvEntry, Node, NodeService};
+use crate::types::{CheckServiceNode, HealthCheck, KvEntry, Node, NodeService};
 use crate::wire::msgpack;
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -169,22 +169,39 @@ impl Records {
             .filter(|(_, node)| !node.id.is_empty())
             .map(|(name, node)| (fold_str(&node.id), name.clone()))
             .collect();
-        store.services_by_name = store
-            .services
-            .iter()
-            .map(|(Key([node, id]), s)| (Key([fold_str(&s.service), node.clone(), id.clone()]), s.clone()))
-            .collect();
-        store.checks_by_service = store
-            .checks
-            .iter()
-            .map(|(Key([node, id]), c)| (Key([node.clone(), fold_str(&c.service_id), id.clone()]), c.clone()))
-            .collect();
+        store.list_all();
         store.index = store.read_indexes(&self.indexes);
         Ok(store)
     }
 }
 
 impl Store {
+    /// Builds what reads of services see, in one pass.
+    fn list_all(&mut self) {
+        let mut checks: Vec<_> =
+            self.checks.iter().map(|(k, c)| ([k.0[0].clone(), fold_str(&c.service_id)], c)).collect();
+        checks.sort_by(|a, b| a.0.cmp(&b.0)); // stable: still ordered by check ID within each
+        let groups: Vec<([Str; 2], Arc<[Arc<HealthCheck>]>)> = checks
+            .chunk_by(|a, b| a.0 == b.0)
+            .filter_map(|group| {
+                Some((group.first()?.0.clone(), group.iter().map(|(_, c)| (*c).clone()).collect()))
+            })
+            .collect();
+        let of = |node: &Str, service: &str| {
+            let at = groups.binary_search_by(|(k, _)| (&*k[0], &*k[1]).cmp(&(node, service)));
+            at.ok().and_then(|at| groups.get(at)).map_or(&[][..], |(_, checks)| checks)
+        };
+        let entries = self.services.iter().filter_map(|(Key([node, id]), service)| {
+            let checks = of(node, "").iter().chain(of(node, id)).cloned().collect();
+            let entry =
+                CheckServiceNode { node: self.nodes.get(node)?.clone(), service: service.clone(), checks };
+            Some((Key([fold_str(&service.service), node.clone(), id.clone()]), Arc::new(entry)))
+        });
+        self.services_by_name = entries.collect();
+        let of_nodes = groups.iter().filter(|(key, _)| key[1].is_empty());
+        self.node_level = of_nodes.map(|([node, _], checks)| (node.clone(), checks.clone())).collect();
+    }
+
     fn vet_references(&self) -> Result<(), SnapshotError> {
         for Key([node, id]) in self.services.keys() {
             if !self.nodes.contains_key(node) {
@@ -219,7 +236,7 @@ impl Store {
     fn read_indexes(&self, entries: &[(String, u64)]) -> Indexes {
         let mut index = Indexes::default();
         let mut by_service: Vec<(Str, u64)> =
-            self.services_by_name.iter().map(|(k, s)| (k.0[0].clone(), s.modify_index)).collect();
+            self.services_by_name.iter().map(|(k, s)| (k.0[0].clone(), s.service.modify_index)).collect();
         let mut by_node: Vec<(Str, u64)> =
             self.nodes.iter().map(|(name, node)| (name.clone(), node.modify_index)).collect();
         let mut other: Vec<(Str, u64)> = Vec::new();
