@@ -19,7 +19,7 @@ pub struct LocalService {
 pub struct Local {
     services: Map<Str, LocalService>,
     checks: Map<Str, Arc<HealthCheck>>,
-    /// (service ID, check ID) of every check that belongs to a service.
+    /// (service ID, check ID) of every check; the service ID of a node check is empty.
     by_service: Map<(Str, Str), ()>,
 }
 
@@ -44,7 +44,7 @@ impl Local {
         self.checks.get(id)
     }
 
-    /// The checks of one service in order of their IDs; with `""` none, not the node's.
+    /// The checks of one service in order of their IDs; with `""` the node's own.
     pub fn checks_of<'a>(&'a self, service_id: &'a str) -> impl Iterator<Item = &'a Arc<HealthCheck>> + 'a {
         let from = (Str::from(service_id), Str::from(""));
         self.by_service
@@ -73,9 +73,7 @@ impl Local {
 
     pub(super) fn put_check(&mut self, check: Arc<HealthCheck>) {
         self.remove_check(&check.check_id.clone());
-        if !check.service_id.is_empty() {
-            self.by_service.insert((check.service_id.clone(), check.check_id.clone()), ());
-        }
+        self.by_service.insert((check.service_id.clone(), check.check_id.clone()), ());
         self.checks.insert(check.check_id.clone(), check);
     }
 

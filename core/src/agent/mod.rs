@@ -31,7 +31,7 @@ use crate::ids::{CallId, RunId};
 use crate::node::LocalWrite;
 use crate::rng::Rng;
 use crate::time::{Instant, Now};
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -66,6 +66,8 @@ pub struct Agent {
     local: Local,
     services: BTreeMap<Str, ServiceState>,
     checks: BTreeMap<Str, CheckState>,
+    /// Those of `checks` that are aliases.
+    aliases: BTreeSet<Str>,
     /// Runs whose outcome is wanted, with their checks.
     runs: BTreeMap<RunId, Str>,
     next_run: u64,
@@ -97,6 +99,7 @@ impl Agent {
             local: Local::default(),
             services: BTreeMap::new(),
             checks: BTreeMap::new(),
+            aliases: BTreeSet::new(),
             runs: BTreeMap::new(),
             next_run: 0,
             sync: Sync::new(NodeInfo::new(&config, node_id)),
@@ -200,6 +203,9 @@ impl Agent {
 
     /// Orders what one input led to: disk first, then the new view, then the answer, then the catalog.
     fn finish(&mut self, now: Now, reply: Option<(CallId, AgentReply)>) {
+        if self.changed {
+            self.update_aliases(now);
+        }
         if !self.writes.is_empty() {
             self.effects.push_back(AgentEffect::Persist(core::mem::take(&mut self.writes)));
         }

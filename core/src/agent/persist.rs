@@ -154,7 +154,7 @@ impl Agent {
             self.event(Level::Debug, "check is defined in a file, dropping the stored one", &[("check", id)]);
         } else if record.maintenance {
             self.install_maintenance(now, definition, Source::Http);
-        } else if let Err(why) = validate::check(&definition, Source::Http, self.scripts()) {
+        } else if let Err(why) = validate::check(&definition, Source::Http, &self.abilities()) {
             let why = why.to_string();
             self.event(Level::Warn, "stored check is not valid", &[("check", id), ("error", &why)]);
         } else {

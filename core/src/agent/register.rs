@@ -1,7 +1,7 @@
 //! Registration and deregistration of services and checks.
 
 use super::checks::{CheckState, Runner, probe_of};
-use super::validate::{self, Scripts, Source};
+use super::validate::{self, Abilities, Source};
 use super::{Agent, AgentError, AgentReply, LocalService, Timer};
 use crate::Str;
 use crate::duration;
@@ -42,8 +42,12 @@ pub(super) fn unknown_service(id: &str) -> String {
 }
 
 impl Agent {
-    pub(super) fn scripts(&self) -> Scripts {
-        Scripts { remote: self.config.enable_script_checks, local: self.config.enable_local_script_checks }
+    pub(super) fn abilities(&self) -> Abilities {
+        Abilities {
+            remote_scripts: self.config.enable_script_checks,
+            local_scripts: self.config.enable_local_script_checks,
+            node: self.config.node_name.clone(),
+        }
     }
 
     /// Registers a service with its checks, or updates it. Checks that were there keep status and
@@ -72,7 +76,7 @@ impl Agent {
         mut definition: ServiceDefinition,
         source: Source,
     ) -> Result<(Str, BTreeSet<Str>), AgentError> {
-        validate::service(&definition, source, self.scripts())?;
+        validate::service(&definition, source, &self.abilities())?;
         if definition.id.is_empty() {
             definition.id = definition.name.clone();
         }
@@ -154,7 +158,7 @@ impl Agent {
 
     /// `PUT /v1/agent/check/register`.
     pub(super) fn register_check(&mut self, now: Now, mut definition: CheckDefinition) -> AgentReply {
-        validate::check(&definition, Source::Http, self.scripts())?;
+        validate::check(&definition, Source::Http, &self.abilities())?;
         if definition.id.is_empty() {
             definition.id = definition.name.clone();
         }
@@ -206,8 +210,13 @@ impl Agent {
                 ttl: Duration::from_nanos(definition.ttl.max(0) as u64),
                 last_output: String::new(),
             },
-            None => Runner::Maintenance,
+            None => Runner::Alias { service: Str::from(definition.alias_service.as_str()) },
         };
+        if matches!(runner, Runner::Alias { .. }) {
+            self.aliases.insert(id.clone());
+        } else {
+            self.aliases.remove(&id);
+        }
         if matches!(runner, Runner::Probe { interval, .. } if interval.as_nanos() as i64 > definition.interval)
         {
             self.event(
@@ -326,6 +335,7 @@ impl Agent {
         self.timers.cancel(&Timer::Defer(id.clone()));
         let Some(record) = self.local.remove_check(id) else { return };
         self.changed = true;
+        self.aliases.remove(id);
         if let Some(state) = self.checks.remove(id) {
             if state.source == Source::Http {
                 self.forget_check(id);

@@ -58,7 +58,7 @@ impl Agent {
     }
 
     fn install_file_check(&mut self, now: Now, mut definition: CheckDefinition) -> Result<Str, String> {
-        validate::check(&definition, Source::File, self.scripts()).map_err(|e| e.to_string())?;
+        validate::check(&definition, Source::File, &self.abilities()).map_err(|e| e.to_string())?;
         if definition.id.is_empty() {
             definition.id = definition.name.clone();
         }

@@ -17,22 +17,28 @@ pub(super) enum Source {
     Http,
 }
 
-/// Whether scripts may run, from the configuration.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Scripts {
-    pub(super) remote: bool,
-    pub(super) local: bool,
+/// What this agent may run, from the configuration.
+#[derive(Clone, Debug)]
+pub(super) struct Abilities {
+    /// Scripts from anywhere.
+    pub(super) remote_scripts: bool,
+    /// Scripts from files.
+    pub(super) local_scripts: bool,
+    /// The node's name: aliases reach no other.
+    pub(super) node: Str,
 }
 
-impl Scripts {
-    fn allow(self, source: Source) -> Result<(), AgentError> {
+impl Abilities {
+    fn allow_script(&self, source: Source) -> Result<(), AgentError> {
         match source {
-            Source::Http if !self.remote => Err(AgentError::Failed(String::from(
+            Source::Http if !self.remote_scripts => Err(AgentError::Failed(String::from(
                 "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true",
             ))),
-            Source::File if !self.remote && !self.local => Err(AgentError::Failed(String::from(
-                "Scripts are disabled on this agent; to enable, configure 'enable_script_checks' or 'enable_local_script_checks' to true",
-            ))),
+            Source::File if !self.remote_scripts && !self.local_scripts => {
+                Err(AgentError::Failed(String::from(
+                    "Scripts are disabled on this agent; to enable, configure 'enable_script_checks' or 'enable_local_script_checks' to true",
+                )))
+            }
             _ => Ok(()),
         }
     }
@@ -42,7 +48,7 @@ impl Scripts {
 pub(super) fn service(
     definition: &ServiceDefinition,
     source: Source,
-    scripts: Scripts,
+    abilities: &Abilities,
 ) -> Result<(), AgentError> {
     if definition.name.is_empty() {
         return Err(invalid("Missing service name"));
@@ -64,14 +70,14 @@ pub(super) fn service(
     if definition.checks.iter().any(|c| !c.status.is_empty() && !valid_status(&c.status)) {
         return Err(invalid("Status for checks must 'passing', 'warning', 'critical'"));
     }
-    definition.checks.iter().try_for_each(|c| runnable(c, source, scripts))
+    definition.checks.iter().try_for_each(|c| runnable(c, source, abilities))
 }
 
 /// Checks a check that is registered on its own.
 pub(super) fn check(
     definition: &CheckDefinition,
     source: Source,
-    scripts: Scripts,
+    abilities: &Abilities,
 ) -> Result<(), AgentError> {
     if definition.name.is_empty() {
         return Err(invalid("Missing check name"));
@@ -80,7 +86,7 @@ pub(super) fn check(
         return Err(invalid("Bad check status"));
     }
     check_rules(definition).map_err(|why| invalid(&format!("Invalid check: {why}")))?;
-    runnable(definition, source, scripts)
+    runnable(definition, source, abilities)
 }
 
 fn invalid(text: &str) -> AgentError {
@@ -166,21 +172,25 @@ fn check_rules(c: &CheckDefinition) -> Result<(), &'static str> {
 }
 
 /// Whether this version, so configured, can run it.
-fn runnable(c: &CheckDefinition, source: Source, scripts: Scripts) -> Result<(), AgentError> {
+fn runnable(c: &CheckDefinition, source: Source, abilities: &Abilities) -> Result<(), AgentError> {
     let refuse = |what: &str| {
         Err(AgentError::Invalid(format!("Invalid check: {what} checks are not supported by this version")))
     };
     match c.kind() {
-        Some(CheckKind::Script) => scripts.allow(source),
+        Some(CheckKind::Script) => abilities.allow_script(source),
         Some(CheckKind::Docker) => {
-            scripts.allow(source)?;
+            abilities.allow_script(source)?;
             refuse("docker")
         }
         Some(CheckKind::Tcp) if c.tcp_use_tls => refuse("tcp over TLS (TCPUseTLS)"),
         Some(CheckKind::Http | CheckKind::Tcp | CheckKind::Grpc | CheckKind::Ttl) => Ok(()),
-        Some(kind @ (CheckKind::Udp | CheckKind::H2Ping | CheckKind::Alias | CheckKind::OsService)) => {
-            refuse(kind.as_str())
+        Some(CheckKind::Alias) => {
+            match c.alias_node.is_empty() || c.alias_node.eq_ignore_ascii_case(&abilities.node) {
+                true => Ok(()),
+                false => refuse("alias (of another node)"),
+            }
         }
+        Some(kind @ (CheckKind::Udp | CheckKind::H2Ping | CheckKind::OsService)) => refuse(kind.as_str()),
         None => Err(invalid("Invalid check: TTL must be > 0 for TTL checks")),
     }
 }

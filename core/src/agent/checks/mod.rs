@@ -1,5 +1,6 @@
 //! What the agent knows about each check beyond the record that the catalog sees.
 
+mod alias;
 mod schedule;
 mod threshold;
 mod ttl;
@@ -41,6 +42,8 @@ pub(super) enum Runner {
     Probe { spec: Arc<CheckSpec>, interval: Duration, threshold: Threshold, run: Option<RunId> },
     /// Reports by its service; critical when they stop.
     Ttl { ttl: Duration, last_output: String },
+    /// Another service of this agent; empty: the node's own checks.
+    Alias { service: Str },
     /// Nothing: it is critical as long as it exists.
     Maintenance,
 }

@@ -83,7 +83,7 @@ impl Agent {
         let wait = match &state.runner {
             Runner::Probe { interval, .. } => self.schedule_rng.duration(Duration::ZERO, *interval),
             Runner::Ttl { ttl, .. } => *ttl,
-            Runner::Maintenance => return,
+            Runner::Alias { .. } | Runner::Maintenance => return,
         };
         self.timers.set(Timer::Check(id.clone()), now.mono + wait);
     }
@@ -103,7 +103,7 @@ impl Agent {
                 self.effects.push_back(AgentEffect::RunCheck { run: number, spec });
             }
             Runner::Ttl { .. } => self.on_ttl_expired(now, id),
-            Runner::Maintenance => {}
+            Runner::Alias { .. } | Runner::Maintenance => {}
         }
     }
 

@@ -204,3 +204,49 @@ fn a_recovery_starts_the_time_to_removal_anew() {
     world.pass(secs(92));
     assert!(world.agent.local().service("web").is_none());
 }
+
+#[test]
+fn an_alias_is_as_healthy_as_the_worst_check_of_its_service_and_node() {
+    let mut world = World::new();
+    let alias = |id: &str, service: &str| CheckDefinition {
+        id: id.to_string(),
+        name: id.to_string(),
+        alias_service: service.to_string(),
+        ..Default::default()
+    };
+    world.register(with_checks("front", vec![alias("follows-web", "web")])).expect("valid");
+    assert_eq!(world.status("follows-web"), shown("critical", "Service web could not be found on node "));
+    world.register(service("web")).expect("valid");
+    assert_eq!(world.status("follows-web"), shown("passing", "No checks found."));
+    world.register(with_checks("web", vec![ttl("a", 1000), ttl("b", 1000)])).expect("valid");
+    assert_eq!(world.status("follows-web"), shown("critical", "Aliased check \"a\" failing: "));
+    world.report("a", status::PASSING, "").expect("a TTL check");
+    world.report("b", status::WARNING, "so so").expect("a TTL check");
+    assert_eq!(world.status("follows-web"), shown("warning", "Aliased check \"b\" failing: so so"));
+    world.register(with_checks("edge", vec![alias("follows-front", "front")])).expect("valid");
+    assert_eq!(world.status("follows-front").0, "warning", "an alias of an alias");
+    world.report("b", status::PASSING, "").expect("a TTL check");
+    assert_eq!(world.status("follows-front"), shown("passing", "All checks passing."));
+    world.ask(AgentRequest::NodeMaintenance { enable: true, reason: String::new() }).expect("always");
+    assert_eq!(world.status("follows-front").0, "critical", "the node's checks count");
+    world.ask(AgentRequest::NodeMaintenance { enable: false, reason: String::new() }).expect("always");
+    world.ask(AgentRequest::DeregisterService { id: "web".to_string() }).expect("exists");
+    assert_eq!(world.status("follows-front").0, "critical");
+    let far = CheckDefinition { alias_node: "elsewhere".to_string(), ..alias("far", "web") };
+    assert!(world.register_check(far).is_err(), "other nodes are out of reach");
+    world.pass(secs(600));
+    world.assert_in_sync();
+}
+
+#[test]
+fn aliases_in_a_circle_come_to_rest() {
+    let mut world = World::new();
+    let alias = |service: &str| CheckDefinition { alias_service: service.to_string(), ..Default::default() };
+    world.register(with_checks("a", vec![alias("b")])).expect("valid");
+    world.register(with_checks("b", vec![alias("a")])).expect("valid");
+    for _ in 0..200 {
+        world.register(service("c")).expect("valid");
+        world.ask(AgentRequest::DeregisterService { id: "c".to_string() }).expect("exists");
+    }
+    assert!(world.status("service:a").1.len() <= 4096);
+}
