@@ -67,9 +67,7 @@ impl Agent {
         for ours in local.iter().filter(|c| !touched.contains(&c.check_id)) {
             let id = &ours.check_id;
             let deferred = self.timers.contains(&Timer::Defer(id.clone()));
-            let tags_are_theirs =
-                self.local.service(&ours.service_id).is_some_and(|s| s.service.enable_tag_override);
-            if remote.get(id).is_some_and(|theirs| same_check(ours, theirs, deferred, tags_are_theirs)) {
+            if remote.get(id).is_some_and(|theirs| same_check(ours, theirs, deferred)) {
                 self.sync.dirty_checks.remove(id);
             } else {
                 self.sync.dirty_checks.insert(id.clone(), ours.service_id.clone());
@@ -143,7 +141,7 @@ fn same_service(ours: &NodeService, theirs: &NodeService) -> bool {
 }
 
 /// Equal in everything that the agent sends. `deferred`: a newer output is to be told later.
-fn same_check(ours: &HealthCheck, theirs: &HealthCheck, deferred: bool, tags_are_theirs: bool) -> bool {
+fn same_check(ours: &HealthCheck, theirs: &HealthCheck, deferred: bool) -> bool {
     let HealthCheck {
         node: _, // it was asked for by name, and names differ in case
         check_id,
@@ -170,7 +168,7 @@ fn same_check(ours: &HealthCheck, theirs: &HealthCheck, deferred: bool, tags_are
         && (deferred || *output == theirs.output)
         && *service_id == theirs.service_id
         && *service_name == theirs.service_name
-        && (tags_are_theirs || *service_tags == theirs.service_tags)
+        && *service_tags == theirs.service_tags
         && *kind == theirs.kind
         && *interval == theirs.interval
         && *timeout == theirs.timeout

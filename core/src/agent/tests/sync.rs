@@ -103,6 +103,62 @@ fn without_a_server_it_tries_again_every_15_to_30_seconds_and_at_once_when_one_a
 }
 
 #[test]
+fn a_failed_call_is_tried_again_within_30_seconds_whatever_it_told() {
+    let mut world = World::new();
+    world.register(with_checks("web", vec![ttl("a", 1000), ttl("b", 1000)])).expect("valid");
+    world.register_check(ttl("node", 1000)).expect("valid");
+    world.register(service("old")).expect("valid");
+    world.set_link(Link::Failing);
+    world.register(service("new")).expect("valid");
+    world.report("a", status::PASSING, "").expect("a TTL check");
+    world.report("node", status::PASSING, "").expect("a TTL check");
+    world.ask(AgentRequest::DeregisterCheck { id: "b".to_string() }).expect("exists");
+    world.ask(AgentRequest::DeregisterService { id: "old".to_string() }).expect("exists");
+    world.set_link(Link::Up);
+    let compared = world.logged("Node info in sync");
+    world.pass(secs(30));
+    assert_eq!(world.logged("Node info in sync"), compared, "no full sync came to the rescue");
+    world.assert_in_sync();
+}
+
+/// Found by the property below: the check was thought to be in sync before the service's tags changed.
+#[test]
+fn a_checks_tags_follow_a_service_that_the_catalog_had_lost() {
+    let mut world = World::new();
+    let tagged = |tag: &str| ServiceDefinition {
+        enable_tag_override: true,
+        tags: vec![tag.to_string()],
+        ..with_checks("web", vec![ttl("a", 10_000)])
+    };
+    world.register(tagged("old")).expect("valid");
+    world.set_link(Link::Failing);
+    world.catalog.services.clear();
+    world.register(tagged("new")).expect("valid");
+    world.set_link(Link::Up);
+    world.pass(secs(200));
+    world.assert_in_sync();
+}
+
+#[test]
+fn what_changed_while_the_catalog_was_being_fetched_is_not_judged_by_the_old_answer() {
+    let mut world = World::new();
+    world.register(with_checks("old", vec![ttl("o", 1000)])).expect("valid");
+    world.register_check(ttl("node", 1000)).expect("valid");
+    world.set_link(Link::Slow);
+    world.pass(secs(121));
+    let (call, request) = world.waiting.pop().expect("a full sync is due");
+    let old_answer = world.catalog.answer(request);
+    world.set_link(Link::Up);
+    world.register(with_checks("new", vec![ttl("n", 1000)])).expect("valid");
+    world.ask(AgentRequest::DeregisterService { id: "old".to_string() }).expect("exists");
+    world.report("node", status::PASSING, "").expect("a TTL check");
+    let writes = world.catalog.writes;
+    world.handle(AgentInput::CatalogReply { call, reply: old_answer });
+    assert_eq!(world.catalog.writes, writes);
+    world.assert_in_sync();
+}
+
+#[test]
 fn a_change_during_a_call_is_told_after_it() {
     let mut world = World::new();
     world.set_link(Link::Slow);
