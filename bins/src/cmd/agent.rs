@@ -307,7 +307,11 @@ fn run(cx: &mut Context<'_, '_>) -> Outcome {
     if !cx.flags.args.is_empty() {
         return Err(format!("==> Unexpected extra arguments: [{}]", cx.flags.args.join(" ")));
     }
-    let files = AgentFlags::from_parsed(&cx.flags).files();
+    let flags = AgentFlags::from_parsed(&cx.flags);
+    if !matches!(flags.config_format.as_deref(), None | Some("" | "json" | "hcl")) {
+        return Err("==> config: -config-format must be either 'hcl' or 'json'".to_owned());
+    }
+    let files = flags.files();
     let config = config_files::load(&files).map_err(|why| format!("==> {why}"))?;
     let reread = Arc::new(move || config_files::load(&files));
     Ok(agent::run(Launch { config, reread }))
@@ -317,6 +321,7 @@ fn run(cx: &mut Context<'_, '_>) -> Outcome {
 mod tests {
     use super::*;
     use crate::flags;
+    use lictor_core::config::{self, HostFacts};
 
     fn of(line: &str) -> AgentFlags {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
@@ -331,6 +336,27 @@ mod tests {
         flags.sort_unstable();
         assert_eq!(named, flags);
         assert_eq!(flags.len() + FILES.len(), 68, "Consul 1.21 has 68");
+    }
+
+    #[test]
+    fn configuration_knows_the_key_of_every_flag_and_takes_its_kind() {
+        let host = HostFacts { hostname: "h".to_owned(), interfaces: Vec::new() };
+        for flag in KEYS_TABLE {
+            let value = match flag.kind {
+                Kind::Bool => "true",
+                Kind::Int | Kind::Uint => "3",
+                Kind::Text | Kind::List | Kind::Pairs => "10.0.0.1",
+            };
+            let line = format!("-dev -{}={value}", flag.name);
+            // Some of these values are refused; the key and the kind of value must not be.
+            if let Err(error) = config::load(&[], &of(&line).files().flags, &host) {
+                let text = error.to_string();
+                assert!(
+                    !text.contains("invalid config key") && !text.contains("expected type"),
+                    "{line}: {text}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -47,6 +47,10 @@ fn run(cx: &mut Context<'_, '_>) -> Outcome {
         for warning in &config.warnings {
             cx.shell.warn(warning);
         }
+        for key in &config.not_built_yet {
+            cx.shell
+                .warn(format!("{key} is known and has no effect: this version does not have the feature"));
+        }
         cx.shell.say("Configuration is valid!");
     }
     Ok(0)
