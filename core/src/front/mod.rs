@@ -39,8 +39,6 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use pending::Pending;
 
-/// The version of Consul that this one answers as.
-pub const CONSUL_VERSION: &str = "1.21.5";
 /// What stands where Consul shows the commit it was built from.
 pub const REVISION: &str = "lictor";
 

@@ -8,9 +8,10 @@ use super::super::respond;
 use super::super::route::{Finish, Step};
 use super::agent_service::refuse_filter;
 use super::{agent_call, enable, unexpected};
+use crate::COMPATIBLE_VERSION as VERSION;
 use crate::agent::AgentRequest;
 use crate::duration;
-use crate::front::{CONSUL_VERSION, REVISION};
+use crate::front::REVISION;
 use crate::json::Writer;
 use crate::node;
 use crate::view::View;
@@ -26,7 +27,7 @@ pub(in crate::front) fn version(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, 
         w.object(|w| {
             w.field_str("SHA", REVISION);
             w.field_str("BuildDate", "1970-01-01T00:00:01Z");
-            w.field_str("HumanVersion", CONSUL_VERSION);
+            w.field_str("HumanVersion", VERSION);
             w.field_str("FIPS", "");
         });
     }))
@@ -52,7 +53,7 @@ fn member(w: &mut Writer<'_>, view: &View, wan: bool) {
     let config = &view.config;
     let mut tags: BTreeMap<&str, String> = BTreeMap::from([
         ("acls", "0".into()),
-        ("build", format!("{CONSUL_VERSION}:{REVISION}")),
+        ("build", format!("{VERSION}:{REVISION}")),
         ("dc", (*config.datacenter).into()),
         ("id", (*view.node_id).into()),
         ("segment", String::new()),
@@ -113,7 +114,7 @@ pub(in crate::front) fn own(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, Http
                     w.field_str("NodeID", &view.node_id);
                     w.field_str("Revision", REVISION);
                     w.field_bool("Server", config.server);
-                    w.field_str("Version", CONSUL_VERSION);
+                    w.field_str("Version", VERSION);
                     w.field_str("BuildDate", "1970-01-01T00:00:01Z");
                 });
             });
@@ -123,7 +124,7 @@ pub(in crate::front) fn own(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, Http
             w.field("Stats", |w| stats(w, cx));
             let mut meta: BTreeMap<&str, &str> = config.node_meta.iter().map(|(k, v)| (&**k, &**v)).collect();
             meta.insert("consul-network-segment", "");
-            meta.insert("consul-version", CONSUL_VERSION);
+            meta.insert("consul-version", VERSION);
             w.field_str_map("Meta", &meta);
         });
     }))
@@ -202,7 +203,7 @@ fn debug_config(w: &mut Writer<'_>, view: &View) {
         w.field_str_map("TaggedAddresses", &config.tagged_addresses);
         w.field_u64("TxnMaxReqLen", config.txn_max_req_len as u64);
         w.field("UIConfig", |w| w.object(|w| w.field_bool("Enabled", config.ui_enabled)));
-        w.field_str("Version", CONSUL_VERSION);
+        w.field_str("Version", VERSION);
     });
 }
 
@@ -226,7 +227,7 @@ fn stats(w: &mut Writer<'_>, cx: &Cx<'_>) {
             w.object(|w| {
                 w.field_str("prerelease", "");
                 w.field_str("revision", REVISION);
-                w.field_str("version", CONSUL_VERSION);
+                w.field_str("version", VERSION);
                 w.field_str("version_metadata", "");
             });
         });

@@ -6,7 +6,7 @@ use super::super::errors::HttpError;
 use super::super::message::HttpReply;
 use super::super::render;
 use super::super::request::{Request, refuse_other_datacenter};
-use super::super::respond;
+use super::super::respond::{self, Meta};
 use super::super::route::{Finish, Read, Step, Style};
 use super::unexpected;
 use crate::command::Command;
@@ -29,17 +29,24 @@ fn parse(cx: &Cx<'_>, rq: &Request) -> Result<bodies::Parsed, HttpError> {
 /// Replicates the transaction, or reads if it only reads.
 pub(in crate::front) fn apply(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
     let parsed = parse(cx, rq)?;
+    if !parsed.errors.is_empty() {
+        // Of a transaction of reads Consul then sends the meta of an answer that was never made.
+        let mut reply = rolled_back(cx, rq, &parsed.errors, parsed.read_only.then_some(Meta::OF_ERROR));
+        if parsed.read_only {
+            Meta::OF_ERROR.put_contact(&mut reply);
+        }
+        return Ok(Step::Done(reply));
+    }
     if parsed.read_only {
         return Ok(Step::Read(&READ));
     }
-    if !parsed.errors.is_empty() {
-        return Ok(Step::Done(rolled_back(cx, rq, &parsed.errors)));
-    }
     let finish: Finish = |cx, rq, reply| match reply {
         node::Reply::Applied { result: Applied::Txn(result), .. } if result.errors.is_empty() => {
-            Ok(respond::json(cx.view, rq, |w| written(w, &result)))
+            Ok(respond::json(cx.view, rq, |w| w.object(|w| fields(w, &result))))
         }
-        node::Reply::Applied { result: Applied::Txn(result), .. } => Ok(rolled_back(cx, rq, &result.errors)),
+        node::Reply::Applied { result: Applied::Txn(result), .. } => {
+            Ok(rolled_back(cx, rq, &result.errors, None))
+        }
         node::Reply::Applied { result: Applied::Error(text), .. } => Err(HttpError::Failed(text)),
         other => Err(unexpected(other)),
     };
@@ -50,22 +57,12 @@ pub(in crate::front) fn apply(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpErr
 static READ: Read = Read {
     answer: |cx, rq| {
         let parsed = parse(cx, rq)?;
-        let result = match parsed.errors.is_empty() {
-            true => cx.view.store.read_txn(&parsed.txn),
-            false => TxnResult { results: vec![], errors: parsed.errors },
-        };
+        let result = cx.view.store.read_txn(&parsed.txn);
         let failed = !result.errors.is_empty();
         let body = json::to_vec(|w| {
             w.object(|w| {
                 fields(w, &result);
-                // The meta of a read, which Consul sends in the body here. The index does not count.
-                w.field_u64("Index", 1);
-                w.field_u64("LastContact", 0);
-                w.field_bool("KnownLeader", cx.view.raft.leader.is_some());
-                w.field_str("ConsistencyLevel", "");
-                w.field_bool("NotModified", false);
-                w.field_u64("Backend", 0);
-                w.field_bool("ResultsFilteredByACLs", false);
+                meta(w, 1, Meta::of(cx.view, cx.now.mono, 1));
             });
         });
         Ok(Answer { index: 1, body: if failed { Body::Conflict(body) } else { Body::Json(body) } })
@@ -76,9 +73,27 @@ static READ: Read = Read {
     filtered: false,
 };
 
-fn rolled_back(cx: &Cx<'_>, rq: &Request, errors: &[TxnError]) -> HttpReply {
+/// The meta of a read, which Consul sends in the body too. The index does not count.
+fn meta(w: &mut Writer<'_>, index: u64, meta: Meta) {
+    w.field_u64("Index", index);
+    w.field_u64("LastContact", meta.last_contact_ms);
+    w.field_bool("KnownLeader", meta.known_leader);
+    w.field_str("ConsistencyLevel", "");
+    w.field_bool("NotModified", false);
+    w.field_u64("Backend", 0);
+    w.field_bool("ResultsFilteredByACLs", false);
+}
+
+fn rolled_back(cx: &Cx<'_>, rq: &Request, errors: &[TxnError], of_read: Option<Meta>) -> HttpReply {
     let result = TxnResult { results: vec![], errors: errors.to_vec() };
-    let mut reply = respond::json(cx.view, rq, |w| written(w, &result));
+    let mut reply = respond::json(cx.view, rq, |w| {
+        w.object(|w| {
+            fields(w, &result);
+            if let Some(read) = of_read {
+                meta(w, 0, read);
+            }
+        });
+    });
     reply.status = 409;
     for (name, value) in &mut reply.headers {
         if *name == respond::CONTENT_TYPE {
@@ -86,10 +101,6 @@ fn rolled_back(cx: &Cx<'_>, rq: &Request, errors: &[TxnError]) -> HttpReply {
         }
     }
     reply
-}
-
-fn written(w: &mut Writer<'_>, result: &TxnResult) {
-    w.object(|w| fields(w, result));
 }
 
 /// `Results` and `Errors`: whichever does not apply is `null`.

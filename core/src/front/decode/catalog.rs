@@ -237,7 +237,9 @@ pub(super) fn prepare_service(service: &mut NodeService) -> Result<(), String> {
     if matches!(&*service.address, "0.0.0.0" | "::" | "[::]") {
         return Err("Invalid service address".into());
     }
-    // Indexes come from the log alone.
+    if service.weights == (Weights { passing: 0, warning: 0 }) {
+        service.weights = Weights::default();
+    }
     Ok(())
 }
 

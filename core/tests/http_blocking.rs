@@ -1,0 +1,243 @@
+//! Blocking reads: when they wake, what they answer, and what they wait for first.
+
+mod support;
+
+use lictor_core::front::FrontInput;
+use lictor_core::ids::Index;
+use lictor_core::node::{CallError, Reply, Request};
+use lictor_core::time::{Duration, Instant};
+use std::sync::Arc;
+use support::{World, header, index, request, text};
+
+fn world() -> World {
+    World::new(|_| {})
+}
+
+#[test]
+fn a_read_wakes_at_once_when_its_key_changes_and_not_for_another() {
+    let mut world = world();
+    world.ask("PUT", "/v1/kv/a", "1");
+    let seen = index(&world.ask("GET", "/v1/kv/a", ""));
+    let waiting = world.park(&format!("/v1/kv/a?index={seen}"));
+    let (_, replies) = world.send(request("PUT", "/v1/kv/b", "x"));
+    assert!(replies.iter().all(|(req, _)| *req != waiting));
+    let (_, replies) = world.send(request("PUT", "/v1/kv/a", "2"));
+    let (_, reply) = replies.iter().find(|(req, _)| *req == waiting).expect("woken by its key");
+    assert_eq!(reply.status, 200);
+    assert!(index(reply) > seen && text(reply).contains("\"Mg==\""));
+    assert_eq!(world.front.pending(), 0);
+}
+
+#[test]
+fn writing_the_same_value_again_wakes_nobody() {
+    let mut world = world();
+    world.ask("PUT", "/v1/kv/a", "1");
+    let seen = index(&world.ask("GET", "/v1/kv/a", ""));
+    let waiting = world.park(&format!("/v1/kv/a?index={seen}"));
+    let (_, replies) = world.send(request("PUT", "/v1/kv/a", "1"));
+    assert!(replies.iter().all(|(req, _)| *req != waiting));
+}
+
+#[test]
+fn at_its_deadline_a_read_answers_with_the_current_index() {
+    let mut world = world();
+    world.ask("PUT", "/v1/kv/a", "1");
+    let seen = index(&world.ask("GET", "/v1/kv/a", ""));
+    let waiting = world.park(&format!("/v1/kv/a?index={seen}&wait=10s"));
+    assert!(world.advance(Duration::from_millis(9_999)).is_empty());
+    // The jitter is at most a sixteenth of the wait.
+    let replies = world.advance(Duration::from_millis(626));
+    let (req, reply) = &replies[0];
+    assert_eq!((*req, reply.status, index(reply)), (waiting, 200, seen));
+}
+
+#[test]
+fn the_wait_defaults_to_five_minutes_and_is_cut_to_ten() {
+    for (wait, least, most) in [("", 300, 319), ("&wait=0", 300, 319), ("&wait=20h", 600, 638)] {
+        let mut world = world();
+        world.park(&format!("/v1/kv/none?index=9999{wait}"));
+        assert!(world.advance(Duration::from_secs(least) - Duration::from_millis(1)).is_empty(), "{wait}");
+        assert_eq!(world.advance(Duration::from_secs(most - least)).len(), 1, "{wait}");
+    }
+}
+
+#[test]
+fn no_index_is_ever_zero_and_a_future_one_waits() {
+    let mut world = world();
+    for target in
+        ["/v1/kv/a", "/v1/kv/?keys", "/v1/health/service/x", "/v1/catalog/node/x", "/v1/health/node/x"]
+    {
+        assert!(index(&world.ask("GET", target, "")) >= 1, "{target}");
+    }
+    world.park("/v1/catalog/nodes?index=99999");
+    assert!(world.ask("GET", "/v1/catalog/nodes?index=0", "").status == 200);
+}
+
+#[test]
+fn a_key_that_is_missing_and_stays_missing_is_no_news() {
+    let mut world = world();
+    world.ask("PUT", "/v1/kv/other", "1");
+    let seen = index(&world.ask("GET", "/v1/kv/a", ""));
+    let waiting = world.park(&format!("/v1/kv/a?index={seen}"));
+    world.ask("PUT", "/v1/kv/other", "2");
+    let everything = FrontInput::Changed(Arc::new(one_key("a")));
+    assert!(world.input(everything).is_empty(), "another key's index is no news of this one");
+    let (_, replies) = world.send(request("PUT", "/v1/kv/a", "1"));
+    assert!(replies.iter().any(|(req, reply)| *req == waiting && reply.status == 200));
+}
+
+fn one_key(key: &str) -> lictor_core::watch::ChangeSet {
+    let mut changes = lictor_core::watch::ChangeSet::default();
+    changes.keys.insert(key.into());
+    changes
+}
+
+#[test]
+fn a_deleted_key_wakes_the_read_with_404() {
+    let mut world = world();
+    world.ask("PUT", "/v1/kv/a", "1");
+    let seen = index(&world.ask("GET", "/v1/kv/a", ""));
+    let waiting = world.park(&format!("/v1/kv/a?index={seen}"));
+    let (_, replies) = world.send(request("DELETE", "/v1/kv/a", ""));
+    assert!(replies.iter().any(|(req, reply)| *req == waiting && reply.status == 404 && index(reply) > seen));
+}
+
+#[test]
+fn a_service_read_wakes_for_its_instances_checks_and_nodes_and_for_no_other_service() {
+    let mut world = world();
+    let register = |node: &str, service: &str, status: &str| {
+        format!(
+            r#"{{"Node":"{node}","Address":"1.1.1.1","Service":{{"Service":"{service}"}},
+                "Check":{{"CheckID":"{service}-up","ServiceID":"{service}","Status":"{status}"}}}}"#
+        )
+    };
+    let moved = r#"{"Node":"x","Address":"2.2.2.2"}"#.to_owned();
+    world.ask("PUT", "/v1/catalog/register", &register("x", "web", "passing"));
+    let target = "/v1/health/service/web";
+    let steps = [register("x", "web", "critical"), register("y", "web", "passing"), moved];
+    for (step, other) in steps.iter().zip(["passing", "warning", "critical"]) {
+        let seen = index(&world.ask("GET", target, ""));
+        let waiting = world.park(&format!("{target}?index={seen}&passing"));
+        let (_, replies) = world.send(request("PUT", "/v1/catalog/register", &register("z", "db", other)));
+        assert!(matches!(&replies[..], [(req, reply)] if *req != waiting && reply.status == 200));
+        let (_, replies) = world.send(request("PUT", "/v1/catalog/register", step));
+        let woken = replies.iter().find(|(req, _)| *req == waiting);
+        assert!(woken.is_some_and(|(_, reply)| index(reply) > seen), "{step}");
+    }
+}
+
+#[test]
+fn one_batch_answers_each_waiter_once() {
+    let mut world = world();
+    world.ask("PUT", "/v1/kv/p/a", "1");
+    let seen = index(&world.ask("GET", "/v1/kv/p/?recurse", ""));
+    let waiting: Vec<_> = (0..3).map(|_| world.park(&format!("/v1/kv/p/?recurse&index={seen}"))).collect();
+    let body = r#"[{"KV":{"Verb":"set","Key":"p/a","Value":"Mg=="}},{"KV":{"Verb":"set","Key":"p/b"}}]"#;
+    let (_, replies) = world.send(request("PUT", "/v1/txn", body));
+    for req in waiting {
+        assert_eq!(replies.iter().filter(|(r, _)| *r == req).count(), 1);
+    }
+}
+
+#[test]
+fn a_client_that_left_is_forgotten() {
+    let mut world = world();
+    let waiting = world.park("/v1/kv/a?index=9999");
+    world.input(FrontInput::HttpGone { req: waiting });
+    assert_eq!(world.front.pending(), 0);
+    assert!(world.front.poll_timeout().is_none());
+    let (_, replies) = world.send(request("PUT", "/v1/kv/a", "1"));
+    assert_eq!(replies.len(), 1);
+}
+
+#[test]
+fn without_a_lease_a_default_read_asks_and_waits_for_the_barriers_index() {
+    let mut world = world();
+    world.ask("PUT", "/v1/kv/a", "1");
+    let mut view = (*world.view).clone();
+    view.raft.lease_until = Instant::ZERO;
+    world.view = Arc::new(view.clone());
+    world.held = Some(Vec::new());
+    assert_eq!(world.ask("GET", "/v1/kv/a?stale", "").status, 200);
+    let req = world.park("/v1/kv/a");
+    let held = world.held.as_mut().map(std::mem::take).unwrap_or_default();
+    assert!(matches!(held[..], [(_, Request::ReadBarrier { consistent: false })]));
+
+    let ahead = Index(view.raft.applied.0 + 1);
+    world.reply(held[0].0, Reply::Barrier { index: ahead });
+    assert!(world.settle(Default::default()).is_empty(), "the view is behind the barrier");
+    view.raft.applied = ahead;
+    world.view = Arc::new(view);
+    let replies = world.input(FrontInput::Wake);
+    assert!(matches!(&replies[..], [(r, reply)] if *r == req && reply.status == 200));
+}
+
+#[test]
+fn a_view_that_never_catches_up_ends_in_an_error() {
+    let mut world = world();
+    let mut view = (*world.view).clone();
+    view.raft.lease_until = Instant::ZERO;
+    world.view = Arc::new(view.clone());
+    world.held = Some(Vec::new());
+    world.park("/v1/catalog/nodes");
+    let (call, _) = world.held.as_mut().map(std::mem::take).unwrap_or_default().remove(0);
+    world.reply(call, Reply::Barrier { index: Index(u64::MAX) });
+    world.now.mono = world.now.mono + view.config.performance.rpc_hold_timeout;
+    let replies = world.input(FrontInput::Wake);
+    assert!(text(&replies[0].1).starts_with("No cluster leader"), "{replies:?}");
+    assert_eq!(world.front.pending(), 0);
+}
+
+#[test]
+fn a_consistent_read_always_asks_and_errors_say_what_happened() {
+    let mut world = world();
+    world.held = Some(Vec::new());
+    for (error, wanted) in [
+        (CallError::NoLeader, "No cluster leader"),
+        (CallError::Busy, "rate limit exceeded"),
+        (CallError::Unknown, "outcome is unknown"),
+    ] {
+        world.park("/v1/catalog/nodes?consistent");
+        let (call, asked) = world.held.as_mut().map(std::mem::take).unwrap_or_default().remove(0);
+        assert_eq!(asked, Request::ReadBarrier { consistent: true });
+        world.reply(call, Reply::Failed(error));
+        let replies = world.settle(Default::default());
+        let (_, reply) = &replies[0];
+        assert_eq!(reply.status, 500);
+        assert!(text(reply).contains(wanted), "{}", text(reply));
+        // Consul's catalog sends the meta of an empty answer along.
+        assert_eq!((index(reply), header(reply, "X-Consul-Knownleader")), (1, "false"));
+    }
+}
+
+#[test]
+fn a_stale_read_past_its_bound_asks_the_leader() {
+    let mut world = world();
+    let mut view = (*world.view).clone();
+    view.raft.is_leader = false;
+    view.raft.lease_until = Instant::ZERO;
+    view.raft.last_contact = Some(Instant::ZERO);
+    world.view = Arc::new(view);
+    world.now.mono = Instant::ZERO + Duration::from_secs(5);
+    world.held = Some(Vec::new());
+    let reply = world.ask("GET", "/v1/catalog/nodes?max_stale=10s", "");
+    assert_eq!(header(&reply, "X-Consul-Lastcontact"), "5000");
+    assert_eq!(header(&reply, "X-Consul-Effective-Consistency"), "stale");
+    world.park("/v1/catalog/nodes?max_stale=1s");
+    assert_eq!(world.held.map(|held| held.len()), Some(1));
+}
+
+#[test]
+fn a_restored_snapshot_answers_a_waiter_whose_index_has_fallen() {
+    let mut world = world();
+    world.ask("PUT", "/v1/kv/a", "1");
+    let old = world.view.clone();
+    world.ask("PUT", "/v1/kv/a", "2");
+    let seen = index(&world.ask("GET", "/v1/kv/a", ""));
+    let waiting = world.park(&format!("/v1/kv/a?index={seen}"));
+    let everything = || FrontInput::Changed(Arc::new(lictor_core::watch::ChangeSet::everything()));
+    assert!(world.input(everything()).is_empty(), "the same state again is no news");
+    world.view = old;
+    let replies = world.input(everything());
+    assert!(matches!(&replies[..], [(req, reply)] if *req == waiting && index(reply) < seen));
+}
