@@ -42,9 +42,10 @@ use pending::Pending;
 /// What stands where Consul shows the commit it was built from.
 pub const REVISION: &str = "lictor";
 
-/// The most requests one front holds unanswered: parked reads and calls together. More are refused
-/// with 429.
-pub const MAX_PENDING: usize = 65_536;
+/// The most blocking reads that one front parks. More are answered 429; everything else goes on.
+pub const MAX_PARKED: usize = 65_536;
+/// The most calls that one front has with the node at once. More are answered 429.
+pub const MAX_CALLS: usize = 65_536;
 
 /// One front: one per worker thread in production, one per node in simulation.
 #[derive(Debug)]

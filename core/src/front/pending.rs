@@ -2,19 +2,18 @@
 
 use super::blocking::{self, Cause, Cx, Gate, Reading};
 use super::errors::HttpError;
-use super::message::{FrontOutput, HttpReply, HttpRequest};
+use super::message::{FrontOutput, HttpRequest};
 use super::mux::{self, Routed};
 use super::request::{Request, clamp_wait, refuse_enterprise, refuse_other_datacenter};
 use super::respond;
-use super::route::{Finish, Handler, Method, Read, Step};
-use super::{Front, MAX_PENDING};
+use super::route::{Finish, Handler, HashRead, Method, Read, Step};
+use super::{Front, MAX_CALLS, MAX_PARKED};
 use crate::duration;
 use crate::ids::{CallId, ReqId};
 use crate::node;
 use crate::time::{Duration, Instant, Now};
 use crate::view::View;
 use crate::watch::WatchKey;
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -48,8 +47,6 @@ struct HashWait {
     hash: u64,
     deadline: Instant,
 }
-
-type HashRead = fn(&Cx<'_>, &Request) -> Result<(u64, HttpReply), HttpError>;
 
 impl Pending {
     /// The call whose reply it waits for.
@@ -107,8 +104,7 @@ impl Front {
                 Step::Done(reply) => self.answer(req, reply),
                 Step::Read(read) => self.start_read(now, view, req, rq, read)?,
                 Step::Call(request, finish) => {
-                    self.refuse_overload()?;
-                    let call = self.call(req, request);
+                    let call = self.call(req, *request)?;
                     self.pending.insert(req, Pending { rq, state: State::Calling { call, finish } });
                 }
             },
@@ -116,16 +112,23 @@ impl Front {
         Ok(())
     }
 
-    fn refuse_overload(&self) -> Result<(), HttpError> {
-        if self.pending.len() >= MAX_PENDING { Err(HttpError::TooManyPending) } else { Ok(()) }
-    }
-
-    fn call(&mut self, req: ReqId, request: Box<node::Request>) -> CallId {
+    fn call(&mut self, req: ReqId, request: node::Request) -> Result<CallId, HttpError> {
+        if self.calls.len() >= MAX_CALLS {
+            return Err(HttpError::TooManyPending);
+        }
         self.next_call += 1;
         let call = CallId(self.next_call);
         self.calls.insert(call, req);
-        self.outputs.push_back(FrontOutput::Call { call, request: *request });
-        call
+        self.outputs.push_back(FrontOutput::Call { call, request });
+        Ok(call)
+    }
+
+    fn park(&mut self, req: ReqId, deadline: Instant, keys: Vec<WatchKey>, pending: Pending) {
+        if self.parked.len() >= MAX_PARKED {
+            return self.answer(req, respond::error(&HttpError::TooManyPending));
+        }
+        self.parked.park(req, deadline, keys);
+        self.pending.insert(req, pending);
     }
 
     fn start_read(
@@ -150,8 +153,7 @@ impl Front {
         match reading.gate(view, now.mono) {
             Gate::Open => self.look_at(now, view, req, rq, reading, Cause::News),
             Gate::Barrier { consistent } => {
-                self.refuse_overload()?;
-                let call = self.call(req, Box::new(node::Request::ReadBarrier { consistent }));
+                let call = self.call(req, node::Request::ReadBarrier { consistent })?;
                 self.pending.insert(req, Pending { rq, state: State::Barrier { call, reading } });
             }
         }
@@ -231,12 +233,9 @@ impl Front {
             Ok(Some(reply)) => self.answer(req, reply),
             Err(error) => self.answer(req, respond::error(&error)),
             Ok(None) => {
-                if let Err(error) = self.refuse_overload() {
-                    return self.answer(req, respond::error(&error));
-                }
                 let keys = (reading.read.watch)(view, &rq);
-                self.parked.park(req, reading.deadline, keys);
-                self.pending.insert(req, Pending { rq, state: State::Parked { reading } });
+                let deadline = reading.deadline;
+                self.park(req, deadline, keys, Pending { rq, state: State::Parked { reading } });
             }
         }
     }
@@ -282,11 +281,8 @@ impl Front {
                 self.answer(req, reply);
             }
             Ok(_) => {
-                if let Err(error) = self.refuse_overload() {
-                    return self.answer(req, respond::error(&error));
-                }
-                self.parked.park(req, wait.deadline, vec![WatchKey::Local]);
-                self.pending.insert(req, Pending { rq, state: State::Hashed { wait } });
+                let pending = Pending { rq, state: State::Hashed { wait } };
+                self.park(req, wait.deadline, vec![WatchKey::Local], pending);
             }
         }
     }

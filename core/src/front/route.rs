@@ -79,7 +79,7 @@ pub(super) enum Handler {
     /// The node.
     Call(fn(&Cx<'_>, &Request) -> Result<Step, HttpError>),
     /// The agent's view, once the answer's hash differs from `?hash=`.
-    Hash(fn(&Cx<'_>, &Request) -> Result<(u64, HttpReply), HttpError>),
+    Hash(HashRead),
     /// Nobody yet.
     NotBuilt,
 }
@@ -93,6 +93,9 @@ pub(super) enum Step {
     /// It turned out to be a read.
     Read(&'static Read),
 }
+
+/// The answer as it stands, and its hash.
+pub(super) type HashRead = fn(&Cx<'_>, &Request) -> Result<(u64, HttpReply), HttpError>;
 
 /// Makes an answer of the node's reply.
 pub(super) type Finish = fn(&Cx<'_>, &Request, node::Reply) -> Result<HttpReply, HttpError>;

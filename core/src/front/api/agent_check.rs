@@ -86,7 +86,8 @@ fn cut(output: String, max: usize) -> String {
     if total <= max {
         return output;
     }
-    let kept = &output[..output.floor_char_boundary(max)];
+    let edge = (0..=max).rev().find(|at| output.is_char_boundary(*at)).unwrap_or(0);
+    let kept = &output[..edge];
     format!("{kept} ... (captured {} of {total} bytes)", kept.len())
 }
 

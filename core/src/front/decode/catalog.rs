@@ -20,9 +20,9 @@ fn decode<T>(
     let value = json::parse_body(body).map_err(HttpError::Decode)?;
     let out = json::decode(&value, shape, Unknown::Refuse, |f| read(f, &mut not_built));
     let out = out.map_err(|error| match error {
-        Error::UnknownField(name) if name == "Namespace" => HttpError::BadRequest(format!(
+        Error::UnknownField(name) if name == "Namespace" => HttpError::BadRequest(String::from(
             "Request decode failed: json: unknown field \"Namespace\" - Namespaces are a Consul Enterprise \
-             feature"
+             feature",
         )),
         error => HttpError::Decode(error),
     })?;
@@ -88,7 +88,7 @@ pub(super) fn service(f: &mut Fields<'_>, not_built: &mut Vec<&'static str>) -> 
         meta: f.string_map("Meta"),
         port: f.int("Port"),
         socket_path: f.str("SocketPath"),
-        weights: f.object("Weights", Struct::new("Weights"), weights).unwrap_or(Weights::default()),
+        weights: f.object("Weights", Struct::new("Weights"), weights).unwrap_or_default(),
         enable_tag_override: f.bool("EnableTagOverride"),
         locality: f.object("Locality", Struct::new("Locality"), locality),
         proxy: None,
