@@ -333,6 +333,11 @@ fn unprotected(tree: &Tree) -> Vec<String> {
     if tree::text(tree, "encrypt").is_some_and(|key| !key.is_empty()) {
         out.push("encrypt is set, but gossip encryption is not built yet: gossip is not encrypted".into());
     }
+    for key in ["allow_write_http_from", "block_endpoints"] {
+        if !tree::texts(tree, &format!("http_config.{key}")).is_empty() {
+            out.push(format!("http_config.{key} is set, but is not built yet: no request is refused for it"));
+        }
+    }
     for group in ["defaults", "internal_rpc", "https", "grpc"] {
         for key in ["verify_incoming", "verify_outgoing", "verify_server_hostname"] {
             let path = format!("tls.{group}.{key}");
