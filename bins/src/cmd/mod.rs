@@ -7,6 +7,7 @@ use crate::shell::Shell;
 
 pub mod agent;
 mod catalog;
+mod demo;
 mod health;
 mod info;
 mod keygen;
@@ -88,6 +89,7 @@ impl Context<'_, '_> {
 pub static COMMANDS: &[&Command] = &[
     &agent::COMMAND,
     &catalog::COMMAND,
+    &demo::COMMAND,
     &leave::FORCE_LEAVE,
     &health::COMMAND,
     &info::COMMAND,

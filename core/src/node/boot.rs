@@ -107,6 +107,7 @@ impl Node {
             view,
             replies: VecDeque::new(),
             outputs: VecDeque::new(),
+            after_flush: VecDeque::new(),
             reloads: VecDeque::new(),
             halted: false,
         };

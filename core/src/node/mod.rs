@@ -32,7 +32,7 @@ pub use output::{DiskBatch, DiskImage, HaltReason, LocalWrite, Output};
 
 use crate::agent::{Agent, AgentInput};
 use crate::config::RuntimeConfig;
-use crate::ids::ServerId;
+use crate::ids::{ServerId, Ticket};
 use crate::raft::Raft;
 use crate::server::Leader;
 use crate::store::Store;
@@ -71,6 +71,8 @@ pub struct Node {
     view: Arc<View>,
     replies: VecDeque<Output>,
     outputs: VecDeque<Output>,
+    /// Replies of the agent that wait for the disk, oldest first.
+    after_flush: VecDeque<(Ticket, calls::Caller, Reply)>,
     /// Who waits for the configuration to be read again.
     reloads: VecDeque<calls::Caller>,
     halted: bool,

@@ -37,6 +37,13 @@ impl Node {
                 if let Some(upto) = self.tickets.persisted(upto) {
                     self.to_raft.push_back(raft::Input::Persisted { upto });
                 }
+                while let Some((ticket, _, _)) = self.after_flush.front()
+                    && self.tickets.flushed(*ticket)
+                {
+                    if let Some((_, caller, reply)) = self.after_flush.pop_front() {
+                        self.answer(caller, reply);
+                    }
+                }
             }
             Input::PersistFailed { error, .. } => self.halt(HaltReason::PersistFailed(error)),
             Input::DiskFull(full) => self.disk_full(full),
@@ -258,7 +265,7 @@ impl Node {
         match effect {
             Effect::Send { to, message } => self.send(to, Frame::Raft(message)),
             Effect::Persist { ticket, batch } => {
-                let ticket = self.tickets.issue(Some(ticket));
+                let ticket = self.tickets.issue_raft(ticket);
                 let batch = DiskBatch { raft: Some(batch), local: Vec::new() };
                 self.outputs.push_back(Output::Persist { ticket, batch });
             }
@@ -399,11 +406,19 @@ impl Node {
 
     fn from_agent(&mut self, now: Now, effect: AgentEffect) {
         match effect {
-            AgentEffect::Reply { call, reply } => self.finish(call, Reply::Agent(reply)),
+            AgentEffect::Reply { call, reply } => {
+                let Some(caller) = self.calls.take(call) else { return };
+                let reply = Reply::Agent(reply);
+                match self.tickets.unflushed_local() {
+                    // What was registered must survive a crash before anyone is told that it is.
+                    Some(ticket) => self.after_flush.push_back((ticket, caller, reply)),
+                    None => self.answer(caller, reply),
+                }
+            }
             AgentEffect::RunCheck { run, spec } => self.outputs.push_back(Output::RunCheck { run, spec }),
             AgentEffect::CancelCheck { run } => self.outputs.push_back(Output::CancelCheck { run }),
             AgentEffect::Persist(local) => {
-                let ticket = self.tickets.issue(None);
+                let ticket = self.tickets.issue_local();
                 self.outputs.push_back(Output::Persist { ticket, batch: DiskBatch { raft: None, local } });
             }
             AgentEffect::Catalog { call, request } => self.catalog(now, call, request),

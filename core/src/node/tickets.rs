@@ -8,19 +8,36 @@ use alloc::collections::VecDeque;
 pub(super) struct Tickets {
     issued: u64,
     flushed: u64,
+    /// The agent's newest.
+    local: u64,
     /// Raft's ticket for each of the node's that carries one, oldest first.
     raft: VecDeque<(Ticket, Ticket)>,
 }
 
 impl Tickets {
-    /// The next ticket; `raft` is raft's own number if the batch is raft's.
-    pub(super) fn issue(&mut self, raft: Option<Ticket>) -> Ticket {
+    /// The next ticket, for raft's batch `of_raft`.
+    pub(super) fn issue_raft(&mut self, of_raft: Ticket) -> Ticket {
         self.issued += 1;
         let ticket = Ticket(self.issued);
-        if let Some(of_raft) = raft {
-            self.raft.push_back((ticket, of_raft));
-        }
+        self.raft.push_back((ticket, of_raft));
         ticket
+    }
+
+    /// The next ticket, for a batch of the agent.
+    pub(super) fn issue_local(&mut self) -> Ticket {
+        self.issued += 1;
+        self.local = self.issued;
+        Ticket(self.issued)
+    }
+
+    /// The agent's newest ticket, unless everything of the agent is on disk.
+    pub(super) fn unflushed_local(&self) -> Option<Ticket> {
+        (self.local > self.flushed).then_some(Ticket(self.local))
+    }
+
+    /// Whether `ticket` is on disk.
+    pub(super) fn flushed(&self, ticket: Ticket) -> bool {
+        ticket.0 <= self.flushed
     }
 
     /// Everything up to `upto` is on disk; returns raft's newest ticket among it. A ticket that was
@@ -47,10 +64,12 @@ mod tests {
     #[test]
     fn raft_hears_of_its_own_batches_only() {
         let mut t = Tickets::default();
-        assert_eq!(t.issue(Some(Ticket(1))), Ticket(1));
-        assert_eq!(t.issue(None), Ticket(2));
-        assert_eq!(t.issue(Some(Ticket(2))), Ticket(3));
+        assert_eq!(t.issue_raft(Ticket(1)), Ticket(1));
+        assert_eq!(t.issue_local(), Ticket(2));
+        assert_eq!(t.issue_raft(Ticket(2)), Ticket(3));
+        assert_eq!(t.unflushed_local(), Some(Ticket(2)));
         assert_eq!(t.persisted(Ticket(2)), Some(Ticket(1)));
+        assert_eq!(t.unflushed_local(), None);
         assert_eq!(t.persisted(Ticket(2)), None);
         assert_eq!(t.persisted(Ticket(9)), Some(Ticket(2)));
     }

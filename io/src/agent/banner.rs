@@ -16,12 +16,10 @@ pub(super) fn banner(config: &RuntimeConfig, node_id: &str) -> String {
         (
             "Client Addr",
             format!(
-                "[{}] (HTTP: {}, HTTPS: {}, gRPC: {}, gRPC-TLS: {}, DNS: {})",
+                // This version has no HTTPS and no gRPC listener, whatever the ports say.
+                "[{}] (HTTP: {}, HTTPS: -1, gRPC: -1, gRPC-TLS: -1, DNS: {})",
                 clients.join(" "),
                 port(config.ports.http),
-                port(config.ports.https),
-                port(config.ports.grpc),
-                port(config.ports.grpc_tls),
                 port(config.ports.dns)
             ),
         ),

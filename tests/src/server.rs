@@ -1,0 +1,212 @@
+//! One agent process.
+
+use crate::http::{Response, request};
+use std::fs;
+use std::net::{TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long anything may take on a busy machine before a test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The `lictor` binary, built once for the profile of the running test.
+pub fn binary() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        // target/<profile>/deps/<test> -> target/<profile>
+        let test = std::env::current_exe().expect("a running test has a path");
+        let profile = test.parent().and_then(Path::parent).expect("tests run from target/<profile>/deps");
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--package", "lictor-bins", "--bins"]);
+        build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        if profile.ends_with("release") {
+            build.arg("--release");
+        }
+        assert!(build.status().expect("cargo runs").success(), "the binary builds");
+        profile.join("lictor")
+    })
+}
+
+/// A running agent. Dropping it kills the process and removes its directory.
+#[derive(Debug)]
+pub struct Server {
+    /// HTTP port.
+    pub http: u16,
+    /// DNS port, UDP and TCP.
+    pub dns: u16,
+    rpc: u16,
+    /// Everything this server writes lies here.
+    pub dir: PathBuf,
+    extra: String,
+    child: Option<Child>,
+}
+
+impl Server {
+    /// Starts a server and waits until it leads. `extra` is laid over the configuration (JSON).
+    pub fn start(name: &str, extra: &str) -> Server {
+        let mut server = Server::prepare(name, extra);
+        server.launch();
+        server.wait_for_leader();
+        server
+    }
+
+    /// Everything but the process: ports and a directory.
+    pub fn prepare(name: &str, extra: &str) -> Server {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("lictor-test-{name}-{}-{number}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir).expect("a directory for the test");
+        let [http, dns, rpc] = free_ports();
+        Server { http, dns, rpc, dir, extra: extra.to_owned(), child: None }
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
+    /// The command line that starts this server.
+    pub fn command(&self) -> Command {
+        let base = format!(
+            r#"{{"server": true, "bootstrap_expect": 1, "node_name": "n1", "bind_addr": "127.0.0.1",
+                "client_addr": "127.0.0.1", "disable_update_check": true, "data_dir": {:?},
+                "ports": {{"http": {}, "dns": {}, "server": {}, "serf_lan": 1, "serf_wan": -1}}}}"#,
+            self.data().display().to_string(),
+            self.http,
+            self.dns,
+            self.rpc
+        );
+        fs::write(self.dir.join("1-base.json"), base).expect("the configuration is written");
+        let extra = if self.extra.is_empty() { "{}" } else { &self.extra };
+        fs::write(self.dir.join("2-extra.json"), extra).expect("the configuration is written");
+        let mut command = Command::new(binary());
+        command.arg("agent");
+        command.arg("-config-file").arg(self.dir.join("1-base.json"));
+        command.arg("-config-file").arg(self.dir.join("2-extra.json"));
+        command
+    }
+
+    /// Starts the process without waiting for it.
+    pub fn launch(&mut self) {
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.dir.join("log")).expect("a log");
+        let errors = log.try_clone().expect("a log");
+        let child = self.command().stdin(Stdio::null()).stdout(log).stderr(errors).spawn();
+        self.child = Some(child.expect("the binary starts"));
+    }
+
+    /// Runs the process to its end, for starts that must fail.
+    pub fn run_to_end(&self) -> Output {
+        self.command().output().expect("the binary starts")
+    }
+
+    /// Waits until the server leads and answers a write.
+    pub fn wait_for_leader(&mut self) {
+        let ready = wait(|| {
+            if let Some(child) = &mut self.child
+                && let Ok(Some(status)) = child.try_wait()
+            {
+                panic!(
+                    "the agent ended with {status}:\n{}",
+                    fs::read_to_string(self.dir.join("log")).unwrap_or_default()
+                );
+            }
+            request(self.http, "GET", "/v1/status/leader", b"").is_ok_and(|r| r.text().trim().len() > 2)
+        });
+        assert!(ready, "no leader:\n{}", self.log());
+    }
+
+    /// One request; panics when the connection fails.
+    pub fn ask(&self, method: &str, target: &str, body: &str) -> Response {
+        request(self.http, method, target, body.as_bytes())
+            .unwrap_or_else(|e| panic!("{method} {target}: {e}"))
+    }
+
+    /// `GET`.
+    pub fn get(&self, target: &str) -> Response {
+        self.ask("GET", target, "")
+    }
+
+    /// `PUT`.
+    pub fn put(&self, target: &str, body: &str) -> Response {
+        self.ask("PUT", target, body)
+    }
+
+    /// `kill -9`, and reaps the process.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Sends a signal by name (`TERM`, `HUP`, ...).
+    pub fn signal(&self, name: &str) {
+        let id = self.child.as_ref().expect("it runs").id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().expect("kill runs");
+        assert!(sent.success());
+    }
+
+    /// Waits for the process to end by itself.
+    pub fn wait_for_exit(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("it runs");
+        let mut status = None;
+        wait(|| {
+            status = child.try_wait().expect("it can be waited for");
+            status.is_some()
+        });
+        status.unwrap_or_else(|| {
+            let _ = child.kill();
+            panic!("the agent does not end:\n{}", self.log())
+        })
+    }
+
+    /// The process ID.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
+    /// Everything it has printed.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.dir.join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// Tries until it holds or patience ends.
+pub fn wait(mut holds: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end {
+        if holds() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    false
+}
+
+/// Ports that are free for TCP and UDP now. Another process may take one before the agent does; the
+/// range is below the one that the system hands out by itself, which makes that rare.
+fn free_ports<const N: usize>() -> [u16; N] {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = 20_000 + (std::process::id() % 600) * 20;
+    std::array::from_fn(|_| {
+        loop {
+            let port = (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000 + 20_000;
+            let port = u16::try_from(port).expect("below 32,000");
+            if TcpListener::bind(("127.0.0.1", port)).is_ok() && UdpSocket::bind(("127.0.0.1", port)).is_ok()
+            {
+                return port;
+            }
+        }
+    })
+}
