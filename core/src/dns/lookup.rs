@@ -5,6 +5,10 @@ use super::query::qtype;
 use core::net::IpAddr;
 
 /// A name, understood.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives on the stack for one answer: the hot path allocates nothing"
+)]
 pub(super) enum Lookup {
     /// `[tag.]<service>.service[.<dc>]`, or the form of RFC 2782.
     Service { name: Text, tag: Option<Text> },

@@ -1,7 +1,6 @@
 //! Nodes: their addresses, their metadata, and those of them that serve the domain.
 
 use super::address::{Address, Family, choose};
-use super::names::NameId;
 use super::query::qtype;
 use super::record::{Data, Record, Sections};
 use super::responder::{Ask, Miss, Responder};

@@ -70,6 +70,7 @@ pub(super) struct Question {
 }
 
 /// Why a packet gets no real answer.
+#[expect(clippy::large_enum_variant, reason = "lives on the stack for one answer")]
 pub(super) enum Rejected {
     /// Not a query at all: any reply could be used to amplify.
     Silent,
@@ -78,6 +79,7 @@ pub(super) enum Rejected {
 }
 
 /// Reads a query.
+#[expect(clippy::result_large_err, reason = "a question is as large in the refusal as in the query")]
 pub(super) fn read(packet: &[u8]) -> Result<Query, Rejected> {
     let mut reader = Reader::new(packet);
     let Some(head) = reader.take(12) else { return Err(Rejected::Silent) };

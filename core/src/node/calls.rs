@@ -90,7 +90,7 @@ impl Calls {
     }
 
     /// A number for raft under which `from` waits.
-    pub(super) fn into_raft(&mut self, from: Caller) -> CallId {
+    pub(super) fn for_raft(&mut self, from: Caller) -> CallId {
         let call = CallId(self.number());
         self.in_raft.insert(call, from);
         call

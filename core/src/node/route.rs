@@ -84,7 +84,7 @@ impl Node {
                 self.dispatch(now, self.hold_until(now), Call { from, work });
             }
             Request::Agent(request) => {
-                let call = self.calls.into_raft(from);
+                let call = self.calls.for_raft(from);
                 self.to_agent.push_back(AgentInput::Request { call, request });
             }
             Request::Reload => {
@@ -98,11 +98,11 @@ impl Node {
                 self.stop(StopKind::Leave);
             }
             Request::Membership(change) => {
-                let call = self.calls.into_raft(from);
+                let call = self.calls.for_raft(from);
                 self.to_raft.push_back(raft::Input::ChangeMembership { call, change });
             }
             Request::TransferLeadership(to) => {
-                let call = self.calls.into_raft(from);
+                let call = self.calls.for_raft(from);
                 self.to_raft.push_back(raft::Input::TransferLeadership { call, to });
             }
         }
@@ -139,7 +139,7 @@ impl Node {
         match work {
             Work::Write(_) if self.disk_full => self.answer(from, Reply::Failed(CallError::DiskFull)),
             Work::Write(command) => {
-                let call = self.calls.into_raft(from);
+                let call = self.calls.for_raft(from);
                 self.to_raft.push_back(raft::Input::Propose { call, command });
             }
             Work::Barrier { consistent } => {
@@ -148,7 +148,7 @@ impl Node {
                     let index = Index(self.store.applied());
                     return self.answer(from, Reply::Barrier { index });
                 }
-                let call = self.calls.into_raft(from);
+                let call = self.calls.for_raft(from);
                 self.to_raft.push_back(raft::Input::ReadIndex { call });
             }
         }
@@ -239,9 +239,9 @@ impl Node {
         for round in 0.. {
             invariant!(round < MAX_ROUNDS, "parts keep feeding each other");
             if let Some(effect) = self.raft.poll_effect() {
-                self.from_raft(now, effect);
+                self.on_raft(now, effect);
             } else if let Some(effect) = self.agent.poll_effect() {
-                self.from_agent(now, effect);
+                self.on_agent(now, effect);
             } else if self.leader.poll_timeout().is_some_and(|at| at <= now.mono) {
                 for command in self.leader.due(now.mono, &self.store) {
                     self.lead(now, Call { from: Caller::Duty, work: Work::write(&command) });
@@ -261,7 +261,7 @@ impl Node {
         self.outputs.append(&mut self.replies);
     }
 
-    fn from_raft(&mut self, now: Now, effect: Effect) {
+    fn on_raft(&mut self, now: Now, effect: Effect) {
         match effect {
             Effect::Send { to, message } => self.send(to, Frame::Raft(message)),
             Effect::Persist { ticket, batch } => {
@@ -404,7 +404,7 @@ impl Node {
         }
     }
 
-    fn from_agent(&mut self, now: Now, effect: AgentEffect) {
+    fn on_agent(&mut self, now: Now, effect: AgentEffect) {
         match effect {
             AgentEffect::Reply { call, reply } => {
                 let Some(caller) = self.calls.take(call) else { return };

@@ -21,11 +21,11 @@ impl Store {
             check.status = Str::from(status::CRITICAL);
         }
         let service_id = fold_str(&check.service_id);
-        if !service_id.is_empty() {
-            if let Some(service) = self.services.get::<dyn Parts>(&[&**node, &*service_id]) {
-                check.service_name = service.service.clone();
-                check.service_tags = service.tags.clone();
-            }
+        if !service_id.is_empty()
+            && let Some(service) = self.services.get::<dyn Parts>(&[&**node, &*service_id])
+        {
+            check.service_name = service.service.clone();
+            check.service_tags = service.tags.clone();
         }
         let id = fold_str(&check.check_id);
         let key = Key([node.clone(), id.clone()]);

@@ -175,13 +175,16 @@ impl Records {
     }
 }
 
+/// The checks of one node and service, by the names of both.
+type Group = ([Str; 2], Arc<[Arc<HealthCheck>]>);
+
 impl Store {
     /// Builds what reads of services see, in one pass.
     fn list_all(&mut self) {
         let mut checks: Vec<_> =
             self.checks.iter().map(|(k, c)| ([k.0[0].clone(), fold_str(&c.service_id)], c)).collect();
         checks.sort_by(|a, b| a.0.cmp(&b.0)); // stable: still ordered by check ID within each
-        let groups: Vec<([Str; 2], Arc<[Arc<HealthCheck>]>)> = checks
+        let groups: Vec<Group> = checks
             .chunk_by(|a, b| a.0 == b.0)
             .filter_map(|group| {
                 Some((group.first()?.0.clone(), group.iter().map(|(_, c)| (*c).clone()).collect()))
