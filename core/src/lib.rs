@@ -8,8 +8,8 @@
 //!
 //! [`node::Node`] is driven by four calls: `boot` once, then `handle` exactly one input, then
 //! `poll_output` until it returns `None`, then sleep until `poll_timeout`. A wake that comes too
-//! early or too late is harmless. [`front::Front`] answers HTTP and DNS from a published
-//! [`view::View`] in the same way, so that a read never queues behind raft.
+//! early or too late is harmless. [`front::Front`] answers HTTP and [`dns`] answers questions from a published
+//! [`view::View`], so that a read never queues behind raft.
 //!
 //! # Where things live
 //!
@@ -18,8 +18,10 @@
 //! | layer | modules |
 //! |---|---|
 //! | composition | [`node`] |
-//! | parts | [`front`], [`agent`], [`server`] |
-//! | machines | [`raft`], [`store`], [`watch`], [`view`], [`dns`] |
+//! | answers | [`front`], [`dns`] |
+//! | between them | [`view`], [`call`] |
+//! | parts | [`agent`], [`server`] |
+//! | machines | [`raft`], [`store`], [`watch`] |
 //! | shapes | [`types`], [`command`], [`config`], [`wire`], [`json`] |
 //! | ground | [`time`], [`rng`], [`ids`], [`map`], [`duration`], [`event`] |
 #![no_std]
@@ -52,6 +54,7 @@ pub mod view;
 pub mod watch;
 
 pub mod agent;
+pub mod call;
 pub mod front;
 pub mod server;
 

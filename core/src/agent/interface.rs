@@ -6,12 +6,12 @@ use crate::command::{Deregister, Register};
 use crate::config::RuntimeConfig;
 use crate::event::Event;
 use crate::ids::{CallId, RunId};
-use crate::node::LocalWrite;
 use crate::types::{HealthCheck, Node, NodeService};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use bytes::Bytes;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -122,4 +122,21 @@ pub struct CatalogNode {
     pub services: Vec<Arc<NodeService>>,
     /// Its checks and its services' checks.
     pub checks: Vec<Arc<HealthCheck>>,
+}
+
+/// A write to the agent's local records: `service/<id>`, `check/<id>`, `check-state/<id>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LocalWrite {
+    /// Write.
+    Put {
+        /// The record's key.
+        key: String,
+        /// Its encoded form.
+        value: Bytes,
+    },
+    /// Remove.
+    Delete {
+        /// The record's key.
+        key: String,
+    },
 }

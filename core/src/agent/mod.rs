@@ -20,7 +20,7 @@ mod request;
 mod timers;
 mod validate;
 
-pub use interface::{AgentEffect, AgentInput, CatalogCall, CatalogNode, CatalogReply};
+pub use interface::{AgentEffect, AgentInput, CatalogCall, CatalogNode, CatalogReply, LocalWrite};
 pub use local::{Local, LocalService};
 pub use request::{AgentError, AgentReply, AgentRequest, CheckOutcome, CheckSpec, Probe};
 
@@ -28,7 +28,6 @@ use crate::Str;
 use crate::config::RuntimeConfig;
 use crate::event::{Event, Level};
 use crate::ids::{CallId, RunId};
-use crate::node::LocalWrite;
 use crate::rng::Rng;
 use crate::time::{Instant, Now};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -5,11 +5,11 @@
 //! be read is moved to `corrupt/<key>` and the agent starts without it.
 
 use super::Agent;
+use super::LocalWrite;
 use super::checks::{CheckState, Runner};
 use super::validate::{self, Source};
 use crate::Str;
 use crate::event::Level;
-use crate::node::LocalWrite;
 use crate::time::{Now, WallTime};
 use crate::types::{CheckDefinition, HealthCheck, ServiceDefinition, status};
 use alloc::collections::{BTreeMap, BTreeSet};

@@ -3,8 +3,8 @@
 //! Texts are Consul's where clients or tests match on them.
 
 use crate::agent::AgentError;
+use crate::call::CallError;
 use crate::json;
-use crate::node::CallError;
 use alloc::string::String;
 use core::fmt;
 

@@ -1,8 +1,8 @@
 //! What goes into a front and what comes out.
 
+use crate::call::{Reply, Request};
 use crate::event::Event;
 use crate::ids::{CallId, ReqId};
-use crate::node::{Reply, Request};
 use crate::watch::ChangeSet;
 use alloc::borrow::Cow;
 use alloc::string::String;

@@ -8,9 +8,9 @@ use super::request::{Request, clamp_wait, refuse_enterprise, refuse_other_datace
 use super::respond;
 use super::route::{Finish, Handler, HashRead, Method, Read, Step};
 use super::{Front, MAX_CALLS, MAX_PARKED};
+use crate::call;
 use crate::duration;
 use crate::ids::{CallId, ReqId};
-use crate::node;
 use crate::time::{Duration, Instant, Now};
 use crate::view::View;
 use crate::watch::WatchKey;
@@ -112,7 +112,7 @@ impl Front {
         Ok(())
     }
 
-    fn call(&mut self, req: ReqId, request: node::Request) -> Result<CallId, HttpError> {
+    fn call(&mut self, req: ReqId, request: call::Request) -> Result<CallId, HttpError> {
         if self.calls.len() >= MAX_CALLS {
             return Err(HttpError::TooManyPending);
         }
@@ -153,14 +153,14 @@ impl Front {
         match reading.gate(view, now.mono) {
             Gate::Open => self.look_at(now, view, req, rq, reading, Cause::News),
             Gate::Barrier { consistent } => {
-                let call = self.call(req, node::Request::ReadBarrier { consistent })?;
+                let call = self.call(req, call::Request::ReadBarrier { consistent })?;
                 self.pending.insert(req, Pending { rq, state: State::Barrier { call, reading } });
             }
         }
         Ok(())
     }
 
-    pub(super) fn on_reply(&mut self, now: Now, view: &Arc<View>, call: CallId, reply: node::Reply) {
+    pub(super) fn on_reply(&mut self, now: Now, view: &Arc<View>, call: CallId, reply: call::Reply) {
         let Some(req) = self.calls.remove(&call) else { return };
         let Some(Pending { rq, state }) = self.pending.remove(&req) else { return };
         match state {
@@ -170,17 +170,17 @@ impl Front {
                 self.answer(req, reply);
             }
             State::Barrier { reading, .. } => match reply {
-                node::Reply::Barrier { index } if index <= view.raft.applied => {
+                call::Reply::Barrier { index } if index <= view.raft.applied => {
                     self.look_at(now, view, req, rq, reading, Cause::News);
                 }
-                node::Reply::Barrier { index } => {
+                call::Reply::Barrier { index } => {
                     let give_up = now.mono + view.config.performance.rpc_hold_timeout;
                     let state = State::Applying { index: index.0, give_up, reading };
                     self.pending.insert(req, Pending { rq, state });
                     self.applying.insert((index.0, req));
                     self.repark_applying(req);
                 }
-                node::Reply::Failed(error) => {
+                call::Reply::Failed(error) => {
                     self.answer(req, blocking::failed(reading.read, &HttpError::Call(error)));
                 }
                 other => {

@@ -7,7 +7,7 @@ use super::blocking::{Answer, Cx};
 use super::errors::HttpError;
 use super::message::HttpReply;
 use super::request::{Enterprise, Request};
-use crate::node;
+use crate::call;
 use crate::view::View;
 use crate::watch::WatchKey;
 use alloc::boxed::Box;
@@ -89,7 +89,7 @@ pub(super) enum Step {
     /// It is answered without the node.
     Done(HttpReply),
     /// Ask the node and let `finish` read the reply.
-    Call(Box<node::Request>, Finish),
+    Call(Box<call::Request>, Finish),
     /// It turned out to be a read.
     Read(&'static Read),
 }
@@ -98,7 +98,7 @@ pub(super) enum Step {
 pub(super) type HashRead = fn(&Cx<'_>, &Request) -> Result<(u64, HttpReply), HttpError>;
 
 /// Makes an answer of the node's reply.
-pub(super) type Finish = fn(&Cx<'_>, &Request, node::Reply) -> Result<HttpReply, HttpError>;
+pub(super) type Finish = fn(&Cx<'_>, &Request, call::Reply) -> Result<HttpReply, HttpError>;
 
 /// A read with consistency modes and blocking.
 #[derive(Debug)]

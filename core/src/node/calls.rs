@@ -1,6 +1,6 @@
 //! Calls that wait: held for a leader, accepted by raft, or forwarded to the leader.
 
-use super::input::{CallError, Reply};
+use crate::call::{CallError, Reply};
 use crate::command::Command;
 use crate::ids::{CallId, FrontId, Index, ServerId, Term};
 use crate::time::Instant;

@@ -26,9 +26,11 @@ mod output;
 mod route;
 mod tickets;
 
+pub use crate::agent::LocalWrite;
+pub use crate::call::{CallError, Reply, Request};
 pub use boot::{Boot, BootError};
-pub use input::{CallError, Input, Reply, Request, StopKind};
-pub use output::{DiskBatch, DiskImage, HaltReason, LocalWrite, Output};
+pub use input::{Input, StopKind};
+pub use output::{DiskBatch, DiskImage, HaltReason, Output};
 
 use crate::agent::{Agent, AgentInput};
 use crate::config::RuntimeConfig;

@@ -1,7 +1,7 @@
 //! Outputs: orders that the driver carries out.
 
 use super::{Reply, StopKind};
-use crate::agent::CheckSpec;
+use crate::agent::{CheckSpec, LocalWrite};
 use crate::event::Event;
 use crate::ids::{CallId, FrontId, Index, RunId, ServerId, Term, Ticket};
 use crate::raft;
@@ -106,23 +106,6 @@ pub struct DiskBatch {
     pub raft: Option<raft::Batch>,
     /// The agent's own records.
     pub local: Vec<LocalWrite>,
-}
-
-/// A write to the agent's local records: `service/<id>`, `check/<id>`, `check-state/<id>`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LocalWrite {
-    /// Write.
-    Put {
-        /// The record's key.
-        key: String,
-        /// Its encoded form.
-        value: Bytes,
-    },
-    /// Remove.
-    Delete {
-        /// The record's key.
-        key: String,
-    },
 }
 
 /// What the disk held at boot.

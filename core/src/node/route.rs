@@ -2,11 +2,12 @@
 
 use super::calls::{Call, Caller, Work};
 use super::forward::{Frame, Refusal};
-use super::input::{CallError, Input, Reply, Request, StopKind};
+use super::input::{Input, StopKind};
 use super::output::{DiskBatch, HaltReason, Output};
 use super::{Node, boot};
 use crate::Str;
 use crate::agent::{Agent, AgentEffect, AgentInput, CatalogCall, CatalogNode, CatalogReply};
+use crate::call::{CallError, Reply, Request};
 use crate::command::{Command, KvCommand, TxnOp};
 use crate::config::{self, RuntimeConfig};
 use crate::event::{Event, Level};

@@ -10,10 +10,10 @@ use super::agent_service::refuse_filter;
 use super::{agent_call, enable, unexpected};
 use crate::COMPATIBLE_VERSION as VERSION;
 use crate::agent::AgentRequest;
+use crate::call;
 use crate::duration;
 use crate::front::REVISION;
 use crate::json::Writer;
-use crate::node;
 use crate::view::View;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -273,20 +273,20 @@ fn last_contact(cx: &Cx<'_>) -> String {
 
 fn done() -> Finish {
     |_, _, reply| match reply {
-        node::Reply::Done => Ok(respond::done()),
-        node::Reply::Failed(node::CallError::Refused(why)) => Err(HttpError::Failed(why)),
+        call::Reply::Done => Ok(respond::done()),
+        call::Reply::Failed(call::CallError::Refused(why)) => Err(HttpError::Failed(why)),
         other => Err(unexpected(other)),
     }
 }
 
 /// `PUT /v1/agent/reload`.
 pub(in crate::front) fn reload(_: &Cx<'_>, _: &Request) -> Result<Step, HttpError> {
-    Ok(Step::Call(Box::new(node::Request::Reload), done()))
+    Ok(Step::Call(Box::new(call::Request::Reload), done()))
 }
 
 /// `PUT /v1/agent/leave`.
 pub(in crate::front) fn leave(_: &Cx<'_>, _: &Request) -> Result<Step, HttpError> {
-    Ok(Step::Call(Box::new(node::Request::Leave), done()))
+    Ok(Step::Call(Box::new(call::Request::Leave), done()))
 }
 
 /// `PUT /v1/agent/maintenance?enable=`.

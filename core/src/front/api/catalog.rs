@@ -10,8 +10,8 @@ use super::super::respond;
 use super::super::route::{Finish, Read, Step, Style};
 use super::{MetaFilter, folded, has_tags, refuse_peers, unexpected};
 use crate::Str;
+use crate::call;
 use crate::command::Command;
-use crate::node;
 use crate::store::{Applied, Store};
 use crate::types::Node;
 use crate::view::View;
@@ -174,13 +174,13 @@ pub(in crate::front) static NODE_SERVICES: Read = Read {
 /// A catalog write that answers `true`.
 fn write(command: Command) -> Step {
     let finish: Finish = |cx, rq, reply| match reply {
-        node::Reply::Applied { result: Applied::Ok | Applied::Bool(_), .. } => {
+        call::Reply::Applied { result: Applied::Ok | Applied::Bool(_), .. } => {
             Ok(respond::json(cx.view, rq, |w| w.bool(true)))
         }
-        node::Reply::Applied { result: Applied::Error(text), .. } => Err(HttpError::Failed(text)),
+        call::Reply::Applied { result: Applied::Error(text), .. } => Err(HttpError::Failed(text)),
         other => Err(unexpected(other)),
     };
-    Step::Call(Box::new(node::Request::Write(command)), finish)
+    Step::Call(Box::new(call::Request::Write(command)), finish)
 }
 
 /// `PUT /v1/catalog/register`.

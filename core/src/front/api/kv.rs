@@ -9,9 +9,9 @@ use super::super::respond;
 use super::super::route::{Finish, Read, Step, Style};
 use super::unexpected;
 use crate::Str;
+use crate::call;
 use crate::command::{Command, KvCommand};
 use crate::config::RuntimeConfig;
-use crate::node;
 use crate::store::Applied;
 use crate::types::{KvEntry, KvOp};
 use crate::watch::WatchKey;
@@ -100,15 +100,15 @@ fn keys(cx: &Cx<'_>, rq: &Request, prefix: &str) -> Answer {
 /// A key operation that answers `true` or `false`.
 fn write(op: KvOp, entry: KvEntry) -> Step {
     let finish: Finish = |cx, rq, reply| match reply {
-        node::Reply::Applied { result: Applied::Ok, .. } => Ok(respond::json(cx.view, rq, |w| w.bool(true))),
-        node::Reply::Applied { result: Applied::Bool(done), .. } => {
+        call::Reply::Applied { result: Applied::Ok, .. } => Ok(respond::json(cx.view, rq, |w| w.bool(true))),
+        call::Reply::Applied { result: Applied::Bool(done), .. } => {
             Ok(respond::json(cx.view, rq, |w| w.bool(done)))
         }
-        node::Reply::Applied { result: Applied::Error(text), .. } => Err(HttpError::Failed(text)),
+        call::Reply::Applied { result: Applied::Error(text), .. } => Err(HttpError::Failed(text)),
         other => Err(unexpected(other)),
     };
     let command = Command::Kv(KvCommand { op, dir_ent: entry });
-    Step::Call(Box::new(node::Request::Write(command)), finish)
+    Step::Call(Box::new(call::Request::Write(command)), finish)
 }
 
 /// Refuses a request that says more than one of `flags`.

@@ -15,8 +15,8 @@ use super::respond;
 use super::route::{Finish, Step};
 use crate::Str;
 use crate::agent::AgentRequest;
+use crate::call;
 use crate::json::{self, Fields, Struct, Unknown};
-use crate::node;
 use crate::types::{Node, NodeService};
 use alloc::boxed::Box;
 use alloc::format;
@@ -42,17 +42,17 @@ fn refuse_not_built(parts: &[&'static str]) -> Result<(), HttpError> {
 /// An agent change that answers with an empty body.
 fn agent_call(request: AgentRequest) -> Step {
     let finish: Finish = |_, _, reply| match reply {
-        node::Reply::Agent(Ok(())) => Ok(respond::done()),
-        node::Reply::Agent(Err(error)) => Err(HttpError::Agent(error)),
+        call::Reply::Agent(Ok(())) => Ok(respond::done()),
+        call::Reply::Agent(Err(error)) => Err(HttpError::Agent(error)),
         other => Err(unexpected(other)),
     };
-    Step::Call(Box::new(node::Request::Agent(request)), finish)
+    Step::Call(Box::new(call::Request::Agent(request)), finish)
 }
 
 /// A reply that does not fit the call.
-fn unexpected(reply: node::Reply) -> HttpError {
+fn unexpected(reply: call::Reply) -> HttpError {
     match reply {
-        node::Reply::Failed(error) => HttpError::Call(error),
+        call::Reply::Failed(error) => HttpError::Call(error),
         other => HttpError::Failed(format!("internal error: the node answered with {other:?}")),
     }
 }

@@ -9,9 +9,9 @@ use super::super::request::{Request, refuse_other_datacenter};
 use super::super::respond::{self, Meta};
 use super::super::route::{Finish, Read, Step, Style};
 use super::unexpected;
+use crate::call;
 use crate::command::Command;
 use crate::json::{self, Writer};
-use crate::node;
 use crate::store::{Applied, TxnError, TxnItem, TxnResult};
 use alloc::boxed::Box;
 use alloc::vec;
@@ -41,16 +41,16 @@ pub(in crate::front) fn apply(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpErr
         return Ok(Step::Read(&READ));
     }
     let finish: Finish = |cx, rq, reply| match reply {
-        node::Reply::Applied { result: Applied::Txn(result), .. } if result.errors.is_empty() => {
+        call::Reply::Applied { result: Applied::Txn(result), .. } if result.errors.is_empty() => {
             Ok(respond::json(cx.view, rq, |w| w.object(|w| fields(w, &result))))
         }
-        node::Reply::Applied { result: Applied::Txn(result), .. } => {
+        call::Reply::Applied { result: Applied::Txn(result), .. } => {
             Ok(rolled_back(cx, rq, &result.errors, None))
         }
-        node::Reply::Applied { result: Applied::Error(text), .. } => Err(HttpError::Failed(text)),
+        call::Reply::Applied { result: Applied::Error(text), .. } => Err(HttpError::Failed(text)),
         other => Err(unexpected(other)),
     };
-    Ok(Step::Call(Box::new(node::Request::Write(Command::Txn(parsed.txn))), finish))
+    Ok(Step::Call(Box::new(call::Request::Write(Command::Txn(parsed.txn))), finish))
 }
 
 /// A transaction that only reads: the body is taken apart once more when its turn comes.

@@ -1,3 +1,4 @@
+//! Every threshold on every short pattern, against a naive twin.
 use super::*;
 use alloc::vec::Vec;
 

@@ -1,0 +1,92 @@
+//! What a front asks of the node, and what the node answers: the whole of what they know of each other.
+
+use crate::agent::{AgentReply, AgentRequest};
+use crate::command::Command;
+use crate::ids::{Index, ServerId};
+use crate::raft::Change;
+use crate::store::Applied;
+use alloc::string::String;
+
+/// What a front asks of the node.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// Replicate and apply; answered once applied.
+    Write(Command),
+    /// Answered with an index once this node may answer a read at that index. `consistent` asks a
+    /// quorum now; otherwise the leader's lease is enough.
+    ReadBarrier {
+        /// `?consistent`.
+        consistent: bool,
+    },
+    /// Change the agent's local state.
+    Agent(AgentRequest),
+    /// Read the configuration again.
+    Reload,
+    /// Leave and stop.
+    Leave,
+    /// Add, promote, demote or remove a server; for operators and simulations.
+    Membership(Change),
+    /// Hand leadership to a server, or to the most up-to-date one.
+    TransferLeadership(Option<ServerId>),
+}
+
+/// The node's answer to a call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// The command was applied at this index, with this result.
+    Applied {
+        /// Its raft index.
+        index: Index,
+        /// What the store said.
+        result: Applied,
+    },
+    /// A read may be answered from any view that has applied this index.
+    Barrier {
+        /// The index.
+        index: Index,
+    },
+    /// The agent's answer.
+    Agent(AgentReply),
+    /// Reload, leave, membership and transfer: done.
+    Done,
+    /// It did not happen, or nobody knows.
+    Failed(CallError),
+}
+
+/// Why a call failed. Only [`CallError::Unknown`] may still have changed something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallError {
+    /// No leader was found within `rpc_hold_timeout`. State unchanged.
+    NoLeader,
+    /// This server is not the leader, and forwarding is not possible. State unchanged.
+    NotLeader {
+        /// The leader, if known.
+        leader: Option<ServerId>,
+    },
+    /// Too much is in flight. State unchanged.
+    Busy,
+    /// The command is larger than a log entry may be. State unchanged.
+    TooLarge,
+    /// The disk is nearly full; writes are refused, reads go on. State unchanged.
+    DiskFull,
+    /// The outcome is unknown: leadership or time was lost after the command was proposed.
+    Unknown,
+    /// Refused or failed for the reason given. State unchanged.
+    Refused(String),
+}
+
+impl core::fmt::Display for CallError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            CallError::NoLeader => f.write_str("No cluster leader"),
+            CallError::NotLeader { .. } => f.write_str("node is not the leader"),
+            CallError::Busy => f.write_str("too many requests are in flight, try again later"),
+            CallError::TooLarge => f.write_str("the write is too large for a log entry"),
+            CallError::DiskFull => f.write_str(
+                "the server's disk is nearly full: writes are refused until space is freed in the data directory",
+            ),
+            CallError::Unknown => f.write_str("leadership lost while committing log"),
+            CallError::Refused(why) => f.write_str(why),
+        }
+    }
+}
