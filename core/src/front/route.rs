@@ -2,7 +2,7 @@
 //!
 //! 405, `Allow` and OPTIONS are answered from here. A route without an ACL rule does not compile.
 
-use super::api::{agent_check, agent_node, agent_service, catalog, health, kv, status, txn};
+use super::api::{agent_check, agent_node, agent_service, catalog, health, kv, operator, status, txn};
 use super::blocking::{Answer, Cx};
 use super::errors::HttpError;
 use super::message::HttpReply;

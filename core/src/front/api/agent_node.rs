@@ -38,7 +38,8 @@ pub(in crate::front) fn members(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, 
     let wan = !rq.query.get("wan").is_empty();
     let segment = rq.query.get("segment");
     match (wan, segment) {
-        (_, "") => {}
+        // `_all` comes from every `members` command.
+        (_, "" | "_all") => {}
         (true, _) => return Err(HttpError::BadRequest("Cannot provide a segment with wan=true".into())),
         (false, _) => {
             let text = "Network segments are not supported in this version of Consul";

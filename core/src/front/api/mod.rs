@@ -6,6 +6,7 @@ pub(super) mod agent_service;
 pub(super) mod catalog;
 pub(super) mod health;
 pub(super) mod kv;
+pub(super) mod operator;
 pub(super) mod status;
 pub(super) mod txn;
 

@@ -24,7 +24,7 @@ pub(in crate::front) fn peers(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, Ht
 }
 
 /// Where a server is reached: this one by its configuration, others as the catalog knows them.
-fn address(cx: &Cx<'_>, id: &str) -> Option<String> {
+pub(super) fn address(cx: &Cx<'_>, id: &str) -> Option<String> {
     let view = cx.view;
     let (host, port) = if *view.node_id == *id {
         (view.config.advertise_addr, i64::from(view.config.ports.server))

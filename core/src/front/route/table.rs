@@ -2,7 +2,7 @@
 
 use super::super::request::Enterprise;
 use super::{Handler, Method, Route, Rule};
-use super::{agent_check, agent_node, agent_service, catalog, health, kv, status, txn};
+use super::{agent_check, agent_node, agent_service, catalog, health, kv, operator, status, txn};
 
 const fn on(verb: &'static str, rule: Rule, enterprise: Enterprise, handler: Handler) -> Method {
     Method { verb, rule, enterprise, handler }
@@ -244,7 +244,15 @@ pub(crate) static ROUTES: &[Route] = &[
     later("/v1/operator/autopilot/health", &[absent("GET")]),
     later("/v1/operator/autopilot/state", &[absent("GET")]),
     later("/v1/operator/keyring", &[absent("GET"), absent("POST"), absent("PUT"), absent("DELETE")]),
-    later("/v1/operator/raft/configuration", &[absent("GET")]),
+    Route {
+        pattern: "/v1/operator/raft/configuration",
+        methods: &[on(
+            "GET",
+            Rule::OperatorRead,
+            Enterprise::Ignored,
+            Handler::View(operator::raft_configuration),
+        )],
+    },
     later("/v1/operator/raft/peer", &[absent("DELETE")]),
     later("/v1/operator/raft/transfer-leader", &[absent("POST")]),
     later("/v1/operator/usage", &[absent("GET")]),
