@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The simulator: whole nodes on one event heap, faults, and oracles that judge what clients saw.
+
+pub mod oracle;
