@@ -1,1 +1,20 @@
-//! Placeholder.
+//! What measures Lictor.
+//!
+//! `side-by-side` runs the built agent, a bare server that sends the same bytes, and (where `CONSUL_BIN`
+//! names one) a Consul, drives them in turns with one load generator, and prints what each request cost
+//! the server in CPU time. The turns are short and interleaved, so that whatever else the machine does
+//! hits all of them alike: the ratios of one run hold, absolute numbers only on a quiet machine.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`subject`] | a server process under test: start, CPU time, memory, bytes written |
+//! | [`floor`] | the bare servers: hyper, UDP, parked sockets, and raw flushes |
+//! | [`load`] | closed-loop load over HTTP and DNS |
+//! | [`workload`] | what is asked, and the catalog it is asked of |
+//! | [`report`] | medians, ranges, tables |
+
+pub mod floor;
+pub mod load;
+pub mod report;
+pub mod subject;
+pub mod workload;
