@@ -65,6 +65,8 @@ pub struct Answer {
     pub status: u16,
     /// Body.
     pub body: Bytes,
+    /// `X-Consul-Index`, where the answer carries one.
+    pub index: Option<u64>,
     location: Option<String>,
 }
 
@@ -320,8 +322,9 @@ where
         let redirect = matches!(status, 301 | 302 | 307 | 308);
         let location = answer.headers().get(LOCATION).filter(|_| redirect);
         let location = location.and_then(|l| l.to_str().ok()).map(str::to_owned);
+        let index = answer.headers().get("X-Consul-Index").and_then(|i| i.to_str().ok()?.parse().ok());
         let body = answer.into_body().collect().await.map_err(|e| broken(&e))?.to_bytes();
-        Ok(Answer { status, body, location })
+        Ok(Answer { status, body, index, location })
     }
     .await;
     driver.abort();

@@ -15,6 +15,7 @@ mod hyper_io;
 pub mod sets;
 pub mod shell;
 pub mod table;
+pub mod view;
 
 use shell::Shell;
 

@@ -5,4 +5,4 @@ pub mod http;
 pub mod server;
 
 pub use http::{Response, request};
-pub use server::{Server, binary};
+pub use server::{Server, binary, wait};

@@ -21,6 +21,7 @@ mod service_file;
 mod services;
 mod validate;
 mod version;
+mod watch;
 
 /// One command, or a group of them.
 pub struct Command {
@@ -104,6 +105,7 @@ pub static COMMANDS: &[&Command] = &[
     &services::COMMAND,
     &validate::COMMAND,
     &version::COMMAND,
+    &watch::COMMAND,
 ];
 
 /// Commands of Consul that this binary knows by name and does not have.
@@ -126,7 +128,6 @@ const NOT_BUILT: &[&str] = &[
     "snapshot",
     "tls",
     "troubleshoot",
-    "watch",
 ];
 
 /// Runs a command line without the binary's name; returns the exit code.

@@ -1,7 +1,7 @@
 //! JSON as Go's `encoding/json` writes and reads it, byte for byte where clients can tell.
 //!
-//! [`Writer`] renders answers; [`pretty`] is `?pretty`. [`parse_body`] and [`parse`] read text into a
-//! [`Value`] that keeps key order and number text, and [`decode`] takes typed fields out of it with Go's
+//! [`Writer`] renders answers; [`pretty()`] is `?pretty`. [`parse_body`] and [`parse()`] read text into a
+//! [`Value`] that keeps key order and number text, and [`decode()`] takes typed fields out of it with Go's
 //! rules: keys match in any letter case, unknown ones are refused, and the first error in the text wins.
 
 mod decode;
