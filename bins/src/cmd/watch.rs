@@ -188,7 +188,7 @@ fn render(view: &View, answer: Answer) -> Result<Vec<u8>, CallError> {
 
 /// Runs the child on the view, and waits for it.
 fn handle(cx: &Context<'_, '_>, child: &[String], index: u64, shown: &[u8]) -> Result<(), String> {
-    let mut process = if cx.flags.on("shell") {
+    let mut process = if cx.flags.text("shell") != Some("false") {
         let mut shell = Process::new(cx.shell.var("SHELL").unwrap_or("/bin/sh"));
         shell.arg("-c").arg(child.join(" "));
         shell
