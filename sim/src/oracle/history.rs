@@ -5,6 +5,26 @@
 
 use lictor_core::command::Command;
 
+/// Everything that the judges are told of one run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Run {
+    /// Every request, in any order.
+    pub operations: Vec<Operation>,
+    /// Every command that any server applied, once, in order of index.
+    pub log: Vec<Committed>,
+    /// Every start of a server after its first, in any order.
+    pub restarts: Vec<Restart>,
+}
+
+/// A server started again: what it showed before need not bind it any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restart {
+    /// The server, as in [`Operation::server`].
+    pub server: u32,
+    /// When it stopped answering.
+    pub at: u64,
+}
+
 /// One request of a client and what became of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Operation {

@@ -1,9 +1,20 @@
 //! Judges of a run: each takes what clients asked and were answered, and says what cannot be.
 //!
-//! The engine records one [`Operation`] per request into a history, and the committed log of any server.
-//! The judges know nothing of the engine, of raft or of the store under test.
+//! The engine records one [`Operation`] per request, and the committed log as servers applied it; together
+//! with the restarts they make a [`Run`]. The judges know nothing of the engine, of raft or of the store
+//! under test.
+//!
+//! | judge | believes | finds |
+//! |---|---|---|
+//! | [`indexed`] | the log's order | wrong replies, lost or doubled writes, stale and impossible reads |
 
 pub mod history;
+pub mod indexed;
+mod model;
+#[cfg(test)]
+mod tests;
+mod violation;
 
 pub use history::{Call, Committed, Entry, Found, Instance, Mode, Operation, Outcome, Target, Wait};
-pub use history::{Deregistration, ReadAnswer, Registration, TxnAnswer, TxnStep, Verb, Write};
+pub use history::{Deregistration, ReadAnswer, Registration, Restart, Run, TxnAnswer, TxnStep, Verb, Write};
+pub use violation::Violation;

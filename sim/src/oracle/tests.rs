@@ -1,0 +1,4 @@
+//! The judges themselves judged: right histories pass, planted violations are found.
+
+mod build;
+mod indexed;
