@@ -9,6 +9,7 @@ use std::process::ExitCode;
 pub mod address;
 pub mod client;
 pub mod cmd;
+pub mod completion;
 pub mod flags;
 pub mod help;
 mod hyper_io;

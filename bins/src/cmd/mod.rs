@@ -1,6 +1,7 @@
 //! The tree of commands, and the way from a command line to one of them.
 
 use crate::client::{Client, SetupError};
+use crate::completion;
 use crate::flags::{self, Flag, Parsed};
 use crate::help;
 use crate::shell::Shell;
@@ -132,12 +133,30 @@ const NOT_BUILT: &[&str] = &[
 
 /// Runs a command line without the binary's name; returns the exit code.
 pub fn run(shell: &mut Shell<'_>, args: &[String]) -> u8 {
+    if let Some(line) = shell.var("COMP_LINE").map(str::to_owned) {
+        completion::complete(shell, &line);
+        return 0;
+    }
     let before_dashes = args.iter().take_while(|a| *a != "--");
     let wants_help = before_dashes.clone().any(|a| matches!(a.as_str(), "-h" | "-help" | "--help"));
     let first = args.first().map(String::as_str);
     if !wants_help && matches!(first, Some("-v" | "-version" | "--version")) {
         version::print(shell);
         return 0;
+    }
+    let install = match first.map(|f| f.trim_start_matches('-')) {
+        Some("autocomplete-install") => Some(completion::install(shell)),
+        Some("autocomplete-uninstall") => Some(completion::uninstall(shell)),
+        _ => None,
+    };
+    if let Some(outcome) = install {
+        return outcome.map_or_else(
+            |why| {
+                shell.warn(why);
+                1
+            },
+            |()| 0,
+        );
     }
     let root = help::root(&shell.program, COMMANDS);
     let Some(word) = first.filter(|w| !w.starts_with('-')) else {
