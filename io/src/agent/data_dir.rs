@@ -10,7 +10,7 @@ use crate::storage::StorageError;
 use lictor_core::Str;
 use lictor_core::rng::{Rng, Seed};
 use std::fs::{self, File, TryLockError};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// A data directory that this process holds.
@@ -28,10 +28,9 @@ impl DataDir {
     /// Makes the directory if need be, locks it, and reads or makes the identity.
     pub(super) fn open(path: &Path, configured_id: &str, seed: Seed) -> Result<DataDir, StorageError> {
         let own = path.join("lictor");
-        fs::create_dir_all(&own).map_err(|e| trouble("could not be made", &own, &e))?;
-        let lock = take_lock(&own.join("lock"), path)?;
-        let consul = path.join("raft/raft.db");
         let state = own.join("state.redb");
+        let consul = path.join("raft/raft.db");
+        // Looked at before anything is made: what is refused stays as it is.
         if consul.exists() && !state.exists() {
             return Err(StorageError(format!(
                 "{} holds the state of a Consul server, which this program does not read: give the agent an \
@@ -39,13 +38,29 @@ impl DataDir {
                 consul.display()
             )));
         }
+        fs::create_dir_all(&own).map_err(|e| {
+            StorageError(format!(
+                "data_dir {} cannot be used: {} could not be made: {e}; make it a directory that this user \
+                 may write to, or set another data_dir",
+                path.display(),
+                own.display()
+            ))
+        })?;
+        let lock = take_lock(&own.join("lock"), path)?;
         let node_id = node_id(&path.join("node-id"), configured_id, seed)?;
         Ok(DataDir { _lock: lock, node_id, state })
     }
 }
 
 fn take_lock(lock_path: &Path, dir: &Path) -> Result<File, StorageError> {
-    let file = File::create(lock_path).map_err(|e| trouble("could not be opened", lock_path, &e))?;
+    let file = File::create(lock_path).map_err(|e| {
+        StorageError(format!(
+            "data_dir {} cannot be used: {} could not be opened: {e}; let this user write to it, or set another \
+             data_dir",
+            dir.display(),
+            lock_path.display()
+        ))
+    })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StorageError(format!(
@@ -62,9 +77,14 @@ fn node_id(path: &Path, configured: &str, seed: Seed) -> Result<Str, StorageErro
         write_whole(path, configured)?;
         return Ok(Str::from(configured));
     }
-    match fs::read_to_string(path) {
-        Ok(text) => {
-            let id = text.trim();
+    // A UUID and the end of a line; more is something else.
+    let read = File::open(path).and_then(|file| {
+        let mut bytes = Vec::new();
+        file.take(64).read_to_end(&mut bytes).map(|_| bytes)
+    });
+    match read {
+        Ok(bytes) => {
+            let id = core::str::from_utf8(&bytes).map_or("", str::trim);
             if is_uuid(id) {
                 return Ok(Str::from(id));
             }

@@ -4,6 +4,7 @@
 //! one on disk (over a file, or over a simulated disk that loses and tears writes);
 //! [`memory::Memory`] is `-dev` mode's.
 
+mod held;
 pub mod memory;
 pub mod redb;
 

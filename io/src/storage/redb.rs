@@ -10,12 +10,17 @@
 //! Every value carries a CRC-32C of itself: redb checks its own structure, this finds a flipped bit
 //! inside a value. redb commits are atomic, so a torn write shows as the last commit missing, never
 //! as half of one.
+//!
+//! A new file is made under another name and gets its own when it is whole, so a file that is empty or
+//! cut off has lost something and is refused. A file that is refused is not changed ([`HeldFile`]).
 
+use super::held::HeldFile;
 use super::{Space, Storage, StorageError};
 use bytes::Bytes;
 use lictor_core::node::{DiskBatch, DiskImage, LocalWrite};
 use lictor_core::raft::{Entry, HardState, Image, SnapshotMeta};
 use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 /// Written by this version; a higher number is refused.
@@ -44,8 +49,20 @@ impl RedbStorage {
     /// # Errors
     /// The file is damaged, of a newer format, held by another process, or cannot be read.
     pub fn open(path: &Path) -> Result<(RedbStorage, DiskImage), StorageError> {
-        let db = builder().create(path).map_err(|e| open_error(path, &e))?;
-        RedbStorage::start(db, path.to_owned())
+        let io_error = |e: std::io::Error| explain(path, &Trouble::Redb(redb::Error::Io(e)));
+        if !path.exists() {
+            create(path).map_err(|e| explain(path, &e))?;
+        }
+        let file = File::options().read(true).write(true).open(path).map_err(io_error)?;
+        if file.metadata().map_err(io_error)?.len() == 0 {
+            return Err(damaged(path, "it is empty"));
+        }
+        let file = HeldFile::new(file).map_err(io_error)?;
+        let db = builder().create_with_backend(file.clone()).map_err(|e| open_error(path, &e))?;
+        let storage = RedbStorage { db, path: path.to_owned() };
+        let image = storage.read().map_err(|e| storage.explain(&e))?;
+        file.release().map_err(io_error)?;
+        Ok((storage, image))
     }
 
     /// The same over a simulated disk.
@@ -55,47 +72,20 @@ impl RedbStorage {
     pub fn open_backend(backend: impl StorageBackend) -> Result<(RedbStorage, DiskImage), StorageError> {
         let path = PathBuf::new();
         let db = builder().create_with_backend(backend).map_err(|e| open_error(&path, &e))?;
-        RedbStorage::start(db, path)
-    }
-
-    fn start(db: Database, path: PathBuf) -> Result<(RedbStorage, DiskImage), StorageError> {
         let storage = RedbStorage { db, path };
-        storage.prepare().map_err(|e| storage.explain(&e))?;
+        prepare(&storage.db).map_err(|e| storage.explain(&e))?;
         let image = storage.read().map_err(|e| storage.explain(&e))?;
         Ok((storage, image))
-    }
-
-    /// Makes the tables of a new file, and checks the format of an old one.
-    fn prepare(&self) -> Result<(), Trouble> {
-        let write = self.db.begin_write()?;
-        {
-            let mut meta = write.open_table(META)?;
-            let found = match meta.get("format")? {
-                None => None,
-                Some(value) => Some(u32::from_be_bytes(
-                    unseal(value.value(), "meta", "format")?
-                        .try_into()
-                        .map_err(|_| Trouble::damage("meta", "format"))?,
-                )),
-            };
-            match found {
-                None => {
-                    meta.insert("format", seal(&FORMAT.to_be_bytes()).as_slice())?;
-                }
-                Some(FORMAT) => {}
-                Some(newer) => return Err(Trouble::Newer(newer)),
-            }
-            write.open_table(LOG)?;
-            write.open_table(SNAPSHOT)?;
-            write.open_table(LOCAL)?;
-        }
-        write.commit()?;
-        Ok(())
     }
 
     fn read(&self) -> Result<DiskImage, Trouble> {
         let read = self.db.begin_read()?;
         let meta = read.open_table(META)?;
+        let format = meta.get("format")?.ok_or_else(|| Trouble::damage("meta", "format"))?;
+        match format_of(format.value())? {
+            FORMAT => {}
+            other => return Err(Trouble::Newer(other)),
+        }
         let hard = match meta.get("hard")? {
             None => HardState::default(),
             Some(value) => HardState::decode(Bytes::copy_from_slice(unseal(value.value(), "meta", "hard")?))
@@ -219,7 +209,49 @@ impl Storage for RedbStorage {
 fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES);
+    // Without this a file that was altered may be trusted, and end in a panic later.
+    builder.set_check_integrity_on_open(true);
     builder
+}
+
+/// Makes a file with empty tables: whole under its name, or not there.
+fn create(path: &Path) -> Result<(), Trouble> {
+    let unfinished = path.with_extension("new");
+    match fs::remove_file(&unfinished) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Trouble::Redb(redb::Error::Io(e))),
+        _ => {}
+    }
+    prepare(&builder().create(&unfinished)?)?;
+    let io = |e| Trouble::Redb(redb::Error::Io(e));
+    fs::rename(&unfinished, path).map_err(io)?;
+    let directory = path.parent().unwrap_or(Path::new("."));
+    File::open(directory).and_then(|d| d.sync_all()).map_err(io)
+}
+
+/// Makes the tables of a new file, and checks the format of an old one.
+fn prepare(db: &Database) -> Result<(), Trouble> {
+    let write = db.begin_write()?;
+    {
+        let mut meta = write.open_table(META)?;
+        let found = meta.get("format")?.map(|value| format_of(value.value())).transpose()?;
+        match found {
+            None => {
+                meta.insert("format", seal(&FORMAT.to_be_bytes()).as_slice())?;
+            }
+            Some(FORMAT) => {}
+            Some(newer) => return Err(Trouble::Newer(newer)),
+        }
+        write.open_table(LOG)?;
+        write.open_table(SNAPSHOT)?;
+        write.open_table(LOCAL)?;
+    }
+    write.commit()?;
+    Ok(())
+}
+
+fn format_of(sealed: &[u8]) -> Result<u32, Trouble> {
+    let number = unseal(sealed, "meta", "format")?;
+    Ok(u32::from_be_bytes(number.try_into().map_err(|_| Trouble::damage("meta", "format"))?))
 }
 
 /// What went wrong, before it is put into words.
@@ -248,7 +280,13 @@ fn open_error(path: &Path, e: &redb::DatabaseError) -> StorageError {
         redb::DatabaseError::DatabaseAlreadyOpen => {
             format!("{shown} is in use by another process: stop it, or give this agent its own data_dir")
         }
-        other => damaged(path, &other.to_string()),
+        redb::DatabaseError::Storage(redb::StorageError::Io(e))
+            if e.kind() != std::io::ErrorKind::InvalidData
+                && e.kind() != std::io::ErrorKind::UnexpectedEof =>
+        {
+            return io_trouble(path, e);
+        }
+        other => return damaged(path, &other.to_string()),
     })
 }
 
@@ -260,24 +298,30 @@ fn explain(path: &Path, trouble: &Trouble) -> StorageError {
              start the newer version, or restore a snapshot into an empty data_dir"
         ),
         Trouble::Damage { table, key } => {
-            damaged(path, &format!("the value of {key:?} in table {table:?} fails its checksum"))
+            return damaged(path, &format!("the value of {key:?} in table {table:?} fails its checksum"));
         }
-        Trouble::Redb(redb::Error::Io(e)) if e.kind() == std::io::ErrorKind::StorageFull => {
-            format!(
-                "{shown} could not be written, the disk is full: free some space and start again; nothing acknowledged is lost"
-            )
-        }
-        Trouble::Redb(redb::Error::Io(e)) => format!("{shown} could not be read or written: {e}"),
-        Trouble::Redb(e) => damaged(path, &e.to_string()),
+        Trouble::Redb(redb::Error::Io(e)) => return io_trouble(path, e),
+        Trouble::Redb(e) => return damaged(path, &e.to_string()),
     })
 }
 
-fn damaged(path: &Path, what: &str) -> String {
-    format!(
+fn io_trouble(path: &Path, e: &std::io::Error) -> StorageError {
+    let shown = path.display();
+    StorageError(if e.kind() == std::io::ErrorKind::StorageFull {
+        format!(
+            "{shown} could not be written, the disk is full: free some space and start again; nothing acknowledged is lost"
+        )
+    } else {
+        format!("{shown} could not be read or written: {e}")
+    })
+}
+
+fn damaged(path: &Path, what: &str) -> StorageError {
+    StorageError(format!(
         "{} is damaged ({what}): move it aside and restore a snapshot into an empty data_dir, or let this \
          server rejoin the others with an empty data_dir",
         path.display()
-    )
+    ))
 }
 
 fn seal(value: &[u8]) -> Vec<u8> {
