@@ -1,7 +1,7 @@
 //! The least HTTP client that a black-box test needs: it shows exactly what came over the wire.
 
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 /// An answer as received.
@@ -63,6 +63,78 @@ pub fn raw_request(port: u16, raw: &[u8]) -> io::Result<Response> {
     let mut answer = Vec::new();
     let read = stream.read_to_end(&mut answer);
     parse(&answer).ok_or_else(|| read.err().unwrap_or_else(|| io::Error::other("no HTTP answer")))
+}
+
+/// Sends bytes as they are, tells the server that no more will come, and returns everything it says
+/// until it closes. Empty when it says nothing.
+///
+/// # Errors
+/// The connection could not be made, or gave nothing and stayed open for two minutes.
+pub fn exchange(port: u16, raw: &[u8]) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(120)))?;
+    let _ = stream.write_all(raw);
+    let _ = stream.shutdown(Shutdown::Write);
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        Err(e) if e.kind() != io::ErrorKind::ConnectionReset => Err(e),
+        _ => Ok(answer),
+    }
+}
+
+/// A connection that is kept between requests.
+#[derive(Debug)]
+pub struct Connection(BufReader<TcpStream>);
+
+impl Connection {
+    /// Connects.
+    ///
+    /// # Errors
+    /// The connection could not be made.
+    pub fn open(port: u16) -> io::Result<Connection> {
+        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(120)))?;
+        stream.set_nodelay(true)?;
+        Ok(Connection(BufReader::new(stream)))
+    }
+
+    /// One request and its answer.
+    ///
+    /// # Errors
+    /// The connection broke off, or gave nothing for two minutes. Whether the request was carried out
+    /// is unknown then.
+    pub fn ask(&mut self, method: &str, target: &str, body: &[u8]) -> io::Result<Response> {
+        let length = body.len();
+        let mut raw =
+            format!("{method} {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n\r\n")
+                .into_bytes();
+        raw.extend_from_slice(body);
+        self.0.get_mut().write_all(&raw)?;
+        self.answer()
+    }
+
+    /// The next answer, for requests that were written by hand.
+    ///
+    /// # Errors
+    /// As [`Connection::ask`].
+    pub fn answer(&mut self) -> io::Result<Response> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            if self.0.read_until(b'\n', &mut head)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        let mut response = parse(&head).ok_or_else(|| io::Error::other("no HTTP answer"))?;
+        let length = response.header("content-length").and_then(|v| v.parse().ok()).unwrap_or(0);
+        response.body = vec![0; length];
+        self.0.read_exact(&mut response.body)?;
+        Ok(response)
+    }
+
+    /// The socket, to write what no client would.
+    pub fn raw(&mut self) -> &mut TcpStream {
+        self.0.get_mut()
+    }
 }
 
 fn parse(answer: &[u8]) -> Option<Response> {

@@ -1,5 +1,6 @@
 //! One agent process.
 
+use crate::Scratch;
 use crate::http::{Response, request};
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
@@ -38,10 +39,12 @@ pub struct Server {
     /// DNS port, UDP and TCP.
     pub dns: u16,
     rpc: u16,
-    /// Everything this server writes lies here.
+    /// Everything this server writes lies here, unless `extra` says otherwise.
     pub dir: PathBuf,
+    /// JSON laid over the configuration at the next start or reload.
     extra: String,
     child: Option<Child>,
+    _scratch: Scratch,
 }
 
 impl Server {
@@ -55,13 +58,16 @@ impl Server {
 
     /// Everything but the process: ports and a directory.
     pub fn prepare(name: &str, extra: &str) -> Server {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let dir = std::env::temp_dir().join(format!("lictor-test-{name}-{}-{number}", std::process::id()));
-        let _ = fs::remove_dir_all(&dir);
-        fs::create_dir_all(&dir).expect("a directory for the test");
+        let scratch = Scratch::new(name);
         let [http, dns, rpc] = free_ports();
-        Server { http, dns, rpc, dir, extra: extra.to_owned(), child: None }
+        let dir = scratch.path().to_owned();
+        Server { http, dns, rpc, dir, extra: extra.to_owned(), child: None, _scratch: scratch }
+    }
+
+    /// Replaces what is laid over the configuration; a running server sees it when it reloads.
+    pub fn set_extra(&mut self, extra: &str) {
+        self.extra = extra.to_owned();
+        self.write_configuration();
     }
 
     /// The data directory.
@@ -71,6 +77,20 @@ impl Server {
 
     /// The command line that starts this server.
     pub fn command(&self) -> Command {
+        self.command_of(binary())
+    }
+
+    /// The same with another program: a link, or one of the thin binaries.
+    pub fn command_of(&self, program: &Path) -> Command {
+        self.write_configuration();
+        let mut command = Command::new(program);
+        command.arg("agent");
+        command.arg("-config-file").arg(self.dir.join("1-base.json"));
+        command.arg("-config-file").arg(self.dir.join("2-extra.json"));
+        command
+    }
+
+    fn write_configuration(&self) {
         let base = format!(
             r#"{{"server": true, "bootstrap_expect": 1, "node_name": "n1", "bind_addr": "127.0.0.1",
                 "client_addr": "127.0.0.1", "disable_update_check": true, "data_dir": {:?},
@@ -83,18 +103,18 @@ impl Server {
         fs::write(self.dir.join("1-base.json"), base).expect("the configuration is written");
         let extra = if self.extra.is_empty() { "{}" } else { &self.extra };
         fs::write(self.dir.join("2-extra.json"), extra).expect("the configuration is written");
-        let mut command = Command::new(binary());
-        command.arg("agent");
-        command.arg("-config-file").arg(self.dir.join("1-base.json"));
-        command.arg("-config-file").arg(self.dir.join("2-extra.json"));
-        command
     }
 
     /// Starts the process without waiting for it.
     pub fn launch(&mut self) {
+        self.launch_as(self.command());
+    }
+
+    /// Starts the process with another command line.
+    pub fn launch_as(&mut self, mut command: Command) {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.dir.join("log")).expect("a log");
         let errors = log.try_clone().expect("a log");
-        let child = self.command().stdin(Stdio::null()).stdout(log).stderr(errors).spawn();
+        let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn();
         self.child = Some(child.expect("the binary starts"));
     }
 
@@ -128,6 +148,11 @@ impl Server {
     /// `GET`.
     pub fn get(&self, target: &str) -> Response {
         self.ask("GET", target, "")
+    }
+
+    /// Whether it answers and knows a leader.
+    pub fn has_leader(&self) -> bool {
+        request(self.http, "GET", "/v1/status/leader", b"").is_ok_and(|r| r.text().trim().len() > 2)
     }
 
     /// `PUT`.
@@ -164,6 +189,18 @@ impl Server {
         })
     }
 
+    /// Runs a command of the CLI against this server.
+    pub fn cli(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(binary());
+        command.args(args).env("CONSUL_HTTP_ADDR", format!("127.0.0.1:{}", self.http));
+        command.stdin(Stdio::null()).output().expect("the binary starts")
+    }
+
+    /// Whether the process runs.
+    pub fn runs(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
     /// The process ID.
     pub fn pid(&self) -> u32 {
         self.child.as_ref().expect("it runs").id()
@@ -178,7 +215,14 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
-        let _ = fs::remove_dir_all(&self.dir);
+        if std::thread::panicking() {
+            let log = self.log();
+            let from = log.len().saturating_sub(8192);
+            eprintln!(
+                "--- the end of the agent's log:\n{}",
+                String::from_utf8_lossy(&log.as_bytes()[from..])
+            );
+        }
     }
 }
 
@@ -196,7 +240,7 @@ pub fn wait(mut holds: impl FnMut() -> bool) -> bool {
 
 /// Ports that are free for TCP and UDP now. Another process may take one before the agent does; the
 /// range is below the one that the system hands out by itself, which makes that rare.
-fn free_ports<const N: usize>() -> [u16; N] {
+pub fn free_ports<const N: usize>() -> [u16; N] {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let start = 20_000 + (std::process::id() % 600) * 20;
     std::array::from_fn(|_| {

@@ -1,0 +1,172 @@
+//! A file system that fills up: a small tmpfs in a mount namespace of its own.
+//!
+//! Where the system allows no such thing the tests say so and show nothing.
+
+use lictor_tests::{Scratch, Server, wait};
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+const MIB: usize = 1 << 20;
+
+/// A tmpfs that lives as long as the process which holds its namespace; seen from outside through
+/// that process's root.
+struct SmallDisk {
+    holder: Child,
+    path: PathBuf,
+    _scratch: Scratch,
+}
+
+impl SmallDisk {
+    fn new(megabytes: usize) -> Option<SmallDisk> {
+        let scratch = Scratch::new("disk");
+        let at = scratch.path().display().to_string();
+        let script = format!("mount -t tmpfs -o size={megabytes}m none '{at}' && echo ready && exec cat");
+        let mut holder = Command::new("unshare")
+            .args(["-rm", "sh", "-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .ok()?;
+        let mut line = String::new();
+        let _ = BufReader::new(holder.stdout.take()?).read_line(&mut line);
+        if line.trim() != "ready" {
+            let _ = holder.kill();
+            let _ = holder.wait();
+            return None;
+        }
+        let path = PathBuf::from(format!("/proc/{}/root{at}", holder.id()));
+        Some(SmallDisk { holder, path, _scratch: scratch })
+    }
+
+    fn or_skip(megabytes: usize) -> Option<SmallDisk> {
+        let disk = SmallDisk::new(megabytes);
+        if disk.is_none() {
+            eprintln!("SKIPPED: no mount namespace with a tmpfs can be made here (unshare -rm)");
+        }
+        disk
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
+    }
+}
+
+/// Writes until the disk is full or `bytes` are written.
+fn ballast(path: &Path, bytes: usize) {
+    let mut file = fs::File::create(path).expect("ballast on the small disk");
+    let block = vec![0xa5; MIB / 4];
+    for _ in 0..bytes / block.len() {
+        if file.write_all(&block).is_err() {
+            break;
+        }
+    }
+}
+
+fn server_on(disk: &SmallDisk) -> Server {
+    let data = disk.path.join("data").display().to_string();
+    Server::start("full-disk", &format!(r#"{{"data_dir": {data:?}}}"#))
+}
+
+/// Keys until one is refused; how many were acknowledged.
+fn fill(server: &Server, from: usize) -> usize {
+    let value = "v".repeat(256 << 10);
+    for i in from..from + 4000 {
+        let answer = server.put(&format!("/v1/kv/fill/{i}"), &value);
+        if answer.status != 200 {
+            assert_eq!(answer.status, 500, "{}", answer.text());
+            assert!(answer.text().contains("disk of this server is nearly full"), "{}", answer.text());
+            assert!(answer.text().contains("reads go on"), "{}", answer.text());
+            return i;
+        }
+    }
+    panic!("a small disk took {} MiB", 4000 / 4);
+}
+
+fn keys(server: &Server) -> usize {
+    server.get("/v1/kv/fill/?keys").json().as_array().map_or(0, Vec::len)
+}
+
+#[test]
+fn writes_are_refused_before_the_disk_is_full_and_resume_when_there_is_space_again() {
+    let Some(disk) = SmallDisk::or_skip(96) else { return };
+    let rubbish = disk.path.join("ballast");
+    ballast(&rubbish, 32 * MIB);
+    let mut server = server_on(&disk);
+    server.put("/v1/kv/first", "kept");
+    let registered = r#"{"Name": "kept", "Port": 1, "Check": {"TTL": "1h"}}"#;
+    assert_eq!(server.put("/v1/agent/service/register", registered).status, 200);
+
+    let acknowledged = fill(&server, 0);
+    assert!(acknowledged > 0, "it took nothing at all");
+    // Every kind of write is refused with the same words, every kind of read goes on.
+    let index = server.get("/v1/kv/first").index();
+    let late = r#"{"Name": "late", "Port": 1, "Check": {"TTL": "1h"}}"#;
+    for (path, body) in [
+        ("/v1/kv/x", "y"),
+        ("/v1/txn", r#"[{"KV": {"Verb": "set", "Key": "x", "Value": "eQ=="}}]"#),
+        ("/v1/catalog/register", r#"{"Node": "n2", "Address": "10.0.0.2"}"#),
+        ("/v1/agent/service/register", late),
+        ("/v1/agent/check/register", r#"{"Name": "late", "TTL": "1h"}"#),
+    ] {
+        let answer = server.put(path, body);
+        assert_eq!(answer.status, 500, "{path}: {}", answer.text());
+        assert!(answer.text().contains("nearly full"), "{path}: {}", answer.text());
+    }
+    assert_eq!(server.get("/v1/kv/first?raw").text(), "kept");
+    assert_eq!(server.get("/v1/kv/first?raw&consistent").text(), "kept");
+    assert_eq!(server.get("/v1/kv/first").index(), index, "nothing changed");
+    assert_eq!(server.get("/v1/agent/services").json().as_object().map(|s| s.len()), Some(1));
+
+    // Somebody else takes the rest: heartbeats and reads go on, nothing stops.
+    ballast(&disk.path.join("more"), 96 * MIB);
+    for _ in 0..20 {
+        assert_eq!(server.put("/v1/agent/check/pass/service:kept", "").status, 200);
+    }
+    assert!(wait(|| server.get("/v1/agent/checks").json()["service:kept"]["Status"] == "passing"));
+    assert_eq!(keys(&server), acknowledged);
+    assert!(server.runs());
+
+    fs::remove_file(disk.path.join("more")).expect("ballast goes");
+    fs::remove_file(&rubbish).expect("ballast goes");
+    assert!(wait(|| server.put("/v1/kv/after", "space").status == 200), "writes do not resume");
+    assert_eq!(server.put("/v1/agent/service/register", late).status, 200);
+    let more = fill(&server, acknowledged);
+    assert!(more > acknowledged);
+
+    server.kill();
+    server.launch();
+    server.wait_for_leader();
+    assert_eq!(keys(&server), more, "acknowledged keys were lost");
+    assert_eq!(server.get("/v1/kv/first?raw").text(), "kept");
+    assert_eq!(server.get("/v1/kv/after?raw").text(), "space");
+    let services = server.get("/v1/agent/services").json();
+    assert!(services["kept"].is_object() && services["late"].is_object(), "{services}");
+}
+
+#[test]
+fn a_start_on_a_full_disk_says_so_and_a_start_with_space_finds_everything() {
+    let Some(disk) = SmallDisk::or_skip(64) else { return };
+    let mut server = server_on(&disk);
+    server.put("/v1/kv/a", "b");
+    server.kill();
+    let rubbish = disk.path.join("ballast");
+    ballast(&rubbish, 64 * MIB);
+    // Either it starts and serves reads, or it refuses and names the disk; it never damages anything.
+    server.launch();
+    let served = wait(|| !server.runs() || server.has_leader());
+    assert!(served, "{}", server.log());
+    if !server.runs() {
+        let text = server.log();
+        assert!(text.contains("disk is full") && text.contains("free some space"), "{text}");
+    }
+    server.kill();
+    fs::remove_file(&rubbish).expect("ballast goes");
+    server.launch();
+    server.wait_for_leader();
+    assert_eq!(server.get("/v1/kv/a?raw").text(), "b");
+}
