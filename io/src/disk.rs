@@ -15,7 +15,7 @@ const MAX_BATCHES: usize = 1024;
 /// There is no timer: whatever queued while the last flush ran goes into the next one, so a single
 /// writer waits for nobody and many writers share.
 ///
-/// While the disk is nearly full nothing is written, so the room is looked at once a second.
+/// The room is looked at after every flush and once a second: others fill the disk too.
 pub async fn run<R: Rt, S: Storage>(
     rt: R,
     mut storage: S,
@@ -23,9 +23,10 @@ pub async fn run<R: Rt, S: Storage>(
     inbox: mpsc::Sender<Input>,
 ) {
     let mut full = false;
+    let bounded = storage.free_bytes().is_some();
     let mut batches: Vec<DiskBatch> = Vec::new();
     loop {
-        let look_again = if full { rt.now().mono + Duration::from_secs(1) } else { Instant::FAR_FUTURE };
+        let look_again = if bounded { rt.now().mono + Duration::from_secs(1) } else { Instant::FAR_FUTURE };
         tokio::select! {
             biased;
             order = orders.recv() => {

@@ -43,6 +43,10 @@ pub enum AgentInput {
     ServerUp,
     /// The configuration was read again.
     Reloaded(Arc<RuntimeConfig>),
+    /// The disk is nearly full, or has space again. While it is full only heartbeats of TTL checks may
+    /// be asked for; they count, but their record is not written, and no service is removed for
+    /// having been critical for long.
+    DiskFull(bool),
     /// The node is going down: cancel every run, start nothing more.
     Stop,
 }

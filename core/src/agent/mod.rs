@@ -79,6 +79,7 @@ pub struct Agent {
     writes: Vec<LocalWrite>,
     /// `local` differs from before this input.
     changed: bool,
+    disk_full: bool,
     stopped: bool,
 }
 
@@ -108,6 +109,7 @@ impl Agent {
             effects: VecDeque::new(),
             writes: Vec::new(),
             changed: false,
+            disk_full: false,
             stopped: false,
             config,
         };
@@ -134,6 +136,7 @@ impl Agent {
             AgentInput::CatalogReply { call, reply } => self.on_catalog_reply(now, call, reply),
             AgentInput::ServerUp => self.on_server_up(now),
             AgentInput::Reloaded(config) => self.reload(now, config),
+            AgentInput::DiskFull(full) => self.disk_full = full,
             AgentInput::Stop => self.stop(),
         }
         if !self.stopped {

@@ -83,6 +83,9 @@ impl Agent {
         output: &str,
         ttl: Duration,
     ) {
+        if self.disk_full {
+            return;
+        }
         let ttl = i64::try_from(ttl.as_nanos()).unwrap_or(i64::MAX);
         let record = StateRecord {
             format: FORMAT,

@@ -12,6 +12,9 @@ impl Agent {
     /// Looks at every critical check, as Consul does every `check_reap_interval`. Only services are
     /// removed, never the node, and only for checks that ask for it.
     pub(super) fn on_reap(&mut self, now: Now) {
+        if self.disk_full {
+            return self.schedule_reap(now);
+        }
         let due: Vec<(Str, Str, Duration)> = self
             .checks
             .iter()

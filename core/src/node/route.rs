@@ -6,7 +6,7 @@ use super::input::{Input, StopKind};
 use super::output::{DiskBatch, HaltReason, Output};
 use super::{Node, boot};
 use crate::Str;
-use crate::agent::{Agent, AgentEffect, AgentInput, CatalogCall, CatalogNode, CatalogReply};
+use crate::agent::{Agent, AgentEffect, AgentInput, AgentRequest, CatalogCall, CatalogNode, CatalogReply};
 use crate::call::{CallError, Reply, Request};
 use crate::command::{Command, KvCommand, TxnOp};
 use crate::config::{self, RuntimeConfig};
@@ -83,6 +83,12 @@ impl Node {
             Request::ReadBarrier { consistent } => {
                 let work = Work::Barrier { consistent };
                 self.dispatch(now, self.hold_until(now), Call { from, work });
+            }
+            // A heartbeat must not need the disk; everything else would be written.
+            Request::Agent(request)
+                if self.disk_full && !matches!(request, AgentRequest::UpdateTtl { .. }) =>
+            {
+                self.answer(from, Reply::Failed(CallError::DiskFull));
             }
             Request::Agent(request) => {
                 let call = self.calls.for_raft(from);
@@ -453,6 +459,7 @@ impl Node {
             return;
         }
         self.disk_full = full;
+        self.to_agent.push_back(AgentInput::DiskFull(full));
         let event = if full {
             Event::new(
                 Level::Error,

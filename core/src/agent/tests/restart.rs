@@ -107,3 +107,25 @@ fn a_reload_tells_the_catalog_of_new_node_metadata() {
     let node = world.catalog.node.clone().expect("registered");
     assert_eq!(node.meta.get("rack").map(|v| &**v), Some("7"));
 }
+
+#[test]
+fn on_a_full_disk_reports_count_but_nothing_is_written_or_removed() {
+    let mut world = World::new();
+    world
+        .register(with_checks(
+            "web",
+            vec![CheckDefinition { deregister_critical_service_after: 60_000_000_000, ..ttl("t", 10) }],
+        ))
+        .expect("valid");
+    world.report("t", status::PASSING, "before").expect("a TTL check");
+    let written = world.disk.clone();
+    world.handle(AgentInput::DiskFull(true));
+    world.report("t", status::WARNING, "meanwhile").expect("a TTL check");
+    assert_eq!(world.status("t"), shown("warning", "meanwhile"));
+    world.pass(secs(300));
+    assert_eq!(world.disk, written);
+    assert!(world.agent.local().service("web").is_some(), "removing it would write");
+    world.handle(AgentInput::DiskFull(false));
+    world.pass(secs(60));
+    assert!(world.agent.local().service("web").is_none());
+}
