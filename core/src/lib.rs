@@ -33,6 +33,8 @@ extern crate std;
 
 #[macro_use]
 mod invariant;
+#[macro_use]
+mod mutant;
 
 pub mod duration;
 pub mod event;
@@ -59,6 +61,9 @@ pub mod front;
 pub mod server;
 
 pub mod node;
+
+#[cfg(feature = "mutants")]
+pub use mutant::Mutant;
 
 /// A shared, immutable string: names, ids, tags. Cloning it is a reference count.
 pub type Str = alloc::sync::Arc<str>;

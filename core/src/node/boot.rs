@@ -66,18 +66,46 @@ impl Node {
     ///
     /// A one-voter cluster elects itself within this call: it leads as soon as its vote is on disk.
     pub fn boot(boot: Boot, now: Now) -> Result<Node, BootError> {
+        Node::boot_with(
+            boot,
+            now,
+            #[cfg(feature = "mutants")]
+            None,
+        )
+    }
+
+    /// Starts a node with a known bug, for simulations that must find it.
+    #[cfg(feature = "mutants")]
+    pub fn boot_mutant(boot: Boot, now: Now, mutant: Option<crate::Mutant>) -> Result<Node, BootError> {
+        Node::boot_with(boot, now, mutant)
+    }
+
+    fn boot_with(
+        boot: Boot,
+        now: Now,
+        #[cfg(feature = "mutants")] mutant: Option<crate::Mutant>,
+    ) -> Result<Node, BootError> {
         let Boot { config, node_id, disk, bootstrap, mut addresses, seed } = boot;
         let rng = Rng::new(seed);
-        let store = match (&disk.snapshot, &disk.raft.snapshot) {
+        #[cfg_attr(not(feature = "mutants"), expect(unused_mut, reason = "only a mutant harms it"))]
+        let mut store = match (&disk.snapshot, &disk.raft.snapshot) {
             (Some(data), Some(_)) => {
                 Store::decode_snapshot(data).map_err(|e| BootError::Snapshot(e.to_string()))?
             }
             (None, None) => Store::default(),
             _ => return Err(BootError::Mismatch),
         };
-        let raft =
-            Raft::boot(raft_config(&config, &node_id), disk.raft, bootstrap, rng.fork("raft"), now.mono)
-                .map_err(BootError::Raft)?;
+        #[cfg(feature = "mutants")]
+        {
+            store.mutant = mutant;
+        }
+        let raft_config = raft::Config {
+            #[cfg(feature = "mutants")]
+            mutant,
+            ..raft_config(&config, &node_id)
+        };
+        let raft = Raft::boot(raft_config, disk.raft, bootstrap, rng.fork("raft"), now.mono)
+            .map_err(BootError::Raft)?;
         let me = ServerRecord {
             id: node_id.clone(),
             name: config.node_name.clone(),
@@ -110,6 +138,8 @@ impl Node {
             after_flush: VecDeque::new(),
             reloads: VecDeque::new(),
             halted: false,
+            #[cfg(feature = "mutants")]
+            mutant,
         };
         node.settle(now);
         Ok(node)

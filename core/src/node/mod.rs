@@ -78,6 +78,8 @@ pub struct Node {
     /// Who waits for the configuration to be read again.
     reloads: VecDeque<calls::Caller>,
     halted: bool,
+    #[cfg(feature = "mutants")]
+    mutant: Option<crate::Mutant>,
 }
 
 impl Node {

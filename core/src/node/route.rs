@@ -327,7 +327,11 @@ impl Node {
             Effect::RestoreSnapshot { meta, data } => match Store::decode_snapshot(&data) {
                 Ok(store) => {
                     self.store = store;
-                    self.changes = ChangeSet::everything();
+                    if !mutant!(self, SnapshotWakesNobody) {
+                        self.changes = ChangeSet::everything();
+                    }
+                    #[cfg(feature = "mutants")]
+                    self.harm_restored_store();
                     for caller in self.calls.jumped(meta.index) {
                         self.answer(caller, Reply::Failed(CallError::Unknown));
                     }
@@ -354,6 +358,9 @@ impl Node {
             Payload::Command(bytes) => match Command::decode(&bytes) {
                 Ok(command) => {
                     result = self.store.apply(index.0, &command, &mut self.changes);
+                    if mutant!(self, DeletesWakeNobody) && deletes_keys(&command) {
+                        self.changes.keys.clear();
+                    }
                     if deletes_keys(&command) {
                         self.leader.keys_deleted(now.mono, index.0);
                     }
@@ -385,7 +392,11 @@ impl Node {
             }
             self.leader.stop();
             for caller in self.calls.abandon_accepted() {
-                self.answer(caller, Reply::Failed(CallError::Unknown));
+                let error = match mutant!(self, UnknownAsFailed) {
+                    false => CallError::Unknown,
+                    true => CallError::NoLeader,
+                };
+                self.answer(caller, Reply::Failed(error));
             }
         }
         let name = match role {
@@ -511,6 +522,15 @@ impl Node {
         self.outputs.push_back(Output::Stopped { kind, code: u8::from(!leaves) });
     }
 
+    #[cfg(feature = "mutants")]
+    fn harm_restored_store(&mut self) {
+        self.store.mutant = self.mutant;
+        self.stale_view = true;
+        if mutant!(self, SnapshotLosesIndexes) {
+            self.store.forget_indexes();
+        }
+    }
+
     fn halt(&mut self, why: HaltReason) {
         self.halted = true;
         self.outputs.push_back(Output::Halt { why });
@@ -521,7 +541,10 @@ impl Node {
     }
 
     fn publish(&mut self) {
-        let raft = raft_view(&self.raft, &self.store, &self.id, &self.addresses);
+        let mut raft = raft_view(&self.raft, &self.store, &self.id, &self.addresses);
+        if mutant!(self, DefaultReadsAnywhere) {
+            raft.lease_until = Instant::FAR_FUTURE;
+        }
         if self.changes.is_empty() && !self.stale_view && raft.lease_until == self.view.raft.lease_until {
             return;
         }

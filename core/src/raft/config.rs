@@ -42,6 +42,9 @@ pub struct Config {
     pub snapshot_window: usize,
     /// The largest snapshot accepted from a leader.
     pub max_snapshot_bytes: u64,
+    /// The bug put back, if any.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<crate::Mutant>,
 }
 
 impl Config {
@@ -65,6 +68,8 @@ impl Config {
             snapshot_chunk_bytes: 256 << 10,
             snapshot_window: 4,
             max_snapshot_bytes: 4 << 30,
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
     }
 

@@ -47,6 +47,9 @@ impl Raft {
     pub(super) fn is_led(&self) -> bool {
         let timeout = self.config.election_timeout;
         let heard = |at: Instant| self.now < at + timeout;
+        if mutant!(self.config, NoPreVote | VotesAgainstLease) {
+            return false;
+        }
         match &self.state {
             State::Leader(leader) => self.is_sole_voter() || heard(leader.rounds.contact()),
             State::Follower | State::PreCandidate(_) | State::Candidate(_) => {
@@ -76,7 +79,7 @@ impl Raft {
         if voting && self.cursor.flushed() < self.cursor.hard_at() {
             // The disk is slower than the timeout: a newer term would only queue behind this one.
             self.reset_election_timer();
-        } else if self.is_sole_voter() {
+        } else if self.is_sole_voter() || mutant!(self.config, NoPreVote) {
             self.become_candidate(false);
         } else {
             self.become_pre_candidate();
@@ -171,6 +174,9 @@ impl Raft {
             self.hard.voted_for = Some(from.clone());
             self.cursor.write_hard(self.hard.clone());
             self.reset_election_timer();
+        }
+        if mutant!(self.config, VoteBeforeFlush) {
+            return self.send(from, Body::VoteReply { granted });
         }
         self.promise_term(from, Body::VoteReply { granted });
     }

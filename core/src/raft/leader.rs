@@ -29,7 +29,8 @@ pub(super) struct Leader {
 impl Leader {
     /// When it must act next.
     pub(super) fn deadline(&self, config: &Config, sole: bool) -> Instant {
-        let deposed_at = if sole { Instant::FAR_FUTURE } else { self.deposed_at(config) };
+        let deposed_at =
+            if sole || mutant!(config, LeaseForEver) { Instant::FAR_FUTURE } else { self.deposed_at(config) };
         let handover_ends = self.handover.as_ref().map_or(Instant::FAR_FUTURE, |h| h.ends);
         self.heartbeat_at.min(deposed_at).min(handover_ends)
     }
@@ -112,7 +113,7 @@ impl Raft {
         }
         let sole = self.is_sole_voter();
         let State::Leader(leader) = &mut self.state else { return };
-        if !sole && self.now >= leader.deposed_at(&self.config) {
+        if !sole && !mutant!(self.config, LeaseForEver) && self.now >= leader.deposed_at(&self.config) {
             return self.become_follower(self.hard.term, None);
         }
         if let Some(handover) = leader.handover.take_if(|handover| self.now >= handover.ends) {

@@ -87,7 +87,7 @@ impl Raft {
         if !self.is_ready() {
             return Err(ProposeError::NotReady);
         }
-        if self.members.latest_index() > self.commit {
+        if self.members.latest_index() > self.commit && !mutant!(self.config, TwoChangesAtOnce) {
             return Err(ProposeError::ChangePending);
         }
         apply_change(self.members.latest(), change)

@@ -104,6 +104,9 @@ impl Reads {
 
 impl Raft {
     pub(super) fn on_read_index(&mut self, call: CallId) {
+        if mutant!(self.config, ReadIndexAlone) && self.is_ready() {
+            return self.effects.push_back(Effect::ReadReady { call, index: self.applied });
+        }
         let error = match &mut self.state {
             State::Leader(leader) if leader.reads.len() < self.config.max_waiting_reads => {
                 return leader.reads.push(call);
@@ -154,10 +157,14 @@ impl Raft {
     /// the drift to be tolerated. Restarted servers wait as long ([`Raft::boot`]).
     pub fn lease_until(&self) -> Option<Instant> {
         let State::Leader(leader) = &self.state else { return None };
-        if self.applied < leader.first.index || leader.lease_given_up {
+        let caught_up = self.applied >= leader.first.index || mutant!(self.config, LeaseBeforeNoop);
+        if !caught_up || leader.lease_given_up {
             return None;
         }
         if self.is_sole_voter() {
+            return Some(Instant::FAR_FUTURE);
+        }
+        if mutant!(self.config, LeaseForEver) && leader.rounds.confirmed > Round(0) {
             return Some(Instant::FAR_FUTURE);
         }
         // Before the first confirmed round, nobody has granted anything.

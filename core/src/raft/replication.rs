@@ -120,6 +120,9 @@ impl Raft {
             return self.promise_term(from, Body::AppendConflict { prev: prev.index, hint });
         }
         let upto = Index(prev.index.0 + entries.len() as u64);
+        if mutant!(self.config, TruncatesWithoutConflict) && self.log.last().index > upto {
+            self.truncate_from(Index(upto.0 + 1));
+        }
         for entry in entries {
             match self.log.term_at(entry.index) {
                 Some(term) if term == entry.term => continue,
@@ -129,6 +132,9 @@ impl Raft {
             self.append(entry);
         }
         self.follow_commit(commit.min(upto));
+        if mutant!(self.config, AckBeforeFlush) {
+            return self.send(from, Body::AppendOk { upto });
+        }
         self.promise_log(from, Body::AppendOk { upto });
     }
 
@@ -227,7 +233,8 @@ impl Raft {
                 leader.peers.get(id).map_or(Index(0), |peer| peer.matched)
             }
         });
-        if reached > self.commit && self.log.term_at(reached) == Some(self.hard.term) {
+        let own_term = self.log.term_at(reached) == Some(self.hard.term);
+        if reached > self.commit && (own_term || mutant!(self.config, CommitsOldTerm)) {
             self.commit = reached;
             self.maybe_retire();
         }

@@ -35,6 +35,14 @@ pub(super) struct Indexes {
 }
 
 impl Store {
+    /// What a snapshot without an index table would leave.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn forget_indexes(&mut self) {
+        self.index.kvs = self.kv.values().map(|entry| entry.modify_index).max().unwrap_or(0);
+        self.index.tombstones = 0;
+        self.tombstones = Map::default();
+    }
+
     /// `X-Consul-Index` of a list of nodes.
     pub fn nodes_index(&self) -> u64 {
         self.index.nodes

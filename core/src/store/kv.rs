@@ -166,7 +166,7 @@ impl Store {
         if let Some(old) = self.kv.get(&new.key) {
             new.create_index = old.create_index;
             new.modify_index = old.modify_index;
-            if new == **old {
+            if new == **old && !mutant!(self, IdenticalWriteRaises) {
                 return old.clone();
             }
             new.modify_index = index;

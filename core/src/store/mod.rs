@@ -73,6 +73,9 @@ pub struct Store {
     carried: Arc<Vec<Carried>>,
     /// Strings that records share.
     words: Words,
+    /// The bug put back, if any.
+    #[cfg(feature = "mutants")]
+    pub(crate) mutant: Option<crate::Mutant>,
 }
 
 impl Store {
