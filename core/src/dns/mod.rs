@@ -6,7 +6,7 @@
 //!
 //! The way of a query: `query` reads the packet, `lookup` understands the name, `service`, `node`
 //! and `reverse` collect records of the view without copying them, `truncate` makes them fit and
-//! `encode` writes them. A cache of rendered answers would sit in [`answer`], between reading and
+//! `encode` writes them. Names outside our domains are left to recursors: `recursion`. A cache of rendered answers would sit in [`answer`], between reading and
 //! looking up: its key is the question, the size limit and the store's index.
 
 mod address;
@@ -18,6 +18,7 @@ mod node;
 mod qname;
 mod query;
 mod record;
+mod recursion;
 mod responder;
 mod reverse;
 mod service;
@@ -25,6 +26,8 @@ mod text;
 mod truncate;
 mod ttl;
 mod wire;
+
+pub use recursion::{Recursion, Verdict, host_query, judge, server_failure};
 
 use crate::config::RuntimeConfig;
 use crate::rng::Rng;
@@ -58,6 +61,9 @@ pub enum Outcome {
     /// The name lies outside our domains and recursors are configured: ask them. The buffer holds
     /// a refusal (for reverse names, not found), to send if this driver cannot forward.
     Recurse,
+    /// The answer names hosts outside our domains, and recursors are configured: ask them, and answer
+    /// again with [`answer_knowing`]. The buffer holds the answer without what they would say.
+    Resolve,
 }
 
 /// Answers one packet from `view`; `out` is cleared first and holds the whole reply afterwards.
@@ -74,6 +80,19 @@ pub fn answer(
     answer_from(&view.store, &view.config, now, rng, query, transport, out)
 }
 
+/// [`answer`] with what recursors told; afterwards `recursion` says what else to ask them.
+pub fn answer_knowing(
+    view: &View,
+    now: Now,
+    rng: &mut Rng,
+    query: &[u8],
+    transport: Transport,
+    recursion: &mut Recursion,
+    out: &mut Vec<u8>,
+) -> Outcome {
+    answer_with(&view.store, &view.config, now, rng, query, transport, recursion, out)
+}
+
 /// [`answer`] from the two parts of a view that matter to it, for benches and tests.
 pub fn answer_from(
     store: &Store,
@@ -84,6 +103,21 @@ pub fn answer_from(
     transport: Transport,
     out: &mut Vec<u8>,
 ) -> Outcome {
+    answer_with(store, config, now, rng, query, transport, &mut Recursion::default(), out)
+}
+
+#[expect(clippy::too_many_arguments, reason = "the whole of what an answer depends on")]
+fn answer_with(
+    store: &Store,
+    config: &RuntimeConfig,
+    now: Now,
+    rng: &mut Rng,
+    query: &[u8],
+    transport: Transport,
+    recursion: &mut Recursion,
+    out: &mut Vec<u8>,
+) -> Outcome {
+    recursion.begin();
     out.clear();
     let query = match query::read(query) {
         Ok(query) => query,
@@ -97,7 +131,7 @@ pub fn answer_from(
         refuse(query.id, query.flags, None, Rcode::Refused, out);
         return Outcome::Reply;
     };
-    let mut responder = Responder { store, config, now, rng, names: Names::new() };
+    let mut responder = Responder { store, config, now, rng, recursion, names: Names::new() };
     if question.name.ends_with("arpa").is_some() {
         return reverse(responder, &query, question, out);
     }
@@ -122,7 +156,7 @@ pub fn answer_from(
     sections.edns = query.edns;
     let head = head(&responder, &query, question, code);
     truncate::finish(&responder.names, head, sections, limits, !config.dns.disable_compression, out);
-    Outcome::Reply
+    if responder.recursion.wanted().is_empty() { Outcome::Reply } else { Outcome::Resolve }
 }
 
 /// Fills the sections for a name in one of our domains.

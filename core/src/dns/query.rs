@@ -31,6 +31,7 @@ pub(super) mod qtype {
 pub(super) enum Rcode {
     NoError = 0,
     FormErr = 1,
+    ServFail = 2,
     NxDomain = 3,
     NotImp = 4,
     Refused = 5,

@@ -6,6 +6,7 @@ use super::names::{NameId, Names};
 use super::qname::QName;
 use super::query::qtype;
 use super::record::{Data, Record, Sections};
+use super::recursion::{ForeignData, Recursion};
 use super::ttl;
 use crate::config::RuntimeConfig;
 use crate::rng::Rng;
@@ -52,6 +53,7 @@ pub(super) struct Responder<'a, 'r> {
     pub(super) config: &'a RuntimeConfig,
     pub(super) now: Now,
     pub(super) rng: &'r mut Rng,
+    pub(super) recursion: &'r mut Recursion,
     pub(super) names: Names,
 }
 
@@ -91,12 +93,14 @@ impl<'a> Responder<'a, '_> {
         }
     }
 
-    /// The records behind a host name, if it is one of ours, all with the TTL of the answer they
-    /// belong to. Other hosts are left to the client: there is no recursion here. `texts`: with the
-    /// metadata of a node.
+    /// The records behind a host name, all with the TTL of the answer they belong to: our own names
+    /// are followed, others are what recursors told of them. `texts`: with the metadata of a node.
     pub(super) fn chain(&mut self, ask: &Ask<'_>, host: &str, ttl: u32, texts: bool) -> Vec<Record<'a>> {
         let Some(name) = QName::parse(host) else { return Vec::new() };
-        let Some(end) = self.domain_of(&name).filter(|end| *end > 0) else { return Vec::new() };
+        let Some(end) = self.domain_of(&name) else { return self.foreign(ask, host, ttl) };
+        if end == 0 {
+            return Vec::new();
+        }
         let Some(depth) = ask.depth.checked_sub(1) else { return Vec::new() };
         let inner = Ask {
             id: self.names.qname(&name, 0),
@@ -122,6 +126,24 @@ impl<'a> Responder<'a, '_> {
             record.ttl = ttl;
         }
         chain
+    }
+
+    /// What recursors told of a host outside our domains.
+    fn foreign(&mut self, ask: &Ask<'_>, host: &str, ttl: u32) -> Vec<Record<'a>> {
+        if self.config.recursors.is_empty() {
+            return Vec::new();
+        }
+        let told = self.recursion.of(host);
+        let limit = if ask.edns { told.len() } else { MAX_CHAIN };
+        let record = |foreign: &super::recursion::Foreign| {
+            let owner = self.names.qname(&foreign.owner, 0);
+            let data = match &foreign.data {
+                ForeignData::Ip(ip) => Data::Ip(*ip),
+                ForeignData::Cname(name) => Data::Cname(self.names.qname(name, 0)),
+            };
+            Record { owner, ttl, data }
+        };
+        told.iter().take(limit).map(record).collect()
     }
 
     /// A CNAME to `host` and what lies behind it; `None` if DNS cannot hold the name.

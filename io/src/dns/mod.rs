@@ -1,13 +1,16 @@
 //! DNS sockets: datagrams and TCP streams around the pure responder, on one thread for each address.
 
+mod recursor;
 mod tcp;
 
 use crate::driver::SharedView;
 use crate::rt::{Rt, TokioRt};
-use lictor_core::dns::{self, Outcome, Transport};
+use lictor_core::dns::{self, Outcome, Recursion, Transport};
 use lictor_core::rng::{Rng, Seed};
+use lictor_core::time::Instant;
 use mio::net::{TcpListener, UdpSocket};
 use mio::{Events, Interest, Poll, Token};
+use recursor::{Job, Purpose, Recursor, Told};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -32,12 +35,26 @@ pub fn start(address: SocketAddr, view: SharedView, seed: Seed) -> io::Result<()
     let poll = Poll::new()?;
     poll.registry().register(&mut udp, UDP, Interest::READABLE)?;
     poll.registry().register(&mut listener, TCP, Interest::READABLE)?;
-    let responder =
-        Responder { view, rng: Rng::new(seed).fork("dns.shuffle"), reply: Vec::with_capacity(4096) };
+    let rng = Rng::new(seed);
+    let recursor = Recursor::new(rng.fork("dns.recursor"));
+    let responder = Responder {
+        view,
+        rng: rng.fork("dns.shuffle"),
+        reply: Vec::with_capacity(4096),
+        waiting: Vec::new(),
+    };
     std::thread::Builder::new().name("dns".into()).stack_size(1 << 20).spawn(move || {
-        Server { poll, udp, listener, responder, connections: Connections::default() }.run();
+        Server { poll, udp, listener, responder, recursor, connections: Connections::default() }.run();
     })?;
     Ok(())
+}
+
+/// Where an answer goes.
+#[derive(Clone, Copy)]
+enum Client {
+    Datagram(SocketAddr),
+    /// A connection by its token; it may be gone by then.
+    Stream(usize),
 }
 
 /// The pure responder with what it needs.
@@ -45,15 +62,85 @@ struct Responder {
     view: SharedView,
     rng: Rng,
     reply: Vec<u8>,
+    /// Questions that recursors are to be asked first.
+    waiting: Vec<Job>,
 }
 
 impl Responder {
-    /// The reply to one query; `None` when there is none.
-    fn answer(&mut self, query: &[u8], transport: Transport) -> Option<&[u8]> {
+    /// The reply to one query; `None` when there is none, or none yet.
+    fn answer(&mut self, query: &[u8], transport: Transport, client: Client) -> Option<&[u8]> {
         let view = self.view.load();
-        match dns::answer(&view, TokioRt.now(), &mut self.rng, query, transport, &mut self.reply) {
-            Outcome::Reply | Outcome::Recurse => Some(&self.reply),
-            Outcome::Drop => None,
+        let before = if view.config.recursors.is_empty() { None } else { Some(self.rng.clone()) };
+        let outcome = dns::answer(&view, TokioRt.now(), &mut self.rng, query, transport, &mut self.reply);
+        let purpose = match (outcome, before) {
+            (Outcome::Drop, _) => return None,
+            (Outcome::Reply, _) | (_, None) => return Some(&self.reply),
+            (Outcome::Recurse, Some(_)) => Purpose::Forward,
+            (Outcome::Resolve, Some(rng)) => {
+                Purpose::Host { name: String::new(), recursion: Recursion::default(), rng: Box::new(rng) }
+            }
+        };
+        drop(view);
+        let patience = self.view.load().config.dns.recursor_timeout;
+        let job = Job { client, query: query.to_vec(), transport, purpose, left: Vec::new(), patience };
+        match self.next_step(job) {
+            Some(job) => {
+                self.waiting.push(job);
+                None
+            }
+            None => Some(&self.reply),
+        }
+    }
+
+    /// Sets the job up to ask recursors; `None` when its answer is in `reply`.
+    fn next_step(&mut self, mut job: Job) -> Option<Job> {
+        let view = self.view.load();
+        if let Purpose::Host { name, recursion, rng } = &mut job.purpose {
+            let (now, mut rng) = (TokioRt.now(), rng.clone());
+            let outcome = dns::answer_knowing(
+                &view,
+                now,
+                &mut rng,
+                &job.query,
+                job.transport,
+                recursion,
+                &mut self.reply,
+            );
+            match recursion.wanted().first() {
+                Some(wanted) if outcome == Outcome::Resolve => name.clone_from(wanted),
+                _ => return None,
+            }
+        }
+        let config = &view.config;
+        job.left = recursor::addresses(&config.recursors, config.dns.recursor_random, &mut self.rng);
+        Some(job)
+    }
+
+    /// Takes in what recursors told; the job, when there is more to ask.
+    fn told(&mut self, mut job: Job, told: &Told) -> Option<Job> {
+        match (&mut job.purpose, told) {
+            (Purpose::Forward, Told::Reply(reply)) => {
+                self.reply.clear();
+                self.reply.extend_from_slice(reply);
+                // The number is the client's again.
+                if let (Some(ours), Some(theirs)) =
+                    (self.reply.first_chunk_mut::<2>(), job.query.first_chunk::<2>())
+                {
+                    *ours = *theirs;
+                }
+                None
+            }
+            (Purpose::Forward, Told::Nothing) => {
+                dns::server_failure(&job.query, &mut self.reply);
+                None
+            }
+            (Purpose::Host { name, recursion, .. }, told) => {
+                match told {
+                    Told::Reply(reply) => recursion.learn(name, reply),
+                    Told::Nothing => recursion.give_up(name),
+                }
+                self.next_step(job)
+            }
         }
     }
 }
@@ -63,6 +150,7 @@ struct Server {
     udp: UdpSocket,
     listener: TcpListener,
     responder: Responder,
+    recursor: Recursor,
     connections: Connections,
 }
 
@@ -72,7 +160,7 @@ impl Server {
         // Set when the socket may hold more than one burst: do not wait then.
         let mut more = false;
         loop {
-            let wait = if more { Duration::ZERO } else { TICK };
+            let wait = if more { Duration::ZERO } else { self.wait() };
             if let Err(e) = self.poll.poll(&mut events, Some(wait))
                 && e.kind() != ErrorKind::Interrupted
             {
@@ -85,11 +173,58 @@ impl Server {
                 match event.token() {
                     UDP => datagrams = true,
                     TCP => self.connections.accept(&self.listener, self.poll.registry(), now),
+                    Token(id) if Recursor::owns(id) => {
+                        if let Some((job, told)) = self.recursor.ready(id, self.poll.registry(), now) {
+                            self.finish(job, told, now);
+                        }
+                    }
                     Token(id) => self.connections.ready(id, &mut self.responder, self.poll.registry(), now),
                 }
             }
             more = datagrams && self.datagrams();
+            self.ask_recursors(now);
+            for (job, told) in self.recursor.expire(self.poll.registry(), now) {
+                self.finish(job, told, now);
+            }
             self.connections.close_idle(now);
+        }
+    }
+
+    fn wait(&self) -> Duration {
+        let now = TokioRt.now().mono;
+        self.recursor.next_deadline().map_or(TICK, |deadline| deadline.since(now).min(TICK))
+    }
+
+    fn ask_recursors(&mut self, now: Instant) {
+        for job in std::mem::take(&mut self.responder.waiting) {
+            if let Some(job) = self.recursor.ask(job, self.poll.registry(), now) {
+                self.finish(job, Told::Nothing, now);
+            }
+        }
+    }
+
+    /// Sends the answer, or asks on.
+    fn finish(&mut self, mut job: Job, mut told: Told, now: Instant) {
+        loop {
+            let client = job.client;
+            match self.responder.told(job, &told) {
+                None => return self.deliver(client, now),
+                Some(next) => match self.recursor.ask(next, self.poll.registry(), now) {
+                    None => return,
+                    Some(back) => (job, told) = (back, Told::Nothing),
+                },
+            }
+        }
+    }
+
+    fn deliver(&mut self, client: Client, now: Instant) {
+        match client {
+            Client::Datagram(to) => drop(self.udp.send_to(&self.responder.reply, to)),
+            Client::Stream(id) => {
+                let reply = std::mem::take(&mut self.responder.reply);
+                self.connections.deliver(id, &reply, &mut self.responder, self.poll.registry(), now);
+                self.responder.reply = reply;
+            }
         }
     }
 
@@ -100,7 +235,8 @@ impl Server {
         for _ in 0..BURST {
             match self.udp.recv_from(&mut query) {
                 Ok((n, from)) => {
-                    if let Some(reply) = self.responder.answer(&query[..n], Transport::Udp) {
+                    let client = Client::Datagram(from);
+                    if let Some(reply) = self.responder.answer(&query[..n], Transport::Udp, client) {
                         // A full send buffer loses the reply, as the network may: clients ask again.
                         let _ = self.udp.send_to(reply, from);
                     }

@@ -1,6 +1,6 @@
 //! DNS over TCP: two bytes of length, then the message; several on one connection (RFC 7766).
 
-use super::{FIRST, Responder};
+use super::{Client, FIRST, Responder};
 use lictor_core::dns::Transport;
 use lictor_core::time::{Duration, Instant};
 use mio::net::{TcpListener, TcpStream};
@@ -14,6 +14,9 @@ const MAX_CONNECTIONS: usize = 1024;
 const IDLE: Duration = Duration::from_secs(10);
 /// Replies that may wait for a client that does not read; beyond, its queries wait.
 const MAX_UNSENT: usize = 256 << 10;
+
+/// Queries of one connection that recursors may be busy with; beyond, its queries wait.
+const MAX_WAITING: usize = 16;
 
 /// Open connections by token.
 #[derive(Default)]
@@ -29,6 +32,8 @@ struct Connection {
     sent: usize,
     active: Instant,
     ended: bool,
+    /// Queries whose replies are on their way from recursors.
+    waiting: usize,
 }
 
 impl Connections {
@@ -48,6 +53,7 @@ impl Connections {
                     sent: 0,
                     active: now,
                     ended: false,
+                    waiting: 0,
                 };
                 self.open.insert(id, connection);
             }
@@ -56,9 +62,25 @@ impl Connections {
 
     pub(super) fn ready(&mut self, id: usize, responder: &mut Responder, registry: &Registry, now: Instant) {
         let Some(connection) = self.open.get_mut(&id) else { return };
-        if !connection.step(responder, now) {
+        if !connection.step(id, responder, now) {
             let _ = registry.deregister(&mut connection.stream);
             self.open.remove(&id);
+        }
+    }
+
+    /// A reply that took longer; the client may be gone.
+    pub(super) fn deliver(
+        &mut self,
+        id: usize,
+        reply: &[u8],
+        responder: &mut Responder,
+        registry: &Registry,
+        now: Instant,
+    ) {
+        if let Some(connection) = self.open.get_mut(&id) {
+            connection.waiting = connection.waiting.saturating_sub(1);
+            push(&mut connection.output, reply);
+            self.ready(id, responder, registry, now);
         }
     }
 
@@ -72,12 +94,12 @@ impl Connection {
     /// Reads, answers and writes what can be; `false` when the connection is over.
     ///
     /// Events are edge-triggered, so this goes on until neither direction moves.
-    fn step(&mut self, responder: &mut Responder, now: Instant) -> bool {
+    fn step(&mut self, id: usize, responder: &mut Responder, now: Instant) -> bool {
         loop {
-            let answered = self.answer(responder, now);
+            let answered = self.answer(id, responder, now);
             let Ok(written) = self.write() else { return false };
             let Ok(read) = self.read() else { return false };
-            if self.ended && self.output.is_empty() && !answered {
+            if self.ended && self.output.is_empty() && !answered && self.waiting == 0 {
                 return false;
             }
             if !(answered || written || read) {
@@ -107,17 +129,17 @@ impl Connection {
         }
     }
 
-    fn answer(&mut self, responder: &mut Responder, now: Instant) -> bool {
+    fn answer(&mut self, id: usize, responder: &mut Responder, now: Instant) -> bool {
         let mut used = 0;
-        while self.output.len() <= MAX_UNSENT {
+        while self.output.len() <= MAX_UNSENT && self.waiting < MAX_WAITING {
             let Some((length, rest)) = self.input[used..].split_first_chunk::<2>() else { break };
             let length = usize::from(u16::from_be_bytes(*length));
             let Some(query) = rest.get(..length) else { break };
-            if let Some(reply) = responder.answer(query, Transport::Tcp)
-                && let Ok(size) = u16::try_from(reply.len())
-            {
-                self.output.extend_from_slice(&size.to_be_bytes());
-                self.output.extend_from_slice(reply);
+            let asked = responder.waiting.len();
+            if let Some(reply) = responder.answer(query, Transport::Tcp, Client::Stream(id)) {
+                push(&mut self.output, reply);
+            } else {
+                self.waiting += responder.waiting.len() - asked;
             }
             used += 2 + length;
             self.active = now;
@@ -143,5 +165,13 @@ impl Connection {
             Err(e) if e.kind() == ErrorKind::Interrupted => Ok(true),
             Err(_) => Err(()),
         }
+    }
+}
+
+/// Appends one message with its length.
+fn push(output: &mut Vec<u8>, reply: &[u8]) {
+    if let Ok(size) = u16::try_from(reply.len()) {
+        output.extend_from_slice(&size.to_be_bytes());
+        output.extend_from_slice(reply);
     }
 }
