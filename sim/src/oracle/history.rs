@@ -14,6 +14,20 @@ pub struct Run {
     pub log: Vec<Committed>,
     /// Every start of a server after its first, in any order.
     pub restarts: Vec<Restart>,
+    /// Every view that a server published, in order of time: what its readers could see from then on.
+    /// Only [`super::watch`] asks for it.
+    pub progress: Vec<Progress>,
+}
+
+/// A server published a view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The server, as in [`Operation::server`].
+    pub server: u32,
+    /// When.
+    pub at: u64,
+    /// The last index that the view has applied.
+    pub index: u64,
 }
 
 /// A server started again: what it showed before need not bind it any more.

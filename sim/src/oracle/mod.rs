@@ -7,6 +7,7 @@
 //! | judge | believes | finds |
 //! |---|---|---|
 //! | [`indexed`] | the log's order | wrong replies, lost or doubled writes, stale and impossible reads |
+//! | [`watch`] | the log's order | lost wake-ups, empty wake-ups, indexes that go back |
 
 pub mod history;
 pub mod indexed;
@@ -14,7 +15,10 @@ mod model;
 #[cfg(test)]
 mod tests;
 mod violation;
+pub mod watch;
 
-pub use history::{Call, Committed, Entry, Found, Instance, Mode, Operation, Outcome, Target, Wait};
-pub use history::{Deregistration, ReadAnswer, Registration, Restart, Run, TxnAnswer, TxnStep, Verb, Write};
+pub use history::{Call, Committed, Entry, Found, Instance, Mode, Operation, Outcome, Progress, Target};
+pub use history::{
+    Deregistration, ReadAnswer, Registration, Restart, Run, TxnAnswer, TxnStep, Verb, Wait, Write,
+};
 pub use violation::Violation;

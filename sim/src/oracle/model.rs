@@ -43,7 +43,18 @@ pub(super) struct Model {
 }
 
 /// An instance as a health read shows it: node, ID, port, and each check with its status.
-type Shown = (String, String, u16, BTreeSet<(String, String)>);
+pub(super) type Shown = (String, String, u16, BTreeSet<(String, String)>);
+
+/// What decides whether a blocking read has news.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Glance {
+    /// `X-Consul-Index`; 0 for the catalog, whose index rules are not modelled.
+    pub(super) index: u64,
+    /// Whether there is anything to show.
+    pub(super) present: bool,
+    /// Of the catalog: what a read shows.
+    pub(super) shown: Vec<Shown>,
+}
 
 /// What a command answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,6 +154,29 @@ impl Model {
         })
     }
 
+    /// What a blocking read of `target` compares when its server has applied `at`.
+    pub(super) fn glance(&self, target: &Target, at: u64) -> Glance {
+        match target {
+            Target::Key(key) => {
+                let keys = in_force(&self.keys, at);
+                Glance {
+                    index: keys.key_index(key),
+                    present: keys.entries.contains_key(&**key),
+                    shown: vec![],
+                }
+            }
+            Target::Prefix(prefix) => {
+                let keys = in_force(&self.keys, at);
+                let present = keys.under(prefix).next().is_some();
+                Glance { index: keys.prefix_index(prefix), present, shown: vec![] }
+            }
+            Target::Health(name) => {
+                let shown = in_force(&self.catalog, at).instances(name);
+                Glance { index: 0, present: true, shown }
+            }
+        }
+    }
+
     /// What a read at the newest index shows, for messages.
     pub(super) fn newest(&self, target: &Target) -> String {
         let Some((_, keys)) = self.keys.last() else { return String::new() };
@@ -157,6 +191,12 @@ impl Model {
             },
         }
     }
+}
+
+/// The state at `at`.
+fn in_force<S>(states: &[(u64, S)], at: u64) -> &S {
+    // The first state is of index 0.
+    &states[states.partition_point(|(index, _)| *index <= at) - 1].1
 }
 
 /// The first index of a state that satisfies `shows`, among those in force within `floor..=ceiling`.
