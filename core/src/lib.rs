@@ -22,7 +22,7 @@
 //! | between them | [`view`], [`call`] |
 //! | parts | [`agent`], [`server`] |
 //! | machines | [`raft`], [`store`], [`watch`] |
-//! | shapes | [`types`], [`command`], [`config`], [`wire`], [`json`] |
+//! | shapes | [`types`], [`command`], [`config`], [`filter`], [`wire`], [`json`] |
 //! | ground | [`time`], [`rng`], [`ids`], [`map`], [`duration`], [`event`] |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -45,6 +45,7 @@ pub mod time;
 
 pub mod command;
 pub mod config;
+pub mod filter;
 pub mod json;
 pub mod types;
 pub mod wire;

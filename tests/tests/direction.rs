@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["duration", "event", "ids", "invariant", "map", "rng", "time"],
     &["json", "types", "wire"],
-    &["command", "config"],
+    &["command", "config", "filter"],
     &["raft", "store", "watch"],
     &["agent", "server"],
     &["call", "view"],

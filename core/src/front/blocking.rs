@@ -9,10 +9,12 @@ use super::message::HttpReply;
 use super::request::{Consistency, Options, Request};
 use super::respond::{self, JSON, Meta, TEXT};
 use super::route::{Read, Style};
+use crate::filter::{self, Filter, Record};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant, Now};
 use crate::view::View;
 use alloc::borrow::Cow;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
@@ -22,6 +24,8 @@ pub(super) struct Cx<'a> {
     pub(super) now: Now,
     /// Without news past this, the body is not wanted: the read goes on waiting.
     pub(super) above: Option<u64>,
+    /// What `?filter=` asks for.
+    pub(super) filter: Option<&'a Filter>,
 }
 
 impl Cx<'_> {
@@ -29,6 +33,11 @@ impl Cx<'_> {
     /// work for a client that goes on waiting.
     pub(super) fn wants(&self, index: u64) -> bool {
         self.above.is_none_or(|above| index.max(1) > above)
+    }
+
+    /// Whether `?filter=` lets a record through.
+    pub(super) fn passes(&self, record: Record<'_>) -> bool {
+        self.filter.is_none_or(|filter| filter.matches(record))
     }
 }
 
@@ -70,6 +79,7 @@ impl Answer {
 pub(super) struct Reading {
     pub(super) read: &'static Read,
     pub(super) options: Options,
+    filter: Option<Filter>,
     /// When a blocking read is answered in any case.
     pub(super) deadline: Instant,
     /// The last look found nothing; finding nothing again is no news (surface.md B16).
@@ -117,7 +127,29 @@ impl Reading {
             let jitter = rng.duration(Duration::ZERO, options.wait / 16);
             deadline = now.mono + options.wait + jitter;
         }
-        Ok(Reading { read, options, deadline, was_missing: false, seen: 0 })
+        Ok(Reading { read, options, filter: None, deadline, was_missing: false, seen: 0 })
+    }
+
+    /// Reads `?filter=`, which Consul does behind everything else that may be wrong with a request.
+    pub(super) fn start_filter(&mut self, rq: &Request) -> Result<(), HttpError> {
+        let Some(subject) = self.read.filter else { return Ok(()) };
+        let text = rq.query.get("filter");
+        if text.is_empty() {
+            return Ok(());
+        }
+        let compiled = filter::parse(text).and_then(|expression| expression.about(subject));
+        self.filter = Some(compiled.map_err(|error| match self.is_streamed(rq) {
+            true => HttpError::Failed(error.to_string()),
+            false => HttpError::Filter(error),
+        })?);
+        Ok(())
+    }
+
+    /// Whether Consul serves this by its streaming backend, which words some errors its own way.
+    fn is_streamed(&self, rq: &Request) -> bool {
+        let streams = self.read.style == (Style::Catalog { meta_on_error: false });
+        let elsewhere = ["near", "merge-central-config"].iter().any(|name| rq.query.has(name));
+        streams && !elsewhere && (self.options.index > 0 || self.options.cached)
     }
 
     /// Which way the consistency mode demands.
@@ -148,7 +180,7 @@ impl Reading {
         let blocks = self.options.index > 0 && cause != Cause::Deadline;
         let fallen = cause == Cause::Everything && self.seen > 0;
         let above = (blocks && !fallen).then_some(self.options.index);
-        let answer = (self.read.answer)(&Cx { view, now, above }, rq)?;
+        let answer = (self.read.answer)(&Cx { view, now, above, filter: self.filter.as_ref() }, rq)?;
         let index = answer.index.max(1);
         if blocks {
             let missing = matches!(answer.body, Body::Missing);

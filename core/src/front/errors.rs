@@ -4,6 +4,7 @@
 
 use crate::agent::AgentError;
 use crate::call::CallError;
+use crate::filter;
 use crate::json;
 use alloc::string::String;
 use core::fmt;
@@ -36,8 +37,8 @@ pub(super) enum HttpError {
     /// A transaction's body.
     DecodeTxn(json::Error),
     NoPathToDatacenter,
-    /// `?filter=`: answered like a filter that does not compile, never ignored.
-    FilterNotBuilt,
+    /// `?filter=` that does not parse, or does not fit what it is about.
+    Filter(filter::Error),
     /// A known path, or part of a body, whose feature this version does not have.
     NotBuilt(String),
     ConflictingFlags(String),
@@ -78,7 +79,7 @@ impl HttpError {
             NotFound(_) | NotBuilt(_) => 404,
             BodyTooLarge { .. } | TooManyOps(_) | ValueTooLarge { .. } => 413,
             TooManyPending => 429,
-            Failed(_) | NoPathToDatacenter | FilterNotBuilt | ParseUint { .. } | KeyName => 500,
+            Failed(_) | NoPathToDatacenter | Filter(_) | ParseUint { .. } | KeyName => 500,
             CaughtUpTooLate | Call(_) => 500,
             Agent(AgentError::Invalid(_)) => 400,
             Agent(AgentError::Forbidden(_)) => 403,
@@ -112,10 +113,7 @@ impl fmt::Display for HttpError {
             }
             DecodeTxn(error) => write!(f, "Failed to parse body: {error}"),
             NoPathToDatacenter => f.write_str("No path to datacenter"),
-            FilterNotBuilt => f.write_str(
-                "Failed to create boolean expression evaluator: \
-                 filter expressions are not built yet in this version of Lictor",
-            ),
+            Filter(error) => write!(f, "Failed to create boolean expression evaluator: {error}"),
             NotBuilt(what) => write!(f, "{what} is not built yet in this version of Lictor"),
             ConflictingFlags(query) => writeln!(f, "Conflicting flags: {query}"),
             ParseUint { text, out_of_range } => {

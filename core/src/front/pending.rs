@@ -88,7 +88,7 @@ impl Front {
         method: &'static Method,
     ) -> Result<(), HttpError> {
         refuse_enterprise(&rq, method.enterprise)?;
-        let cx = Cx { view, now, above: None };
+        let cx = Cx { view, now, above: None, filter: None };
         match method.handler {
             Handler::NotBuilt => {
                 let path = alloc::string::String::from(&*rq.path);
@@ -140,12 +140,15 @@ impl Front {
         read: &'static Read,
     ) -> Result<(), HttpError> {
         let mut reading = Reading::start(&rq, read, view, now, &mut self.rng)?;
-        let refused = refuse_other_datacenter(&rq, &view.config.datacenter).and_then(|()| {
-            match read.filtered && !rq.query.get("filter").is_empty() {
-                true => Err(HttpError::FilterNotBuilt),
-                false => Ok(()),
-            }
-        });
+        let refused = refuse_other_datacenter(&rq, &view.config.datacenter)
+            .and_then(|()| reading.start_filter(&rq))
+            // What the handler itself refuses, it refuses first.
+            .map_err(|error| {
+                match (read.answer)(&Cx { view, now, above: Some(u64::MAX), filter: None }, &rq) {
+                    Err(first) => first,
+                    Ok(_) => error,
+                }
+            });
         if let Err(error) = refused {
             self.answer(req, blocking::failed(read, &error));
             return Ok(());
@@ -165,7 +168,7 @@ impl Front {
         let Some(Pending { rq, state }) = self.pending.remove(&req) else { return };
         match state {
             State::Calling { finish, .. } => {
-                let cx = Cx { view, now, above: None };
+                let cx = Cx { view, now, above: None, filter: None };
                 let reply = finish(&cx, &rq, reply).unwrap_or_else(|error| respond::error(&error));
                 self.answer(req, reply);
             }
@@ -259,7 +262,7 @@ impl Front {
         match u64::from_str_radix(rq.query.get("hash"), 16) {
             Ok(hash) => self.look_hash(now, view, req, rq, HashWait { one, hash, deadline }, Cause::News),
             Err(_) => {
-                let (_, reply) = one(&Cx { view, now, above: None }, &rq)?;
+                let (_, reply) = one(&Cx { view, now, above: None, filter: None }, &rq)?;
                 self.answer(req, reply);
             }
         }
@@ -275,7 +278,7 @@ impl Front {
         wait: HashWait,
         cause: Cause,
     ) {
-        match (wait.one)(&Cx { view, now, above: None }, &rq) {
+        match (wait.one)(&Cx { view, now, above: None, filter: None }, &rq) {
             Err(error) => self.answer(req, respond::error(&error)),
             Ok((found, reply)) if found != wait.hash || cause == Cause::Deadline => {
                 self.answer(req, reply);

@@ -8,6 +8,7 @@ use super::errors::HttpError;
 use super::message::HttpReply;
 use super::request::{Enterprise, Request};
 use crate::call;
+use crate::filter::Subject;
 use crate::view::View;
 use crate::watch::WatchKey;
 use alloc::boxed::Box;
@@ -109,8 +110,8 @@ pub(super) struct Read {
     pub(super) style: Style,
     /// Says `X-Cache` when asked for `?cached`.
     pub(super) cacheable: bool,
-    /// Looks at `?filter=`.
-    pub(super) filtered: bool,
+    /// What `?filter=` is about; `None`: the parameter is not looked at.
+    pub(super) filter: Option<Subject>,
 }
 
 /// Which headers a read sets.

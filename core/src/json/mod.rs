@@ -13,6 +13,7 @@ mod value;
 mod write;
 
 pub use decode::{Fields, Struct, Unknown, decode, decode_list};
+pub(crate) use parse::go_quote;
 pub use parse::{MAX_BYTES, MAX_DEPTH, parse, parse_body};
 pub use pretty::{pretty, pretty_into};
 pub use value::{Error, Kind, Value};

@@ -321,7 +321,7 @@ fn quote_char(byte: u8) -> String {
 }
 
 /// A string as Go's `%q` shows it.
-pub(super) fn go_quote(text: &str) -> String {
+pub(crate) fn go_quote(text: &str) -> String {
     let mut out = String::from("\"");
     text.chars().for_each(|c| push_escaped(&mut out, c));
     out.push('"');

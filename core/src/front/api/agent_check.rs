@@ -7,22 +7,31 @@ use super::super::render;
 use super::super::request::Request;
 use super::super::respond;
 use super::super::route::Step;
-use super::agent_service::refuse_filter;
-use super::{agent_call, arg, decode};
+use super::{agent_call, arg, decode, expression};
 use crate::agent::AgentRequest;
+use crate::filter::{Record, Subject};
 use crate::json::Struct;
 use crate::types::decode::{Mode, Place, check};
-use crate::types::status;
+use crate::types::{HealthCheck, status};
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 
 /// `GET /v1/agent/checks`: by ID.
 pub(in crate::front) fn list(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, HttpError> {
-    refuse_filter(rq)?;
+    let mut filter = None;
+    if let Some(expression) = expression(rq)?
+        && cx.view.local.checks().next().is_some()
+    {
+        // Consul holds the expression against the first check that it meets, and words the error so.
+        let compiled = expression.about(Subject::Check);
+        filter = Some(compiled.map_err(|error| HttpError::Failed(error.to_string()))?);
+    }
+    let wanted = |check: &&Arc<HealthCheck>| filter.as_ref().is_none_or(|f| f.matches(Record::Check(check)));
     Ok(respond::json(cx.view, rq, |w| {
         w.object(|w| {
-            for check in cx.view.local.checks() {
+            for check in cx.view.local.checks().filter(wanted) {
                 w.field(&check.check_id, |w| render::check::check(w, check));
             }
         });

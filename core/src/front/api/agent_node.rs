@@ -6,12 +6,12 @@ use super::super::message::HttpReply;
 use super::super::request::Request;
 use super::super::respond;
 use super::super::route::{Finish, Step};
-use super::agent_service::refuse_filter;
-use super::{agent_call, enable, unexpected};
+use super::{agent_call, enable, expression, unexpected};
 use crate::COMPATIBLE_VERSION as VERSION;
 use crate::agent::AgentRequest;
 use crate::call;
 use crate::duration;
+use crate::filter::{Member, Record, Subject};
 use crate::front::REVISION;
 use crate::json::Writer;
 use crate::view::View;
@@ -19,6 +19,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
+use core::net::IpAddr;
 use core::time::Duration;
 
 /// `GET /v1/agent/version`.
@@ -46,13 +47,44 @@ pub(in crate::front) fn members(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, 
             return Err(HttpError::Failed(text.into()));
         }
     }
-    refuse_filter(rq)?;
-    Ok(respond::json(cx.view, rq, |w| w.array(|w| member(w, cx.view, wan))))
+    let filter = match expression(rq)? {
+        Some(expression) => Some(expression.about(Subject::Member).map_err(HttpError::Filter)?),
+        None => None,
+    };
+    let own = own_member(cx.view, wan);
+    let wanted = filter.is_none_or(|f| f.matches(Record::Member(&own)));
+    Ok(respond::json(cx.view, rq, |w| {
+        w.array(|w| {
+            if wanted {
+                member(w, cx.view, &own);
+            }
+        });
+    }))
 }
 
-fn member(w: &mut Writer<'_>, view: &View, wan: bool) {
+fn own_member(view: &View, wan: bool) -> Member {
     let config = &view.config;
-    let mut tags: BTreeMap<&str, String> = BTreeMap::from([
+    let port = if wan { config.ports.serf_wan } else { config.ports.serf_lan };
+    Member {
+        name: match wan {
+            true => format!("{}.{}", config.node_name, config.datacenter),
+            false => (*config.node_name).into(),
+        },
+        addr: match config.advertise_addr {
+            IpAddr::V4(v4) => v4.octets().to_vec(),
+            IpAddr::V6(v6) => v6.octets().to_vec(),
+        },
+        port: port.unwrap_or(0),
+        tags: member_tags(view, wan),
+        status: 1,
+        protocol: [1, 5, 2],
+        delegate: [2, 5, 4],
+    }
+}
+
+fn member_tags(view: &View, wan: bool) -> BTreeMap<&'static str, String> {
+    let config = &view.config;
+    let mut tags: BTreeMap<&'static str, String> = BTreeMap::from([
         ("acls", "0".into()),
         ("build", format!("{VERSION}:{REVISION}")),
         ("dc", (*config.datacenter).into()),
@@ -78,25 +110,27 @@ fn member(w: &mut Writer<'_>, view: &View, wan: bool) {
     } else {
         tags.insert("role", "node".into());
     }
-    let port = if wan { config.ports.serf_wan } else { config.ports.serf_lan };
+    tags
+}
+
+fn member(w: &mut Writer<'_>, view: &View, member: &Member) {
+    let ([min, max, current], [delegate_min, delegate_max, delegate_current]) =
+        (member.protocol, member.delegate);
     w.object(|w| {
-        match wan {
-            true => w.field_str("Name", &format!("{}.{}", config.node_name, config.datacenter)),
-            false => w.field_str("Name", &config.node_name),
-        }
-        w.field_str("Addr", &config.advertise_addr.to_string());
-        w.field_u64("Port", u64::from(port.unwrap_or(0)));
-        w.field_str_map("Tags", &tags);
-        w.field_u64("Status", 1);
+        w.field_str("Name", &member.name);
+        w.field_str("Addr", &view.config.advertise_addr.to_string());
+        w.field_u64("Port", u64::from(member.port));
+        w.field_str_map("Tags", &member.tags);
+        w.field_i64("Status", member.status);
         for (key, value) in [
-            ("ProtocolMin", 1),
-            ("ProtocolMax", 5),
-            ("ProtocolCur", 2),
-            ("DelegateMin", 2),
-            ("DelegateMax", 5),
-            ("DelegateCur", 4),
+            ("ProtocolMin", min),
+            ("ProtocolMax", max),
+            ("ProtocolCur", current),
+            ("DelegateMin", delegate_min),
+            ("DelegateMax", delegate_max),
+            ("DelegateCur", delegate_current),
         ] {
-            w.field_u64(key, value);
+            w.field_u64(key, u64::from(value));
         }
     });
 }
@@ -121,7 +155,7 @@ pub(in crate::front) fn own(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, Http
             });
             w.field("DebugConfig", |w| debug_config(w, view));
             w.field_raw("Coord", br#"{"Vec":[0,0,0,0,0,0,0,0],"Error":1.5,"Adjustment":0,"Height":0.00001}"#);
-            w.field("Member", |w| member(w, view, false));
+            w.field("Member", |w| member(w, view, &own_member(view, false)));
             w.field("Stats", |w| stats(w, cx));
             let mut meta: BTreeMap<&str, &str> = config.node_meta.iter().map(|(k, v)| (&**k, &**v)).collect();
             meta.insert("consul-network-segment", "");

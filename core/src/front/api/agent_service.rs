@@ -7,8 +7,9 @@ use super::super::render::agent as render;
 use super::super::request::Request;
 use super::super::respond::{self, JSON};
 use super::super::route::Step;
-use super::{agent_call, arg, decode, enable, refuse_not_built};
+use super::{agent_call, arg, decode, enable, expression, refuse_not_built};
 use crate::agent::{AgentRequest, Local};
+use crate::filter::{Record, Subject};
 use crate::json::{self, Struct};
 use crate::types::decode::{Mode, service};
 use crate::types::{HealthCheck, NodeService, status};
@@ -21,21 +22,20 @@ use alloc::vec::Vec;
 
 /// `GET /v1/agent/services`: by ID.
 pub(in crate::front) fn list(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, HttpError> {
-    refuse_filter(rq)?;
+    let filter = match expression(rq)? {
+        Some(expression) => Some(expression.about(Subject::Service).map_err(HttpError::Filter)?),
+        None => None,
+    };
     let view = cx.view;
+    let all = view.local.services().map(|local| &local.service);
+    let wanted = all.filter(|s| filter.as_ref().is_none_or(|f| f.matches(Record::Service(s))));
     Ok(respond::json(view, rq, |w| {
         w.object(|w| {
-            for local in view.local.services() {
-                let service = &local.service;
+            for service in wanted {
                 w.field(&service.id, |w| render::service(w, service, &view.config.datacenter, None));
             }
         });
     }))
-}
-
-/// `?filter=` on an endpoint outside [`super::super::blocking`].
-pub(super) fn refuse_filter(rq: &Request) -> Result<(), HttpError> {
-    if rq.query.get("filter").is_empty() { Ok(()) } else { Err(HttpError::FilterNotBuilt) }
 }
 
 /// `GET /v1/agent/service/:id`, with the hash that `?hash=` waits to see change.

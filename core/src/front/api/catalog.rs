@@ -12,6 +12,7 @@ use super::{MetaFilter, folded, has_tags, refuse_peers, unexpected};
 use crate::Str;
 use crate::call;
 use crate::command::Command;
+use crate::filter::{Record, Subject};
 use crate::store::{Applied, Store};
 use crate::types::Node;
 use crate::view::View;
@@ -39,13 +40,14 @@ pub(in crate::front) static NODES: Read = Read {
         let store = &cx.view.store;
         let meta = MetaFilter::of(rq);
         Ok(Answer::json(cx, store.nodes_index(), |w| {
-            w.array(|w| store.nodes().filter(|n| meta.matches(n)).for_each(|n| render::node::node(w, n)));
+            let wanted = store.nodes().filter(|n| meta.matches(n) && cx.passes(Record::Node(n)));
+            w.array(|w| wanted.for_each(|n| render::node::node(w, n)));
         }))
     },
     watch: |_, _| vec![WatchKey::Nodes],
     style: STYLE,
     cacheable: false,
-    filtered: true,
+    filter: Some(Subject::Node),
 };
 
 /// `GET /v1/catalog/services`: every name with its tags.
@@ -58,9 +60,9 @@ pub(in crate::front) static SERVICES: Read = Read {
             false => store.services_index().max(store.nodes_index()),
         };
         Ok(Answer::json(cx, index, |w| {
-            let services = match meta.is_empty() {
+            let services = match meta.is_empty() && cx.filter.is_none() {
                 true => store.services(),
-                false => services_on(store, &meta),
+                false => services_where(cx, &meta),
             };
             w.object(|w| services.iter().for_each(|(name, tags)| w.field_strs(name, tags)));
         }))
@@ -68,14 +70,25 @@ pub(in crate::front) static SERVICES: Read = Read {
     watch: |_, _| vec![WatchKey::Services, WatchKey::Nodes],
     style: STYLE,
     cacheable: true,
-    filtered: true,
+    filter: Some(Subject::ServiceNode),
 };
 
-/// The names and tags of the services on nodes that `meta` lets through.
-fn services_on(store: &Store, meta: &MetaFilter<'_>) -> BTreeMap<Str, vec::Vec<Str>> {
+/// The names and tags of the services on nodes that `meta` lets through, as far as the filter does.
+fn services_where(cx: &Cx<'_>, meta: &MetaFilter<'_>) -> BTreeMap<Str, vec::Vec<Str>> {
     let mut services: BTreeMap<Str, BTreeSet<Str>> = BTreeMap::new();
-    for (_, service) in store.instances().filter(|(node, _)| meta.matches(node)) {
-        services.entry(service.service.clone()).or_default().extend(service.tags.iter().cloned());
+    for (node, service) in cx.view.store.instances().filter(|(node, _)| meta.matches(node)) {
+        let passes = match (cx.filter.is_some(), meta.is_empty()) {
+            (false, _) => true,
+            (true, true) => cx.passes(Record::ServiceNode(node, service)),
+            // Consul looks no further than the services then: of the node there is only the name.
+            (true, false) => {
+                let named = Node { node: node.node.clone(), ..Node::default() };
+                cx.passes(Record::ServiceNode(&named, service))
+            }
+        };
+        if passes {
+            services.entry(service.service.clone()).or_default().extend(service.tags.iter().cloned());
+        }
     }
     services.into_iter().map(|(name, tags)| (name, tags.into_iter().collect())).collect()
 }
@@ -92,6 +105,7 @@ pub(in crate::front) static SERVICE: Read = Read {
                 store
                     .service_instances(name)
                     .filter(|(node, service)| meta.matches(node) && has_tags(rq, service))
+                    .filter(|(node, service)| cx.passes(Record::ServiceNode(node, service)))
                     .for_each(|(node, service)| render::service::with_node(w, node, service));
             });
         }))
@@ -99,7 +113,7 @@ pub(in crate::front) static SERVICE: Read = Read {
     watch: |_, rq| vec![WatchKey::Service(folded(rq.arg()))],
     style: STYLE,
     cacheable: true,
-    filtered: true,
+    filter: Some(Subject::ServiceNode),
 };
 
 /// The node of this name, else the one whose ID begins so.
@@ -129,7 +143,8 @@ pub(in crate::front) static NODE: Read = Read {
                 w.field("Node", |w| render::node::node(w, node));
                 w.field("Services", |w| {
                     w.object(|w| {
-                        for service in store.node_services(&node.node) {
+                        let all = store.node_services(&node.node);
+                        for service in all.filter(|s| cx.passes(Record::Service(s))) {
                             w.field(&service.id, |w| render::service::instance(w, service, true));
                         }
                     });
@@ -140,7 +155,7 @@ pub(in crate::front) static NODE: Read = Read {
     watch: watch_node,
     style: STYLE,
     cacheable: false,
-    filtered: true,
+    filter: Some(Subject::Service),
 };
 
 /// `GET /v1/catalog/node-services/:node`.
@@ -155,10 +170,12 @@ pub(in crate::front) static NODE_SERVICES: Read = Read {
                     Some(node) => render::node::node(w, node),
                     None => w.null(),
                 });
-                let mut services = node.into_iter().flat_map(|n| store.node_services(&n.node)).peekable();
-                w.field("Services", |w| match services.peek() {
-                    None => w.null(),
-                    Some(_) => {
+                let all = node.into_iter().flat_map(|n| store.node_services(&n.node));
+                let mut services = all.filter(|s| cx.passes(Record::Service(s))).peekable();
+                w.field("Services", |w| match (services.peek(), cx.filter) {
+                    // A filter makes a list of nothing.
+                    (None, None) => w.null(),
+                    _ => {
                         w.array(|w| services.for_each(|s| render::service::instance(w, s, true)));
                     }
                 });
@@ -168,7 +185,7 @@ pub(in crate::front) static NODE_SERVICES: Read = Read {
     watch: watch_node,
     style: STYLE,
     cacheable: false,
-    filtered: true,
+    filter: Some(Subject::Service),
 };
 
 /// A catalog write that answers `true`.

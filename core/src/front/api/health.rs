@@ -6,6 +6,7 @@ use super::super::render;
 use super::super::request::{Request, parse_bool};
 use super::super::route::{Read, Style};
 use super::{MetaFilter, folded, has_tags, refuse_peers};
+use crate::filter::{Record, Subject};
 use crate::store::Store;
 use crate::types::{HealthCheck, status};
 use crate::watch::WatchKey;
@@ -25,6 +26,7 @@ fn checks<'a>(
         w.array(|w| {
             checks
                 .filter(|c| meta.is_empty() || store.node(&c.node).is_some_and(|n| meta.matches(n)))
+                .filter(|c| cx.passes(Record::Check(c)))
                 .for_each(|c| render::check::check(w, c));
         });
     })
@@ -41,7 +43,7 @@ pub(in crate::front) static NODE: Read = Read {
     watch: |_, _| vec![WatchKey::Checks],
     style: STYLE,
     cacheable: false,
-    filtered: true,
+    filter: Some(Subject::Check),
 };
 
 /// `GET /v1/health/checks/:service`.
@@ -55,7 +57,7 @@ pub(in crate::front) static CHECKS: Read = Read {
     watch: |_, _| vec![WatchKey::Checks],
     style: STYLE,
     cacheable: false,
-    filtered: true,
+    filter: Some(Subject::Check),
 };
 
 /// `GET /v1/health/state/:state`.
@@ -69,7 +71,7 @@ pub(in crate::front) static STATE: Read = Read {
     watch: |_, _| vec![WatchKey::Checks],
     style: STYLE,
     cacheable: false,
-    filtered: true,
+    filter: Some(Subject::Check),
 };
 
 /// `GET /v1/health/service/:service`.
@@ -84,7 +86,8 @@ pub(in crate::front) static SERVICE: Read = Read {
             w.array(|w| {
                 for entry in store.check_service_nodes(name) {
                     let healthy = !passing || entry.checks.iter().all(|c| &*c.status == status::PASSING);
-                    if healthy && meta.matches(&entry.node) && has_tags(rq, &entry.service) {
+                    let asked = meta.matches(&entry.node) && has_tags(rq, &entry.service);
+                    if healthy && asked && cx.passes(Record::Entry(&entry)) {
                         render::service::entry(w, &entry);
                     }
                 }
@@ -94,7 +97,7 @@ pub(in crate::front) static SERVICE: Read = Read {
     watch: |_, rq| vec![WatchKey::Service(folded(rq.arg()))],
     style: Style::Catalog { meta_on_error: false },
     cacheable: true,
-    filtered: true,
+    filter: Some(Subject::Entry),
 };
 
 /// `?passing`: on by its presence, unless a value says otherwise.

@@ -59,7 +59,7 @@ pub(in crate::front) static GET: Read = Read {
     },
     style: Style::Kv,
     cacheable: false,
-    filtered: false,
+    filter: None,
 };
 
 fn one(cx: &Cx<'_>, rq: &Request, key: &str) -> Answer {

@@ -17,6 +17,7 @@ use super::route::{Finish, Step};
 use crate::Str;
 use crate::agent::AgentRequest;
 use crate::call;
+use crate::filter;
 use crate::json::{self, Fields, Struct, Unknown};
 use crate::types::{Node, NodeService};
 use alloc::boxed::Box;
@@ -55,6 +56,14 @@ fn unexpected(reply: call::Reply) -> HttpError {
     match reply {
         call::Reply::Failed(error) => HttpError::Call(error),
         other => HttpError::Failed(format!("internal error: the node answered with {other:?}")),
+    }
+}
+
+/// `?filter=` of an endpoint outside [`super::blocking`]; `None` if there is none.
+fn expression(rq: &Request) -> Result<Option<filter::Expression>, HttpError> {
+    match rq.query.get("filter") {
+        "" => Ok(None),
+        text => filter::parse(text).map(Some).map_err(HttpError::Filter),
     }
 }
 

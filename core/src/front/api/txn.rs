@@ -70,7 +70,7 @@ static READ: Read = Read {
     watch: |_, _| vec![],
     style: Style::Txn,
     cacheable: false,
-    filtered: false,
+    filter: None,
 };
 
 /// The meta of a read, which Consul sends in the body too. The index does not count.

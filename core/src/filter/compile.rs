@@ -1,0 +1,99 @@
+//! An expression held against the schema of what it will be asked about: selectors exist, operators fit,
+//! values have the type of what they are compared with.
+
+use super::literal;
+use super::pattern;
+use super::schema::Kind;
+use super::syntax::{Error, Match, Op, Syntax};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use regex::bytes::Regex;
+
+/// How many patterns an expression may hold: each one takes memory.
+const MAX_PATTERNS: usize = 32;
+
+#[derive(Clone, Debug)]
+pub(super) enum Expr {
+    Not(Box<Expr>),
+    All(Vec<Expr>),
+    Any(Vec<Expr>),
+    Test(Test),
+}
+
+/// One comparison, ready to be made.
+#[derive(Clone, Debug)]
+pub(super) struct Test {
+    pub(super) path: Vec<String>,
+    pub(super) op: Op,
+    pub(super) operand: Operand,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Operand {
+    Nothing,
+    Text(Vec<u8>),
+    Bool(bool),
+    Int(i64),
+    Pattern(Regex),
+}
+
+pub(super) fn compile(syntax: &Syntax, subject: &'static Kind) -> Result<Expr, Error> {
+    let mut patterns = 0;
+    expr(syntax, subject, &mut patterns)
+}
+
+fn expr(syntax: &Syntax, subject: &'static Kind, patterns: &mut usize) -> Result<Expr, Error> {
+    let mut all =
+        |list: &[Syntax]| list.iter().map(|one| expr(one, subject, patterns)).collect::<Result<Vec<_>, _>>();
+    Ok(match syntax {
+        Syntax::Not(inner) => Expr::Not(Box::new(expr(inner, subject, patterns)?)),
+        Syntax::All(list) => Expr::All(all(list)?),
+        Syntax::Any(list) => Expr::Any(all(list)?),
+        Syntax::Match(one) => Expr::Test(test(one, subject, patterns)?),
+    })
+}
+
+fn test(one: &Match, subject: &'static Kind, patterns: &mut usize) -> Result<Test, Error> {
+    let shown = |upto: usize| literal::quote(&one.selector[..upto].join(&b'.'));
+    let mut kind = subject;
+    for (i, name) in one.selector.iter().enumerate() {
+        kind = kind.part(name).ok_or_else(|| Error(format!("Selector {} is not valid", shown(i + 1))))?;
+    }
+    let selector = shown(one.selector.len());
+    if !kind.allows(one.op) {
+        return Err(Error(format!("Invalid match operator \"{}\" for selector {selector}", one.op.name())));
+    }
+    let operand = match &one.value {
+        None => Operand::Nothing,
+        Some(value) => {
+            let coerced = match kind {
+                Kind::Bool => literal::bool(value).map(Operand::Bool),
+                Kind::Int(bits, signed) => literal::int(value, *bits, *signed).map(Operand::Int),
+                Kind::Bytes => literal::int(value, 8, false).map(Operand::Int),
+                Kind::Text | Kind::TextList | Kind::Map(_) | Kind::List(_) | Kind::Struct(_) => {
+                    Ok(Operand::Text(value.clone()))
+                }
+            };
+            coerced.map_err(|why| {
+                let value = literal::quote(value);
+                Error(format!("Failed to coerce value {value} for selector {selector}: {why}"))
+            })?
+        }
+    };
+    let operand = match (one.op, operand) {
+        (Op::Matches | Op::NotMatches, Operand::Text(text)) => {
+            *patterns += 1;
+            if *patterns > MAX_PATTERNS {
+                return Err(Error(format!("the expression holds more than {MAX_PATTERNS} patterns")));
+            }
+            Operand::Pattern(pattern::compile(&text).map_err(|why| {
+                Error(format!("Failed to compile regular expression {}: {why}", literal::quote(&text)))
+            })?)
+        }
+        (_, operand) => operand,
+    };
+    let path = one.selector.iter().map(|part| String::from_utf8_lossy(part).into_owned()).collect();
+    Ok(Test { path, op: one.op, operand })
+}

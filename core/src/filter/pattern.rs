@@ -1,0 +1,540 @@
+//! Patterns of `matches`: Go's syntax and errors, run by the `regex` crate.
+//!
+//! Both engines come from RE2 and agree on what a pattern means; they differ in how it may be written. So
+//! a pattern is read by Go's rules, which also decide what is an error, and written out in a form that the
+//! engine cannot read otherwise: literals by number, classes of Perl as the ASCII sets they are in Go.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt::Write;
+use regex::bytes::{Regex, RegexBuilder};
+
+/// Most repetitions in Go, those of nested operators multiplied.
+const MAX_REPEAT: u64 = 1000;
+/// How much memory a pattern may take when compiled, in bytes.
+const MAX_COMPILED: usize = 1 << 20;
+/// How deep groups may nest. Go's bound is 1000.
+const MAX_NESTING: u32 = 250;
+
+/// The pattern, or Go's error.
+pub(super) fn compile(pattern: &[u8]) -> Result<Regex, String> {
+    let Ok(text) = core::str::from_utf8(pattern) else {
+        let shown = String::from_utf8_lossy(pattern);
+        return Err(error("invalid UTF-8", &shown));
+    };
+    let translated = Translator::new(text).run().map_err(|(what, part)| error(what, part))?;
+    RegexBuilder::new(&translated)
+        .size_limit(MAX_COMPILED)
+        .dfa_size_limit(MAX_COMPILED)
+        .nest_limit(MAX_NESTING)
+        .build()
+        .map_err(|why| match why {
+            regex::Error::CompiledTooBig(_) => error("expression too large", text),
+            _ => error("expression nests too deeply", text),
+        })
+}
+
+fn error(what: &str, part: &str) -> String {
+    format!("error parsing regexp: {what}: `{part}`")
+}
+
+/// What is wrong, and the part of the pattern that shows it.
+type Refusal<'a> = (&'static str, &'a str);
+
+const ESCAPE: &str = "invalid escape sequence";
+const RANGE: &str = "invalid character class range";
+const ARGUMENT: &str = "missing argument to repetition operator";
+const REPEAT: &str = "invalid repeat count";
+
+/// An open group.
+#[derive(Clone, Copy, Default)]
+struct Group {
+    /// How often the last atom repeats what is in it at most; `None`: there is no atom to repeat.
+    last: Option<u64>,
+    /// The most of all atoms.
+    most: u64,
+}
+
+struct Translator<'a> {
+    whole: &'a str,
+    rest: &'a str,
+    out: String,
+    /// Flags that were set and not written yet: a repetition still belongs before them.
+    flags: String,
+    groups: Vec<Group>,
+}
+
+impl<'a> Translator<'a> {
+    fn new(whole: &'a str) -> Self {
+        Translator {
+            whole,
+            rest: whole,
+            out: String::new(),
+            flags: String::new(),
+            groups: vec![Group::default()],
+        }
+    }
+
+    fn run(mut self) -> Result<String, Refusal<'a>> {
+        // The text of the repetition just read, if one was.
+        let mut repeated: Option<&'a str> = None;
+        while let Some(c) = self.rest.chars().next() {
+            let before = self.rest;
+            let mut repeats = false;
+            match c {
+                '(' if before.starts_with("(?") => self.flags_or_group()?,
+                '(' => {
+                    self.rest = &before[1..];
+                    self.open();
+                }
+                '|' => {
+                    self.rest = &before[1..];
+                    self.write("|");
+                    self.group().last = None;
+                }
+                ')' => {
+                    self.rest = &before[1..];
+                    self.write(")");
+                    let inner = self.groups.pop().unwrap_or_default();
+                    if self.groups.is_empty() {
+                        return Err(("unexpected )", self.whole));
+                    }
+                    self.atom(inner.most.max(1));
+                }
+                '[' => self.class()?,
+                '^' | '$' | '.' => {
+                    self.rest = &before[1..];
+                    self.write(&before[..1]);
+                    self.atom(1);
+                }
+                '*' | '+' | '?' => {
+                    self.rest = &before[1..];
+                    self.repeat(before, repeated, 1)?;
+                    repeats = true;
+                }
+                '{' => match counts(before) {
+                    Some((least, most, after)) => {
+                        self.rest = after;
+                        let ordered = most.is_none_or(|most| least <= most);
+                        if least.max(most.unwrap_or(0)) > MAX_REPEAT || !ordered {
+                            return Err((REPEAT, &before[..before.len() - after.len()]));
+                        }
+                        self.repeat(before, repeated, most.unwrap_or(least))?;
+                        repeats = true;
+                    }
+                    None => self.literal(c, 1),
+                },
+                '\\' => self.escape()?,
+                c => self.literal(c, c.len_utf8()),
+            }
+            repeated = repeats.then_some(before);
+        }
+        if self.groups.len() > 1 {
+            return Err(("missing closing )", self.whole));
+        }
+        Ok(self.out)
+    }
+
+    fn group(&mut self) -> &mut Group {
+        if self.groups.is_empty() {
+            self.groups.push(Group::default());
+        }
+        let last = self.groups.len() - 1;
+        &mut self.groups[last]
+    }
+
+    fn write(&mut self, text: &str) {
+        self.out.push_str(&self.flags);
+        self.flags.clear();
+        self.out.push_str(text);
+    }
+
+    fn atom(&mut self, weight: u64) {
+        let group = self.group();
+        group.last = Some(weight);
+        group.most = group.most.max(weight);
+    }
+
+    fn open(&mut self) {
+        self.write("(?:");
+        self.groups.push(Group::default());
+    }
+
+    fn literal(&mut self, c: char, len: usize) {
+        self.rest = &self.rest[len..];
+        self.write(&number(c));
+        self.atom(1);
+    }
+
+    /// `before` begins at the operator, `self.rest` behind it.
+    fn repeat(&mut self, before: &'a str, repeated: Option<&'a str>, times: u64) -> Result<(), Refusal<'a>> {
+        let operator = &before[..before.len() - self.rest.len()];
+        self.rest = self.rest.strip_prefix('?').unwrap_or(self.rest);
+        let upto = |from: &'a str, rest: &str| &from[..from.len() - rest.len()];
+        if let Some(first) = repeated {
+            return Err(("invalid nested repetition operator", upto(first, self.rest)));
+        }
+        let shown = upto(before, self.rest);
+        let Some(inner) = self.group().last else { return Err((ARGUMENT, shown)) };
+        let weight = inner.saturating_mul(times.max(1));
+        if times >= 2 && weight > MAX_REPEAT {
+            return Err((REPEAT, shown));
+        }
+        self.out.push_str(operator);
+        self.atom(weight);
+        Ok(())
+    }
+
+    /// From `(?` on: a named group, flags, or a group with flags.
+    fn flags_or_group(&mut self) -> Result<(), Refusal<'a>> {
+        let text = self.rest;
+        let named = match text.strip_prefix("(?P<").filter(|name| !name.is_empty()) {
+            Some(name) => Some(name),
+            None => text.strip_prefix("(?<").filter(|name| !name.is_empty()),
+        };
+        if let Some(name) = named {
+            const NAME: &str = "invalid named capture";
+            let end = name.find('>').ok_or((NAME, text))?;
+            let after = &name[end + 1..];
+            if end == 0 || !name[..end].bytes().all(|b| b == b'_' || b.is_ascii_alphanumeric()) {
+                return Err((NAME, &text[..text.len() - after.len()]));
+            }
+            self.rest = after;
+            self.open();
+            return Ok(());
+        }
+        let mut rest = &text[2..];
+        let (mut set, mut negative, mut any) = ([None; 4], false, false);
+        const FLAGS: &str = "imsU";
+        while let Some(c) = rest.chars().next() {
+            rest = &rest[c.len_utf8()..];
+            if let Some(at) = FLAGS.find(c) {
+                set[at] = Some(!negative);
+                any = true;
+                continue;
+            }
+            match c {
+                '-' if !negative => (negative, any) = (true, false),
+                ':' | ')' if any || !negative => {
+                    self.rest = rest;
+                    self.set_flags(FLAGS, &set, c == ':');
+                    return Ok(());
+                }
+                _ => break,
+            }
+        }
+        Err(("invalid or unsupported Perl syntax", &text[..text.len() - rest.len()]))
+    }
+
+    fn set_flags(&mut self, names: &str, set: &[Option<bool>; 4], group: bool) {
+        let named = |on| {
+            let with = names.chars().zip(set).filter(move |(_, state)| **state == Some(on));
+            with.map(|(name, _)| name).collect::<String>()
+        };
+        let (on, off) = (named(true), named(false));
+        let mut flags = on;
+        if !off.is_empty() {
+            let _ = write!(flags, "-{off}");
+        }
+        if group {
+            self.write(&format!("(?{flags}:"));
+            self.groups.push(Group::default());
+        } else if !flags.is_empty() {
+            let _ = write!(self.flags, "(?{flags})");
+        }
+    }
+
+    /// From a backslash on, outside of brackets.
+    fn escape(&mut self) -> Result<(), Refusal<'a>> {
+        let text = self.rest;
+        let written = match text.as_bytes().get(1) {
+            Some(b'A') => "\\A",
+            Some(b'z') => "\\z",
+            Some(b'b') => "(?-u:\\b)",
+            Some(b'B') => "(?-u:\\B)",
+            Some(b'C') => return Err((ESCAPE, &text[..2])),
+            Some(b'Q') => {
+                let (quoted, after) = text[2..].split_once("\\E").unwrap_or((&text[2..], ""));
+                self.rest = after;
+                for c in quoted.chars() {
+                    self.write(&number(c));
+                    self.atom(1);
+                }
+                return Ok(());
+            }
+            _ => {
+                let (written, rest) = match set(text)? {
+                    Some(found) => found,
+                    None => character(text).map(|(c, rest)| (code(c), rest))?,
+                };
+                self.rest = rest;
+                self.write(&written);
+                self.atom(1);
+                return Ok(());
+            }
+        };
+        self.rest = &text[2..];
+        self.write(written);
+        self.atom(1);
+        Ok(())
+    }
+
+    /// From an opening bracket on.
+    fn class(&mut self) -> Result<(), Refusal<'a>> {
+        let whole = self.rest;
+        let missing = || ("missing closing ]", whole);
+        let mut out = String::from("[");
+        let mut rest = &whole[1..];
+        if let Some(after) = rest.strip_prefix('^') {
+            out.push('^');
+            rest = after;
+        }
+        let mut first = true;
+        while first || !rest.starts_with(']') {
+            first = false;
+            if rest.len() > 2
+                && rest.starts_with("[:")
+                && let Some(end) = rest[2..].find(":]")
+            {
+                let name = &rest[..end + 4];
+                if !POSIX.contains(&rest[2..end + 2].trim_start_matches('^')) || name.starts_with("[:^^") {
+                    return Err((RANGE, name));
+                }
+                out.push_str(name);
+                rest = &rest[end + 4..];
+                continue;
+            }
+            if rest.starts_with('\\')
+                && let Some((written, after)) = set(rest)?
+            {
+                out.push_str(&written);
+                rest = after;
+                continue;
+            }
+            let range = rest;
+            let low;
+            (low, rest) = member(rest, missing)?;
+            let mut high = low;
+            if rest.len() >= 2 && rest.starts_with('-') && !rest.starts_with("-]") {
+                (high, rest) = member(&rest[1..], missing)?;
+                if high < low {
+                    return Err((RANGE, &range[..range.len() - rest.len()]));
+                }
+            }
+            let _ = write!(out, "{}-{}", code(low), code(high));
+        }
+        out.push(']');
+        self.rest = &rest[1..];
+        self.write(&out);
+        self.atom(1);
+        Ok(())
+    }
+}
+
+const POSIX: [&str; 14] = [
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space",
+    "upper", "word", "xdigit",
+];
+
+/// One character of a bracket, escaped or not.
+fn member<'a>(text: &'a str, missing: impl Fn() -> Refusal<'a>) -> Result<(u32, &'a str), Refusal<'a>> {
+    match text.chars().next() {
+        None => Err(missing()),
+        Some('\\') => character(text),
+        Some(c) => Ok((c.into(), &text[c.len_utf8()..])),
+    }
+}
+
+/// `{n}`, `{n,}` or `{n,m}`, and what follows; a number too large is as good as any above the limit.
+fn counts(text: &str) -> Option<(u64, Option<u64>, &str)> {
+    let digits = |text: &str| {
+        let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let leading = end > 1 && text.starts_with('0');
+        (end > 0 && !leading).then(|| (text[..end].parse().unwrap_or(u64::MAX), end))
+    };
+    let text = text.strip_prefix('{')?;
+    let (least, end) = digits(text)?;
+    let text = &text[end..];
+    if let Some(after) = text.strip_prefix('}') {
+        return Some((least, Some(least), after));
+    }
+    let text = text.strip_prefix(',')?;
+    if let Some(after) = text.strip_prefix('}') {
+        return Some((least, None, after));
+    }
+    let (most, end) = digits(text)?;
+    Some((least, Some(most), text[end..].strip_prefix('}')?))
+}
+
+/// A set named by an escape: one of Perl's, or of Unicode's.
+fn set(text: &str) -> Result<Option<(String, &str)>, Refusal<'_>> {
+    let perl = match text.as_bytes().get(1) {
+        Some(b'd') => "[0-9]",
+        Some(b'D') => "[^0-9]",
+        Some(b's') => "[\\t\\n\\x0c\\r\\x20]",
+        Some(b'S') => "[^\\t\\n\\x0c\\r\\x20]",
+        Some(b'w') => "[0-9A-Za-z_]",
+        Some(b'W') => "[^0-9A-Za-z_]",
+        Some(b'p' | b'P') => return unicode(text).map(Some),
+        _ => return Ok(None),
+    };
+    Ok(Some((perl.into(), &text[2..])))
+}
+
+/// `\pL`, `\p{Greek}`, and their negations by `\P` and `^`.
+fn unicode(text: &str) -> Result<(String, &str), Refusal<'_>> {
+    let mut negated = text.starts_with("\\P");
+    let (name, rest) = match text[2..].strip_prefix('{') {
+        Some(inner) => inner.split_once('}').ok_or((RANGE, text))?,
+        None => {
+            let len = text[2..].chars().next().map_or(0, char::len_utf8);
+            text[2..].split_at(len)
+        }
+    };
+    let shown = &text[..text.len() - rest.len()];
+    let plain = name.strip_prefix('^').inspect(|_| negated = !negated).unwrap_or(name);
+    let written = format!("\\{}{{{plain}}}", if negated { 'P' } else { 'p' });
+    let known = plain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && Regex::new(&written).is_ok();
+    if known { Ok((written, rest)) } else { Err((RANGE, shown)) }
+}
+
+/// An escaped character, from its backslash on.
+fn character(text: &str) -> Result<(u32, &str), Refusal<'_>> {
+    let mut chars = text[1..].chars();
+    let Some(c) = chars.next() else { return Err(("trailing backslash at end of expression", "")) };
+    let rest = chars.as_str();
+    let refuse = |rest: &str| Err((ESCAPE, &text[..text.len() - rest.len()]));
+    let simple = match c {
+        'a' => 7,
+        'f' => 12,
+        'n' => 10,
+        'r' => 13,
+        't' => 9,
+        'v' => 11,
+        '0'..='7' => {
+            if c != '0' && !rest.starts_with(|d: char| d.is_digit(8)) {
+                return refuse(rest);
+            }
+            let more = rest.bytes().take(2).take_while(|b| matches!(b, b'0'..=b'7')).count();
+            let value = u32::from_str_radix(&text[1..2 + more], 8).unwrap_or(0);
+            return Ok((value, &rest[more..]));
+        }
+        'x' => return hexadecimal(text, rest),
+        c if c.is_ascii() && !c.is_ascii_alphanumeric() => c.into(),
+        _ => return refuse(rest),
+    };
+    Ok((simple, rest))
+}
+
+fn hexadecimal<'a>(text: &'a str, after: &'a str) -> Result<(u32, &'a str), Refusal<'a>> {
+    let refuse = |rest: &str| Err((ESCAPE, &text[..text.len() - rest.len()]));
+    let Some(braced) = after.strip_prefix('{') else {
+        let mut chars = after.chars();
+        let (Some(high), rest) = (chars.next(), chars.as_str()) else { return refuse(after) };
+        let Some(low) = chars.next() else { return refuse(rest) };
+        return match (high.to_digit(16), low.to_digit(16)) {
+            (Some(high), Some(low)) => Ok((high * 16 + low, chars.as_str())),
+            _ => refuse(chars.as_str()),
+        };
+    };
+    let (mut value, mut count, mut chars) = (0, 0, braced.chars());
+    while let Some(c) = chars.next() {
+        match c.to_digit(16) {
+            _ if c == '}' && count > 0 => return Ok((value, chars.as_str())),
+            Some(digit) if value * 16 + digit <= char::MAX as u32 => value = value * 16 + digit,
+            _ => return refuse(chars.as_str()),
+        }
+        count += 1;
+    }
+    refuse("")
+}
+
+/// A character by its number. A surrogate, which no text holds, becomes one that none holds either.
+fn code(value: u32) -> String {
+    let value = if char::from_u32(value).is_some() { value } else { 0x10_ffff };
+    format!("\\x{{{value:x}}}")
+}
+
+fn number(c: char) -> String {
+    code(c.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_mean_what_they_mean_in_go() {
+        let yes = [
+            ("web", "a web b"),
+            ("^a.c$", "abc"),
+            (r"^\d+$", "123"),
+            (r"[[:alpha:]_-]", "-"),
+            (r"[]a]", "]"),
+            (r"[a\-z]", "-"),
+            (r"[[a]", "["),
+            (r"[a&&b]", "&"),
+            ("(?i)WEB", "web"),
+            ("(?i:W)eb", "web"),
+            (r"\Qa.b\E+", "a.bb"),
+            (r"a{2,}b{0,1}", "aa"),
+            ("a{,2}", "a{,2}"),
+            (r"\x41\x{1F600}\101", "A\u{1f600}A"),
+            (r"\p{Greek}\pL\P{^Lu}", "αbC"),
+            (r"[^\D]", "5"),
+            ("(?P<n>a)|(?<m>b)", "b"),
+            ("a(?i)*B", "aab"),
+            (r"\bweb\b", "a web b"),
+            ("", "anything"),
+            ("a||b", "x"),
+        ];
+        for (pattern, text) in yes {
+            let found = compile(pattern.as_bytes()).unwrap_or_else(|e| panic!("{pattern}: {e}"));
+            assert!(found.is_match(text.as_bytes()), "{pattern} on {text}");
+        }
+        let no = [(r"^\d$", "٣"), (r"^\w$", "é"), ("^a.c$", "a\nc"), (r"^[^a]$", "a"), (r"\bé", " é")];
+        for (pattern, text) in no {
+            let found = compile(pattern.as_bytes()).unwrap_or_else(|e| panic!("{pattern}: {e}"));
+            assert!(!found.is_match(text.as_bytes()), "{pattern} on {text}");
+        }
+    }
+
+    #[test]
+    fn refusals_are_those_of_go() {
+        let cases = [
+            ("a(b", "missing closing ): `a(b`"),
+            ("a)b", "unexpected ): `a)b`"),
+            ("a[b", "missing closing ]: `[b`"),
+            ("[", "missing closing ]: `[`"),
+            ("[]", "missing closing ]: `[]`"),
+            ("x[z-a]", "invalid character class range: `z-a`"),
+            ("[[:foo:]]", "invalid character class range: `[:foo:]`"),
+            (r"\p{Nope}", r"invalid character class range: `\p{Nope}`"),
+            (r"a\", "trailing backslash at end of expression: ``"),
+            (r"\q", r"invalid escape sequence: `\q`"),
+            (r"\8", r"invalid escape sequence: `\8`"),
+            (r"\1", r"invalid escape sequence: `\1`"),
+            (r"\x4", r"invalid escape sequence: `\x4`"),
+            (r"\x{110000}", r"invalid escape sequence: `\x{110000`"),
+            ("*a", "missing argument to repetition operator: `*`"),
+            ("(*)", "missing argument to repetition operator: `*`"),
+            ("a|+b", "missing argument to repetition operator: `+`"),
+            ("a**", "invalid nested repetition operator: `**`"),
+            ("a+?+", "invalid nested repetition operator: `+?+`"),
+            ("a{1001}", "invalid repeat count: `{1001}`"),
+            ("a{3,2}", "invalid repeat count: `{3,2}`"),
+            ("(a{100}){100}", "invalid repeat count: `{100}`"),
+            ("(?=a)", "invalid or unsupported Perl syntax: `(?=`"),
+            ("(?P=n)", "invalid or unsupported Perl syntax: `(?P`"),
+            ("(?x)a", "invalid or unsupported Perl syntax: `(?x`"),
+            ("(?P<n", "invalid named capture: `(?P<n`"),
+            ("(?P<n-m>a)", "invalid named capture: `(?P<n-m>`"),
+        ];
+        for (pattern, wanted) in cases {
+            let found = compile(pattern.as_bytes()).map(|_| ()).unwrap_err();
+            assert_eq!(found, format!("error parsing regexp: {wanted}"), "{pattern}");
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! Goal: the typed evaluator says what the rules say. Method: random expressions over random records,
+//! against a naive twin that walks JSON; random texts must not panic. Recorded answers of a real Consul
+//! are in `core/tests/filter_cases.rs`.
+
+use super::syntax::{Match, Op, Syntax};
+use super::*;
+use crate::Str;
+use crate::types::{CheckServiceNode, HealthCheck, Node, NodeService, ServiceAddress, Weights};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Value, json};
+
+/// The twin: JSON in, by the rules of go-bexpr's reflection.
+fn naive(syntax: &Syntax, value: &Value) -> bool {
+    match syntax {
+        Syntax::Not(inner) => !naive(inner, value),
+        Syntax::All(all) => all.iter().all(|one| naive(one, value)),
+        Syntax::Any(any) => any.iter().any(|one| naive(one, value)),
+        Syntax::Match(one) => naive_match(one, &one.selector, value),
+    }
+}
+
+fn naive_match(one: &Match, path: &[Vec<u8>], value: &Value) -> bool {
+    let Some((name, rest)) = path.split_first() else { return naive_holds(one, value) };
+    match value {
+        Value::Array(items) => items.iter().any(|item| naive_match(one, path, item)),
+        Value::Object(map) => match map.get(core::str::from_utf8(name).unwrap()) {
+            Some(inner) => naive_match(one, rest, inner),
+            None => !matches!(one.op, Op::Equal | Op::IsNotEmpty | Op::In),
+        },
+        other => panic!("no part {name:?} in {other}"),
+    }
+}
+
+fn naive_holds(one: &Match, value: &Value) -> bool {
+    let wanted = one.value.as_deref().map_or(String::new(), |v| String::from_utf8(v.to_vec()).unwrap());
+    let equal = || match value {
+        Value::String(text) => *text == wanted,
+        Value::Number(number) => number.to_string() == wanted,
+        Value::Bool(on) => on.to_string() == wanted,
+        other => panic!("{other}"),
+    };
+    let within = || match value {
+        Value::String(text) => text.contains(&wanted),
+        Value::Array(items) => items.contains(&Value::String(wanted.clone())),
+        Value::Object(map) => map.contains_key(&wanted),
+        other => panic!("{other}"),
+    };
+    let empty = || match value {
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        other => panic!("{other}"),
+    };
+    // The generator writes patterns of one literal only.
+    let fits = || value.as_str().unwrap().contains(&wanted);
+    match one.op {
+        Op::Equal => equal(),
+        Op::NotEqual => !equal(),
+        Op::In => within(),
+        Op::NotIn => !within(),
+        Op::IsEmpty => empty(),
+        Op::IsNotEmpty => !empty(),
+        Op::Matches => fits(),
+        Op::NotMatches => !fits(),
+    }
+}
+
+const WORDS: [&str; 6] = ["", "a", "b", "ab", "a b", "é\"\\\n"];
+
+fn word() -> impl Strategy<Value = Str> {
+    select(&WORDS[..]).prop_map(Str::from)
+}
+
+fn texts() -> impl Strategy<Value = Vec<Str>> {
+    prop::collection::vec(word(), 0..3)
+}
+
+fn text_map() -> impl Strategy<Value = BTreeMap<Str, Str>> {
+    prop::collection::btree_map(word(), word(), 0..3)
+}
+
+fn node() -> impl Strategy<Value = Node> {
+    (word(), word(), text_map(), text_map()).prop_map(|(node, address, meta, tagged_addresses)| Node {
+        node,
+        address,
+        meta,
+        tagged_addresses,
+        ..Node::default()
+    })
+}
+
+fn check() -> impl Strategy<Value = HealthCheck> {
+    (word(), word(), texts(), 0_i64..3).prop_map(|(status, output, service_tags, exposed_port)| HealthCheck {
+        status,
+        output,
+        service_tags,
+        exposed_port,
+        ..HealthCheck::default()
+    })
+}
+
+fn service() -> impl Strategy<Value = NodeService> {
+    let address = (word(), 0_i64..3).prop_map(|(a, port)| ServiceAddress { address: (*a).into(), port });
+    let addresses = prop::collection::btree_map(word(), address, 0..3);
+    (word(), texts(), text_map(), 0_i64..3, any::<bool>(), 0_i64..3, addresses).prop_map(
+        |(id, tags, meta, port, enable_tag_override, passing, tagged_addresses)| NodeService {
+            id,
+            tags,
+            meta,
+            port,
+            enable_tag_override,
+            weights: Weights { passing, warning: 1 },
+            tagged_addresses,
+            ..NodeService::default()
+        },
+    )
+}
+
+fn entry() -> impl Strategy<Value = CheckServiceNode> {
+    (node(), service(), prop::collection::vec(check().prop_map(Arc::new), 0..3)).prop_map(
+        |(node, service, checks)| CheckServiceNode { node: node.into(), service: service.into(), checks },
+    )
+}
+
+fn json_of(entry: &CheckServiceNode) -> Value {
+    let (node, service) = (&entry.node, &entry.service);
+    let addresses: BTreeMap<&Str, Value> = (service.tagged_addresses.iter())
+        .map(|(tag, to)| (tag, json!({"Address": to.address, "Port": to.port})))
+        .collect();
+    let checks = entry.checks.iter().map(|c| {
+        json!({"Status": c.status, "Output": c.output, "ServiceTags": c.service_tags, "ExposedPort": c.exposed_port})
+    });
+    json!({
+        "Node": {"Node": node.node, "Address": node.address, "Meta": node.meta,
+            "TaggedAddresses": node.tagged_addresses},
+        "Service": {"ID": service.id, "Tags": service.tags, "Meta": service.meta, "Port": service.port,
+            "EnableTagOverride": service.enable_tag_override,
+            "Weights": {"Passing": service.weights.passing}, "TaggedAddresses": addresses,
+            "Proxy": {"Mode": "", "Upstreams": [], "Expose": {"Checks": false}}},
+        "Checks": checks.collect::<Vec<Value>>(),
+    })
+}
+
+/// What stands at the end of a selector.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Text,
+    Number,
+    Bool,
+    Container,
+    List,
+}
+
+const PATHS: [(&str, End); 20] = [
+    ("Node.Node", End::Text),
+    ("Node.Meta", End::Container),
+    ("Node.Meta.*", End::Text),
+    ("Node.TaggedAddresses.*", End::Text),
+    ("Service.ID", End::Text),
+    ("Service.Tags", End::Container),
+    ("Service.Meta", End::Container),
+    ("Service.Meta.*", End::Text),
+    ("Service.Port", End::Number),
+    ("Service.EnableTagOverride", End::Bool),
+    ("Service.Weights.Passing", End::Number),
+    ("Service.TaggedAddresses", End::Container),
+    ("Service.TaggedAddresses.*.Port", End::Number),
+    ("Service.Proxy.Mode", End::Text),
+    ("Service.Proxy.Upstreams", End::List),
+    ("Service.Proxy.Expose.Checks", End::Bool),
+    ("Checks", End::List),
+    ("Checks.Status", End::Text),
+    ("Checks.ServiceTags", End::Container),
+    ("Checks.ExposedPort", End::Number),
+];
+
+fn comparison() -> impl Strategy<Value = Syntax> {
+    let ops = |end| match end {
+        End::Text => vec![Op::Equal, Op::NotEqual, Op::In, Op::NotIn, Op::Matches, Op::NotMatches],
+        End::Number | End::Bool => vec![Op::Equal, Op::NotEqual],
+        End::Container => vec![Op::In, Op::NotIn, Op::IsEmpty, Op::IsNotEmpty],
+        End::List => vec![Op::IsEmpty, Op::IsNotEmpty],
+    };
+    (select(&PATHS[..]), word()).prop_flat_map(move |((path, end), key)| {
+        let selector: Vec<Vec<u8>> =
+            path.split('.').map(|part| if part == "*" { &*key } else { part }.as_bytes().to_vec()).collect();
+        let value = match end {
+            End::Number => select(vec!["0", "1", "2"]).prop_map(Str::from).boxed(),
+            End::Bool => select(vec!["true", "false"]).prop_map(Str::from).boxed(),
+            // One literal without meaning in a pattern.
+            End::Text => select(&WORDS[..5]).prop_map(Str::from).boxed(),
+            _ => word().boxed(),
+        };
+        (Just(selector), select(ops(end)), value).prop_map(|(selector, op, value)| {
+            let bare = matches!(op, Op::IsEmpty | Op::IsNotEmpty);
+            Syntax::Match(Match { selector, op, value: (!bare).then(|| value.as_bytes().to_vec()) })
+        })
+    })
+}
+
+fn expression() -> impl Strategy<Value = Syntax> {
+    comparison().prop_recursive(4, 24, 4, |inner| {
+        let several = prop::collection::vec(inner.clone(), 2..4);
+        prop_oneof![
+            // `not not x` reads as `x`.
+            inner
+                .prop_filter("twice", |i| !matches!(i, Syntax::Not(_)))
+                .prop_map(|i| Syntax::Not(Box::new(i))),
+            several.clone().prop_map(Syntax::All),
+            several.prop_map(Syntax::Any),
+        ]
+    })
+}
+
+fn written(syntax: &Syntax) -> String {
+    let several = |all: &[Syntax], word: &str| {
+        let all: Vec<String> = all.iter().map(|one| format!("( {} )", written(one))).collect();
+        all.join(word)
+    };
+    match syntax {
+        Syntax::Not(inner) => format!("not ({})", written(inner)),
+        Syntax::All(all) => several(all, " and "),
+        Syntax::Any(any) => several(any, "\tor\n"),
+        Syntax::Match(one) => {
+            let quoted = |bytes: &[u8]| literal_of(core::str::from_utf8(bytes).unwrap());
+            let mut selector = String::from_utf8(one.selector[0].clone()).unwrap();
+            for part in &one.selector[1..] {
+                selector += &format!("[{}]", quoted(part));
+            }
+            let value = one.value.as_deref().map(quoted).unwrap_or_default();
+            match one.op {
+                Op::Equal => format!("{selector}=={value}"),
+                Op::NotEqual => format!("{selector} != {value}"),
+                Op::In => format!("{value} in {selector}"),
+                Op::NotIn => format!("{selector} not contains {value}"),
+                Op::IsEmpty => format!("{selector} is empty"),
+                Op::IsNotEmpty => format!("{selector} is not empty"),
+                Op::Matches => format!("{selector} matches {value}"),
+                Op::NotMatches => format!("{selector} not matches {value}"),
+            }
+        }
+    }
+}
+
+/// A raw string: a quote cannot be escaped in the other kind.
+fn literal_of(text: &str) -> String {
+    format!("`{text}`")
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_reads_back_and_means_what_the_twin_says(syntax in expression(), entry in entry()) {
+        let text = written(&syntax);
+        let read = parse(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
+        prop_assert_eq!(&read.0, &syntax, "{}", text);
+        let filter = read.about(Subject::Entry).unwrap_or_else(|e| panic!("{text}: {e}"));
+        let wanted = naive(&syntax, &json_of(&entry));
+        prop_assert_eq!(filter.matches(Record::Entry(&entry)), wanted, "{}", text);
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused(text in any::<String>()) {
+        let _ = parse(&text).map(|e| e.about(Subject::Entry).map(|_| ()));
+    }
+
+    #[test]
+    fn any_heap_of_words_is_read_or_refused(words in prop::collection::vec(select(&TOKENS[..]), 0..24)) {
+        for text in [words.concat(), words.join(" ")] {
+            if let Err(error) = parse(&text) {
+                prop_assert!(!error.to_string().is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn any_pattern_is_compiled_or_refused(pattern in "[-a\\[\\](){}|*+?^$.\\\\:0-9pPQEx]{0,24}") {
+        let _ = super::pattern::compile(pattern.as_bytes());
+    }
+}
+
+const TOKENS: [&str; 30] = [
+    "Node",
+    ".",
+    "a",
+    "==",
+    "!=",
+    "is",
+    "not",
+    "empty",
+    "in",
+    "contains",
+    "matches",
+    "and",
+    "or",
+    "(",
+    ")",
+    "[",
+    "]",
+    "\"",
+    "`",
+    "\"x\"",
+    "`y`",
+    "1",
+    "-",
+    "0",
+    ".5",
+    "\n",
+    "\\",
+    "é",
+    " ",
+    "Meta[\"k\"]",
+];
