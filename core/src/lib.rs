@@ -22,7 +22,7 @@
 //! | between them | [`view`], [`call`] |
 //! | parts | [`agent`], [`server`] |
 //! | machines | [`raft`], [`store`], [`watch`] |
-//! | shapes | [`types`], [`command`], [`config`], [`filter`], [`wire`], [`json`] |
+//! | shapes | [`types`], [`command`], [`config`], [`filter`], [`wire`], [`json`], [`metrics`] |
 //! | ground | [`time`], [`rng`], [`ids`], [`map`], [`duration`], [`event`] |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -47,6 +47,7 @@ pub mod command;
 pub mod config;
 pub mod filter;
 pub mod json;
+pub mod metrics;
 pub mod types;
 pub mod wire;
 

@@ -50,6 +50,45 @@ impl WallTime {
     }
 }
 
+impl WallTime {
+    /// The date and time of day in UTC.
+    pub fn civil(self) -> Civil {
+        let (days, rest) = (self.seconds().div_euclid(86_400), self.seconds().rem_euclid(86_400) as u32);
+        // Years are counted from March, so that a leap day ends one; 146097 days are 400 years.
+        let shifted = days + 719_468;
+        let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+        let year_of_era =
+            (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let from_march = (5 * day_of_year + 2) / 153;
+        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+        Civil {
+            year: year_of_era + era * 400 + i64::from(month <= 2),
+            month: month as u32,
+            day: (day_of_year - (153 * from_march + 2) / 5 + 1) as u32,
+            hour: rest / 3600,
+            minute: rest / 60 % 60,
+            second: rest % 60,
+            nanosecond: self.0.rem_euclid(1_000_000_000) as u32,
+        }
+    }
+}
+
+/// A moment as people write it, in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Civil {
+    pub year: i64,
+    /// 1 to 12.
+    pub month: u32,
+    /// 1 to 31.
+    pub day: u32,
+    pub hour: u32,
+    pub minute: u32,
+    pub second: u32,
+    pub nanosecond: u32,
+}
+
 /// Both clocks, read together by the driver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Now {
@@ -57,4 +96,23 @@ pub struct Now {
     pub mono: Instant,
     /// For values that users see.
     pub wall: WallTime,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_right_on_leap_days_and_at_the_turn_of_years() {
+        for (seconds, expected) in [
+            (0, (1970, 1, 1, 0, 0, 0)),
+            (-1, (1969, 12, 31, 23, 59, 59)),
+            (951_782_400, (2000, 2, 29, 0, 0, 0)),
+            (1_735_689_599, (2024, 12, 31, 23, 59, 59)),
+            (4_107_542_400, (2100, 3, 1, 0, 0, 0)),
+        ] {
+            let c = WallTime(seconds * 1_000_000_000).civil();
+            assert_eq!((c.year, c.month, c.day, c.hour, c.minute, c.second), expected);
+        }
+    }
 }

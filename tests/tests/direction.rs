@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// above it, never those below.
 const LAYERS: &[&[&str]] = &[
     &["duration", "event", "ids", "invariant", "map", "rng", "time"],
-    &["json", "types", "wire"],
+    &["json", "metrics", "types", "wire"],
     &["command", "config", "filter"],
     &["raft", "store", "watch"],
     &["agent", "server"],
