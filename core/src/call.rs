@@ -3,8 +3,10 @@
 use crate::agent::{AgentReply, AgentRequest};
 use crate::command::Command;
 use crate::ids::{Index, ServerId};
+use crate::metrics::Report;
 use crate::raft::Change;
 use crate::store::Applied;
+use alloc::boxed::Box;
 use alloc::string::String;
 
 /// What a front asks of the node.
@@ -20,6 +22,8 @@ pub enum Request {
     },
     /// Change the agent's local state.
     Agent(AgentRequest),
+    /// What was counted so far.
+    Metrics,
     /// Read the configuration again.
     Reload,
     /// Leave and stop.
@@ -47,6 +51,8 @@ pub enum Reply {
     },
     /// The agent's answer.
     Agent(AgentReply),
+    /// What the node and its driver have counted.
+    Metrics(Box<Report>),
     /// Reload, leave, membership and transfer: done.
     Done,
     /// It did not happen, or nobody knows.

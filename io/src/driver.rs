@@ -4,12 +4,14 @@
 //! I/O: every order goes to a queue whose owner reports back with an input.
 
 use crate::front::FrontMailbox;
+use crate::meter::Meter;
 use crate::rt::Rt;
 use arc_swap::ArcSwap;
 use lictor_core::agent::CheckSpec;
 use lictor_core::event::Event;
 use lictor_core::ids::{RunId, ServerId, Ticket};
-use lictor_core::node::{DiskBatch, HaltReason, Input, Node, Output, StopKind};
+use lictor_core::metrics::Report;
+use lictor_core::node::{DiskBatch, HaltReason, Input, Node, Output, Reply, StopKind};
 use lictor_core::time::Instant;
 use lictor_core::view::View;
 use std::sync::Arc;
@@ -58,6 +60,8 @@ pub struct Hands {
     pub peers: Option<mpsc::UnboundedSender<(ServerId, bytes::Bytes)>>,
     /// Reads the configuration files again, away from the node's thread.
     pub read_config: Arc<dyn Fn() -> Input + Send + Sync>,
+    /// Adds to a report what all other threads have counted.
+    pub measure: Arc<dyn Fn(&mut Report) + Send + Sync>,
     /// The log.
     pub log: Arc<dyn Fn(Event) + Send + Sync>,
 }
@@ -80,8 +84,9 @@ pub enum Exit {
 
 /// Drives `node` until it stops.
 pub async fn drive<R: Rt>(rt: R, mut node: Node, mut inbox: mpsc::Receiver<Input>, hands: Hands) -> Exit {
+    let mut meter = Meter::new(rt.now());
     loop {
-        if let Some(exit) = carry_out(&rt, &mut node, &hands) {
+        if let Some(exit) = carry_out(&rt, &mut node, &hands, &mut meter) {
             return exit;
         }
         let deadline = node.poll_timeout().unwrap_or(Instant::FAR_FUTURE);
@@ -93,21 +98,32 @@ pub async fn drive<R: Rt>(rt: R, mut node: Node, mut inbox: mpsc::Receiver<Input
             },
             () = rt.sleep_until(deadline) => Input::Wake,
         };
-        node.handle(rt.now(), input);
+        step(&rt, &mut node, &mut meter, input);
         for _ in 0..BURST {
             let Ok(input) = inbox.try_recv() else { break };
-            if let Some(exit) = carry_out(&rt, &mut node, &hands) {
+            if let Some(exit) = carry_out(&rt, &mut node, &hands, &mut meter) {
                 return exit;
             }
-            node.handle(rt.now(), input);
+            step(&rt, &mut node, &mut meter, input);
         }
     }
 }
 
-fn carry_out<R: Rt>(rt: &R, node: &mut Node, hands: &Hands) -> Option<Exit> {
+fn step<R: Rt>(rt: &R, node: &mut Node, meter: &mut Meter, input: Input) {
+    let (from, applied) = (rt.now(), node.store().applied());
+    meter.sees(from, &input);
+    node.handle(from, input);
+    meter.stepped(from, rt.now(), node.store().applied() != applied);
+}
+
+fn carry_out<R: Rt>(rt: &R, node: &mut Node, hands: &Hands, meter: &mut Meter) -> Option<Exit> {
     while let Some(output) = node.poll_output() {
         match output {
-            Output::Reply { to, call, reply } => {
+            Output::Reply { to, call, mut reply } => {
+                if let Reply::Metrics(report) = &mut reply {
+                    report.add(&meter.recorder);
+                    (hands.measure)(report);
+                }
                 if let Some(front) = hands.fronts.get(to.0 as usize) {
                     front.reply(call, reply);
                 }
@@ -119,6 +135,9 @@ fn carry_out<R: Rt>(rt: &R, node: &mut Node, hands: &Hands) -> Option<Exit> {
                 }
             }
             Output::Persist { ticket, batch } => {
+                if batch.raft.is_some() {
+                    meter.writes(ticket);
+                }
                 // A closed queue means the disk task has already reported its failure.
                 let _ = hands.disk.send(DiskOrder { ticket, batch });
             }

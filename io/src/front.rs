@@ -5,6 +5,7 @@ use crate::rt::Rt;
 use lictor_core::event::Event;
 use lictor_core::front::{Front, FrontInput, FrontOutput, HttpReply, HttpRequest};
 use lictor_core::ids::{CallId, FrontId, ReqId};
+use lictor_core::metrics::{Endpoint, Gauge, Metric, Report};
 use lictor_core::node::{CallError, Input, Reply};
 use lictor_core::time::Instant;
 use lictor_core::watch::ChangeSet;
@@ -63,6 +64,8 @@ struct State {
     front: Front,
     next_req: u64,
     waiting: HashMap<ReqId, oneshot::Sender<HttpReply>>,
+    /// Where requests went that wait, and since when.
+    parked: HashMap<ReqId, (Endpoint, Instant)>,
     deadline: Option<Instant>,
 }
 
@@ -92,7 +95,7 @@ pub fn front<R: Rt>(
 ) -> FrontParts<R> {
     let (tx, rx) = mpsc::unbounded_channel();
     let changes = Arc::new(Mutex::new(None));
-    let state = State { front, next_req: 0, waiting: HashMap::new(), deadline: None };
+    let state = State { front, next_req: 0, waiting: HashMap::new(), parked: HashMap::new(), deadline: None };
     FrontParts {
         cell: Arc::new(FrontCell {
             rt,
@@ -160,7 +163,10 @@ impl<R: Rt> Parked<R> {
 impl<R: Rt> Drop for Parked<R> {
     fn drop(&mut self) {
         if !self.done {
-            lock(&self.cell.state).waiting.remove(&self.req);
+            let mut state = lock(&self.cell.state);
+            state.waiting.remove(&self.req);
+            state.parked.remove(&self.req);
+            drop(state);
             self.cell.step(FrontInput::HttpGone { req: self.req });
         }
     }
@@ -175,13 +181,33 @@ impl<R: Rt> FrontCell<R> {
             state.next_req += 1;
             let req = ReqId(state.next_req);
             state.waiting.insert(req, tx);
+            let since = self.rt.now().mono;
             self.step_locked(&mut state, FrontInput::Http { req, request });
+            if let Some(endpoint) = state.front.routed() {
+                if state.waiting.contains_key(&req) {
+                    state.parked.insert(req, (endpoint, since));
+                } else {
+                    self.answered(&mut state, endpoint, since);
+                }
+            }
             req
         };
         match rx.try_recv() {
             Ok(reply) => Asked::Now(reply),
             Err(_) => Asked::Later(Parked { cell: self.clone(), req, reply: rx, done: false }),
         }
+    }
+
+    /// Adds what this front has counted.
+    pub fn measure(&self, report: &mut Report) {
+        let mut state = lock(&self.state);
+        report.gauge(Gauge::new(Metric::RpcQueriesBlocking, state.front.parked() as f64));
+        report.add(state.front.metrics());
+    }
+
+    fn answered(&self, state: &mut State, endpoint: Endpoint, since: Instant) {
+        let now = self.rt.now();
+        state.front.metrics().time_endpoint(now, endpoint, now.mono.since(since));
     }
 
     fn step(&self, input: FrontInput) {
@@ -198,6 +224,9 @@ impl<R: Rt> FrontCell<R> {
             while let Some(output) = state.front.poll_output() {
                 match output {
                     FrontOutput::HttpReply { req, reply } => {
+                        if let Some((endpoint, since)) = state.parked.remove(&req) {
+                            self.answered(state, endpoint, since);
+                        }
                         if let Some(waiting) = state.waiting.remove(&req) {
                             // The client may have gone: then nobody wants the reply.
                             let _ = waiting.send(reply);

@@ -21,5 +21,6 @@ pub mod dns;
 pub mod driver;
 pub mod front;
 pub mod http;
+mod meter;
 pub mod rt;
 pub mod storage;

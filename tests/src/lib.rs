@@ -5,6 +5,7 @@ pub mod backend;
 pub mod dns;
 pub mod http;
 pub mod process;
+pub mod prometheus;
 pub mod scratch;
 pub mod server;
 

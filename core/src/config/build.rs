@@ -6,6 +6,7 @@ use super::runtime::{DnsConfig, HttpLimits, Performance, Ports, RuntimeConfig};
 use super::survey::{self, Survey};
 use super::tree::{self, Tree};
 use super::{source, validate};
+use crate::metrics::Filter;
 use crate::{Str, duration};
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -45,6 +46,7 @@ pub(super) fn build(
     checks(&mut config, tree, &mut errors);
     limits(&mut config, tree);
     logging(&mut config, tree);
+    telemetry(&mut config, tree, &mut warnings);
     validate::validate(&config, tree, &mut warnings, &mut errors)?;
     warnings.extend(survey.enterprise);
     config.unprotected = unprotected(tree);
@@ -316,7 +318,14 @@ fn logging(config: &mut RuntimeConfig, tree: &Tree) {
     config.log_rotate_bytes = count(tree, "log_rotate_bytes", 0);
     config.log_rotate_duration = time(tree, "log_rotate_duration", config.log_rotate_duration);
     config.log_rotate_max_files = tree::int(tree, "log_rotate_max_files").unwrap_or(0);
+}
+
+fn telemetry(config: &mut RuntimeConfig, tree: &Tree, warnings: &mut Vec<String>) {
     config.disable_hostname = tree::flag(tree, "telemetry.disable_hostname").unwrap_or(false);
+    let default = tree::flag(tree, "telemetry.filter_default").unwrap_or(true);
+    let (filter, bad) = Filter::parse(&tree::texts(tree, "telemetry.prefix_filter"), default);
+    config.metrics_filter = filter;
+    warnings.extend(bad);
     config.prometheus_retention_time =
         time(tree, "telemetry.prometheus_retention_time", config.prometheus_retention_time);
     if let Some(prefix) = tree::text(tree, "telemetry.metrics_prefix") {

@@ -1,6 +1,7 @@
 //! The validated configuration that every part reads.
 
 use crate::Str;
+use crate::metrics::Filter;
 use crate::types::{CheckDefinition, Locality, ServiceDefinition};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -74,6 +75,8 @@ pub struct RuntimeConfig {
     pub prometheus_retention_time: Duration,
     pub disable_hostname: bool,
     pub metrics_prefix: String,
+    /// `telemetry.prefix_filter` and `telemetry.filter_default`.
+    pub metrics_filter: Filter,
     pub retry_join: Vec<String>,
     pub retry_interval: Duration,
     /// 0: for ever.
@@ -247,6 +250,7 @@ impl Default for RuntimeConfig {
             prometheus_retention_time: Duration::ZERO,
             disable_hostname: false,
             metrics_prefix: String::from("consul"),
+            metrics_filter: Filter::default(),
             retry_join: Vec::new(),
             retry_interval: Duration::from_secs(30),
             retry_max: 0,

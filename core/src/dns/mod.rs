@@ -10,6 +10,7 @@
 //! looking up: its key is the question, the size limit and the store's index.
 
 mod address;
+mod asked;
 mod edns;
 mod encode;
 mod lookup;
@@ -27,6 +28,7 @@ mod truncate;
 mod ttl;
 mod wire;
 
+pub use asked::{Asked, asked};
 pub use recursion::{Recursion, Verdict, host_query, judge, server_failure};
 
 use crate::config::RuntimeConfig;

@@ -10,12 +10,14 @@
 //! | `mux` | from a request line to a route, or to Go's own answers |
 //! | `route` | the table: pattern, methods, ACL rule, handler |
 //! | `request` | parameters, consistency mode, refused enterprise parameters |
+//! | `count` | what is counted of requests |
 //! | `blocking` | the gate of each consistency mode, and when there is news |
 //! | `respond`, `errors` | headers and status codes |
 //! | `api`, `decode`, `render` | the endpoints, their bodies in and out |
 
 mod api;
 mod blocking;
+mod count;
 mod decode;
 mod errors;
 mod message;
@@ -31,6 +33,7 @@ pub use message::{FrontInput, FrontOutput, HttpReply, HttpRequest};
 pub use route::Rule;
 
 use crate::ids::{CallId, FrontId, ReqId};
+use crate::metrics::{Endpoint, Recorder};
 use crate::rng::Rng;
 use crate::time::{Instant, Now};
 use crate::view::View;
@@ -59,6 +62,9 @@ pub struct Front {
     /// Reads that passed their barrier and wait for a view that has applied its index.
     applying: BTreeSet<(u64, ReqId)>,
     parked: Parked,
+    metrics: Recorder,
+    /// Where the newest request went.
+    routed: Option<Endpoint>,
 }
 
 impl Front {
@@ -73,6 +79,8 @@ impl Front {
             calls: BTreeMap::new(),
             applying: BTreeSet::new(),
             parked: Parked::default(),
+            metrics: Recorder::default(),
+            routed: None,
         }
     }
 
@@ -107,6 +115,21 @@ impl Front {
     /// When to hand in [`FrontInput::Wake`] at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.parked.next_deadline()
+    }
+
+    /// What this front has counted; how long requests took is for the driver to add.
+    pub fn metrics(&mut self) -> &mut Recorder {
+        &mut self.metrics
+    }
+
+    /// Where the request went that was taken last; `None` if no route was for it.
+    pub fn routed(&self) -> Option<Endpoint> {
+        self.routed
+    }
+
+    /// How many blocking reads wait for news.
+    pub fn parked(&self) -> usize {
+        self.parked.len()
     }
 
     fn answer(&mut self, req: ReqId, reply: HttpReply) {

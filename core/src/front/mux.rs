@@ -6,6 +6,7 @@ use super::request::Request;
 use super::respond::{TEXT, finish, reply};
 use super::route::{self, Method, Route};
 use crate::config::RuntimeConfig;
+use crate::metrics::Endpoint;
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
@@ -15,7 +16,7 @@ use bytes::Bytes;
 #[derive(Debug)]
 pub(super) enum Routed {
     /// To this method of a route.
-    Method(Request, &'static Method),
+    Method(Request, &'static Method, Endpoint),
     /// It is answered already.
     Answered(HttpReply),
 }
@@ -23,12 +24,15 @@ pub(super) enum Routed {
 /// Takes the target apart and finds the route.
 pub(super) fn route(raw: HttpRequest, config: &RuntimeConfig) -> Routed {
     match try_route(raw, config) {
-        Ok((request, method)) => Routed::Method(request, method),
+        Ok((request, method, endpoint)) => Routed::Method(request, method, endpoint),
         Err(reply) => Routed::Answered(reply),
     }
 }
 
-fn try_route(raw: HttpRequest, config: &RuntimeConfig) -> Result<(Request, &'static Method), HttpReply> {
+fn try_route(
+    raw: HttpRequest,
+    config: &RuntimeConfig,
+) -> Result<(Request, &'static Method, Endpoint), HttpReply> {
     if raw.target == "*" {
         let status = if raw.method == "OPTIONS" { 200 } else { 400 };
         return Err(empty(status));
@@ -43,7 +47,7 @@ fn try_route(raw: HttpRequest, config: &RuntimeConfig) -> Result<(Request, &'sta
     if !is_clean(escaped) {
         return Err(redirect(&raw.method, &clean_keeping_slash(escaped), query));
     }
-    let Some((route, matched)) = route::find(&path) else {
+    let Some(found) = route::find(&path) else {
         if route::wants_slash(&path) {
             return Err(redirect(&raw.method, &format!("{escaped}/"), query));
         }
@@ -52,18 +56,18 @@ fn try_route(raw: HttpRequest, config: &RuntimeConfig) -> Result<(Request, &'sta
     let Some(query) = Query::parse(query.unwrap_or("")) else {
         return Err(finish(reply(500, TEXT, Bytes::new())));
     };
-    let method = method_of(route, &raw.method, &path[matched..])?;
+    let at = method_of(found.route, &raw.method, &path[found.matched..])?;
     let mut request = Request::new(raw, path, query);
-    request.matched = matched;
-    Ok((request, method))
+    request.matched = found.matched;
+    Ok((request, &found.route.methods[at], found.endpoint(at)))
 }
 
-/// The method's entry, or the answer to OPTIONS or to a method that the route does not have.
-fn method_of(route: &'static Route, name: &str, arg: &str) -> Result<&'static Method, HttpReply> {
+/// Where the method stands in the route, or the answer to OPTIONS or to a method that the route does not have.
+fn method_of(route: &'static Route, name: &str, arg: &str) -> Result<usize, HttpReply> {
     if name != "OPTIONS"
-        && let Some(method) = route.methods.iter().find(|m| m.verb == name)
+        && let Some(at) = route.methods.iter().position(|m| m.verb == name)
     {
-        return Ok(method);
+        return Ok(at);
     }
     let mut allow = String::from("OPTIONS");
     let narrowed = route.pattern == "/v1/query/" && (arg.ends_with("/execute") || arg.ends_with("/explain"));

@@ -4,13 +4,14 @@ use super::blocking::{self, Cause, Cx, Gate, Reading};
 use super::errors::HttpError;
 use super::message::{FrontOutput, HttpRequest};
 use super::mux::{self, Routed};
-use super::request::{Request, clamp_wait, refuse_enterprise, refuse_other_datacenter};
+use super::request::{Consistency, Request, clamp_wait, refuse_enterprise, refuse_other_datacenter};
 use super::respond;
 use super::route::{Finish, Handler, HashRead, Method, Read, Step};
 use super::{Front, MAX_CALLS, MAX_PARKED};
 use crate::call;
 use crate::duration;
 use crate::ids::{CallId, ReqId};
+use crate::metrics::Metric;
 use crate::time::{Duration, Instant, Now};
 use crate::view::View;
 use crate::watch::WatchKey;
@@ -30,7 +31,7 @@ enum State {
     /// For the node's reply to a write or an agent change.
     Calling { call: CallId, finish: Finish },
     /// For the node's word on which index it may read.
-    Barrier { call: CallId, reading: Reading },
+    Barrier { call: CallId, since: Instant, reading: Reading },
     /// For a view that has applied that index.
     Applying { index: u64, give_up: Instant, reading: Reading },
     /// For news.
@@ -69,9 +70,11 @@ impl Pending {
 impl Front {
     pub(super) fn on_http(&mut self, now: Now, view: &Arc<View>, req: ReqId, raw: HttpRequest) {
         self.forget(req);
+        self.routed = None;
         match mux::route(raw, &view.config) {
             Routed::Answered(reply) => self.outputs.push_back(FrontOutput::HttpReply { req, reply }),
-            Routed::Method(rq, method) => {
+            Routed::Method(rq, method, endpoint) => {
+                self.routed = Some(endpoint);
                 if let Err(error) = self.start(now, view, req, rq, method) {
                     self.answer(req, respond::error(&error));
                 }
@@ -88,6 +91,7 @@ impl Front {
         method: &'static Method,
     ) -> Result<(), HttpError> {
         refuse_enterprise(&rq, method.enterprise)?;
+        self.count(now, view, &rq, method.handler);
         let cx = Cx { view, now, above: None, filter: None };
         match method.handler {
             Handler::NotBuilt => {
@@ -157,7 +161,8 @@ impl Front {
             Gate::Open => self.look_at(now, view, req, rq, reading, Cause::News),
             Gate::Barrier { consistent } => {
                 let call = self.call(req, call::Request::ReadBarrier { consistent })?;
-                self.pending.insert(req, Pending { rq, state: State::Barrier { call, reading } });
+                self.pending
+                    .insert(req, Pending { rq, state: State::Barrier { call, since: now.mono, reading } });
             }
         }
         Ok(())
@@ -172,28 +177,45 @@ impl Front {
                 let reply = finish(&cx, &rq, reply).unwrap_or_else(|error| respond::error(&error));
                 self.answer(req, reply);
             }
-            State::Barrier { reading, .. } => match reply {
-                call::Reply::Barrier { index } if index <= view.raft.applied => {
-                    self.look_at(now, view, req, rq, reading, Cause::News);
+            State::Barrier { reading, since, .. } => {
+                if reading.options.consistency == Consistency::Consistent {
+                    self.metrics.time(now, Metric::RpcConsistentRead, now.mono.since(since));
                 }
-                call::Reply::Barrier { index } => {
-                    let give_up = now.mono + view.config.performance.rpc_hold_timeout;
-                    let state = State::Applying { index: index.0, give_up, reading };
-                    self.pending.insert(req, Pending { rq, state });
-                    self.applying.insert((index.0, req));
-                    self.repark_applying(req);
-                }
-                call::Reply::Failed(error) => {
-                    self.answer(req, blocking::failed(reading.read, &HttpError::Call(error)));
-                }
-                other => {
-                    let text = alloc::format!("internal error: a barrier was answered with {other:?}");
-                    self.answer(req, blocking::failed(reading.read, &HttpError::Failed(text)));
-                }
-            },
+                self.on_barrier(now, view, req, rq, reading, reply);
+            }
             // Calls are only registered for the two states above.
             state @ (State::Applying { .. } | State::Parked { .. } | State::Hashed { .. }) => {
                 self.pending.insert(req, Pending { rq, state });
+            }
+        }
+    }
+
+    fn on_barrier(
+        &mut self,
+        now: Now,
+        view: &Arc<View>,
+        req: ReqId,
+        rq: Request,
+        reading: Reading,
+        reply: call::Reply,
+    ) {
+        match reply {
+            call::Reply::Barrier { index } if index <= view.raft.applied => {
+                self.look_at(now, view, req, rq, reading, Cause::News);
+            }
+            call::Reply::Barrier { index } => {
+                let give_up = now.mono + view.config.performance.rpc_hold_timeout;
+                let state = State::Applying { index: index.0, give_up, reading };
+                self.pending.insert(req, Pending { rq, state });
+                self.applying.insert((index.0, req));
+                self.repark_applying(req);
+            }
+            call::Reply::Failed(error) => {
+                self.answer(req, blocking::failed(reading.read, &HttpError::Call(error)));
+            }
+            other => {
+                let text = alloc::format!("internal error: a barrier was answered with {other:?}");
+                self.answer(req, blocking::failed(reading.read, &HttpError::Failed(text)));
             }
         }
     }

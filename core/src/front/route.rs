@@ -2,13 +2,16 @@
 //!
 //! 405, `Allow` and OPTIONS are answered from here. A route without an ACL rule does not compile.
 
-use super::api::{agent_check, agent_node, agent_service, catalog, health, kv, operator, status, txn};
+use super::api::{
+    agent_check, agent_metrics, agent_node, agent_service, catalog, health, kv, operator, status, txn,
+};
 use super::blocking::{Answer, Cx};
 use super::errors::HttpError;
 use super::message::HttpReply;
 use super::request::{Enterprise, Request};
 use crate::call;
 use crate::filter::Subject;
+use crate::metrics::Endpoint;
 use crate::view::View;
 use crate::watch::WatchKey;
 use alloc::boxed::Box;
@@ -125,23 +128,45 @@ pub(super) enum Style {
     Txn,
 }
 
+/// A route of the table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub(super) route: &'static Route,
+    /// How much of the path its pattern took.
+    pub(super) matched: usize,
+    /// Where in the table it stands.
+    at: usize,
+}
+
+impl Found {
+    /// What metrics call the method that stands at `method` in the route.
+    pub(super) fn endpoint(&self, method: usize) -> Endpoint {
+        let verb = self.route.methods.get(method).map_or("", |m| m.verb);
+        let number = (self.at * MOST_METHODS + method) as u16;
+        Endpoint { number, method: verb, pattern: self.route.pattern }
+    }
+}
+
+/// No route has more.
+const MOST_METHODS: usize = 4;
+
 /// The route of a decoded path, and how much of the path its pattern took: the exact pattern, else the
 /// longest one with a trailing slash.
-pub(super) fn find(path: &str) -> Option<(&'static Route, usize)> {
+pub(super) fn find(path: &str) -> Option<Found> {
     if !path.starts_with("/v1/") {
         return None;
     }
-    let exact = |pattern: &str| {
+    let exact = |pattern: &str, matched| {
         let at = ROUTES.binary_search_by(|r| r.pattern.cmp(pattern)).ok()?;
-        ROUTES.get(at)
+        Some(Found { route: ROUTES.get(at)?, at, matched })
     };
-    if let Some(route) = exact(path) {
-        return Some((route, path.len()));
+    if let Some(found) = exact(path, path.len()) {
+        return Some(found);
     }
     let mut end = path.len();
     while let Some(slash) = path[..end].rfind('/') {
-        if let Some(route) = exact(&path[..=slash]) {
-            return Some((route, slash + 1));
+        if let Some(found) = exact(&path[..=slash], slash + 1) {
+            return Some(found);
         }
         end = slash;
     }
@@ -164,12 +189,13 @@ mod tests {
         }
         for route in ROUTES {
             assert!(route.pattern.starts_with("/v1/") && !route.methods.is_empty(), "{}", route.pattern);
+            assert!(route.methods.len() <= MOST_METHODS, "{}", route.pattern);
         }
     }
 
     #[test]
     fn the_longest_prefix_wins_and_exact_beats_prefix() {
-        let found = |path| find(path).map(|(r, n)| (r.pattern, n));
+        let found = |path| find(path).map(|f| (f.route.pattern, f.matched));
         assert_eq!(found("/v1/kv/a/b"), Some(("/v1/kv/", 7)));
         assert_eq!(found("/v1/agent/services"), Some(("/v1/agent/services", 18)));
         assert_eq!(found("/v1/agent/services/"), None);

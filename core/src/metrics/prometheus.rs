@@ -134,8 +134,10 @@ fn line(out: &mut String, name: &str, labels: &Labels, quantile: Option<&str>, v
 
 /// A name as Prometheus takes it: what it does not allow becomes `_`.
 fn flat(name: &str) -> String {
-    let mut out: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' || c == ':' { c } else { '_' }).collect();
+    let mut out: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '_' || c == ':' { c } else { '_' })
+        .collect();
     if out.starts_with(|c: char| c.is_ascii_digit()) {
         out.insert(0, '_');
     }

@@ -79,7 +79,10 @@ fn quantiles_are_within_a_sixteenth_of_the_truth() {
         assert!((found / values[rank] - 1.0).abs() < 1.0 / 16.0, "{q}: {found} for {}", values[rank]);
     }
     let old = report(at(125), &[&recorder]).prometheus(&naming(&Filter::default()));
-    assert!(value_of(&old, "consul_raft_commitTime{quantile=\"0.5\"}").is_nan(), "nothing was measured lately");
+    assert!(
+        value_of(&old, "consul_raft_commitTime{quantile=\"0.5\"}").is_nan(),
+        "nothing was measured lately"
+    );
     assert_eq!(value_of(&old, "consul_raft_commitTime_count"), 5000.0);
 }
 
@@ -120,7 +123,8 @@ fn gauges_are_shown_by_both_names_and_labels_are_escaped() {
     assert!(text.contains("\nconsul_health_service_query 0\n"));
     let json = in_json(&report, &Filter::default());
     assert_eq!(json["Gauges"][0]["Name"], "consul.my-host.raft.peers");
-    let bare = Naming { hostname: None, ..naming(&Filter { default: true, rules: Vec::new() }) }.plain(Metric::RaftPeers);
+    let bare = Naming { hostname: None, ..naming(&Filter { default: true, rules: Vec::new() }) }
+        .plain(Metric::RaftPeers);
     assert_eq!(bare, "consul.raft.peers");
 }
 
@@ -153,8 +157,9 @@ fn a_series_with_labels_ends_after_the_retention_time() {
 
 #[test]
 fn the_longest_rule_of_the_filter_decides_and_bad_rules_are_named() {
-    let rules: Vec<String> =
-        ["-consul.raft", "+consul.raft.apply", "bad", "", "+consul.kvs", "-consul.kvs"].map(String::from).into();
+    let rules: Vec<String> = ["-consul.raft", "+consul.raft.apply", "bad", "", "+consul.kvs", "-consul.kvs"]
+        .map(String::from)
+        .into();
     let (filter, warnings) = Filter::parse(&rules, true);
     assert!(filter.shows("consul.rpc.query") && filter.shows("consul.raft.apply"));
     assert!(!filter.shows("consul.raft.peers") && !filter.shows("consul.kvs.apply"));

@@ -7,6 +7,7 @@ use super::{Node, route};
 use crate::agent::Agent;
 use crate::config::RuntimeConfig;
 use crate::ids::ServerId;
+use crate::metrics::Recorder;
 use crate::raft::{self, Membership, Raft};
 use crate::rng::{Rng, Seed};
 use crate::server::{Leader, ServerRecord};
@@ -137,6 +138,9 @@ impl Node {
             outputs: VecDeque::new(),
             after_flush: VecDeque::new(),
             reloads: VecDeque::new(),
+            started: now,
+            metrics: Recorder::default(),
+            proposals: VecDeque::new(),
             halted: false,
             #[cfg(feature = "mutants")]
             mutant,

@@ -7,6 +7,7 @@
 //! | `Input::Call(Write)` | raft, if this server leads; else forwarded to the leader; else held |
 //! | `Input::Call(ReadBarrier)` | the lease, or raft's read index; else as a write |
 //! | `Input::Call(Agent)` | agent |
+//! | `Input::Call(Metrics)` | answered at once with what was counted |
 //! | raft `Apply` | store → change set → `Publish`, then the replies of the calls it carried |
 //! | raft `RestoreSnapshot` | store, everything changed |
 //! | raft `RoleChanged` | leader duties, held calls, agent (`ServerUp`), log |
@@ -22,6 +23,7 @@ mod boot;
 mod calls;
 mod forward;
 mod input;
+mod metrics;
 mod output;
 mod route;
 mod tickets;
@@ -34,7 +36,8 @@ pub use output::{DiskBatch, DiskImage, HaltReason, Output};
 
 use crate::agent::{Agent, AgentInput};
 use crate::config::RuntimeConfig;
-use crate::ids::{ServerId, Ticket};
+use crate::ids::{Index, ServerId, Ticket};
+use crate::metrics::Recorder;
 use crate::raft::Raft;
 use crate::server::Leader;
 use crate::store::Store;
@@ -77,6 +80,10 @@ pub struct Node {
     after_flush: VecDeque<(Ticket, calls::Caller, Reply)>,
     /// Who waits for the configuration to be read again.
     reloads: VecDeque<calls::Caller>,
+    started: Now,
+    metrics: Recorder,
+    /// Entries of this leader that are not applied yet, and when they were proposed.
+    proposals: VecDeque<(Index, Instant)>,
     halted: bool,
     #[cfg(feature = "mutants")]
     mutant: Option<crate::Mutant>,

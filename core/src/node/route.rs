@@ -12,6 +12,7 @@ use crate::command::{Command, KvCommand, TxnOp};
 use crate::config::{self, RuntimeConfig};
 use crate::event::{Event, Level};
 use crate::ids::{CallId, Index, ServerId, Term};
+use crate::metrics::Metric;
 use crate::raft::{self, Effect, Entry, Payload, ProposeError, Raft, ReadError, Role};
 use crate::store::{Applied, Store};
 use crate::time::{Duration, Instant, Now};
@@ -94,6 +95,10 @@ impl Node {
                 let call = self.calls.for_raft(from);
                 self.to_agent.push_back(AgentInput::Request { call, request });
             }
+            Request::Metrics => {
+                let report = self.report(now);
+                self.answer(from, Reply::Metrics(report));
+            }
             Request::Reload => {
                 self.reloads.push_back(from);
                 if self.reloads.len() == 1 {
@@ -146,6 +151,7 @@ impl Node {
         match work {
             Work::Write(_) if self.disk_full => self.answer(from, Reply::Failed(CallError::DiskFull)),
             Work::Write(command) => {
+                self.metrics.count(now, Metric::RaftApply);
                 let call = self.calls.for_raft(from);
                 self.to_raft.push_back(raft::Input::Propose { call, command });
             }
@@ -155,6 +161,7 @@ impl Node {
                     let index = Index(self.store.applied());
                     return self.answer(from, Reply::Barrier { index });
                 }
+                self.metrics.count(now, Metric::RaftVerifyLeader);
                 let call = self.calls.for_raft(from);
                 self.to_raft.push_back(raft::Input::ReadIndex { call });
             }
@@ -233,7 +240,7 @@ impl Node {
                     Reply::Failed(CallError::Unknown) => Frame::Refused { id, why: Refusal::Unknown },
                     Reply::Failed(_) => Frame::Refused { id, why: Refusal::NotLeader },
                     // The other server learnt the index when raft accepted the write.
-                    Reply::Applied { .. } | Reply::Agent(_) | Reply::Done => return,
+                    Reply::Applied { .. } | Reply::Agent(_) | Reply::Metrics(_) | Reply::Done => return,
                 };
                 self.send(server, frame);
             }
@@ -285,6 +292,7 @@ impl Node {
                 }
             }
             Effect::Accepted { call, index, term } => {
+                self.proposed(now, index);
                 if let Some(Caller::Peer(server, id)) = self.calls.accepted(call, index, term) {
                     let (server, id) = (server.clone(), *id);
                     self.send(server, Frame::Accepted { id, index, term });
@@ -354,13 +362,17 @@ impl Node {
     fn apply(&mut self, now: Now, Entry { index, term, payload }: Entry) {
         let mut result = Applied::Ok;
         match payload {
-            Payload::Noop | Payload::Membership(_) => self.store.skip(index.0),
+            Payload::Noop | Payload::Membership(_) => {
+                self.committed(now, index, None);
+                self.store.skip(index.0);
+            }
             Payload::Command(bytes) => match Command::decode(&bytes) {
                 Ok(command) => {
                     result = self.store.apply(index.0, &command, &mut self.changes);
                     if mutant!(self, DeletesWakeNobody) && deletes_keys(&command) {
                         self.changes.keys.clear();
                     }
+                    self.committed(now, index, Some(&command));
                     if deletes_keys(&command) {
                         self.leader.keys_deleted(now.mono, index.0);
                     }
@@ -386,6 +398,7 @@ impl Node {
 
     fn role_changed(&mut self, now: Now, role: Role, term: Term, leader: Option<ServerId>) {
         self.stale_view = true;
+        self.count_role(now, role);
         if role != Role::Leader {
             if self.leader.active() {
                 self.log(Event::new(Level::Info, "agent.server", "cluster leadership lost"));

@@ -29,6 +29,7 @@ mod tests;
 mod txn;
 mod words;
 
+pub use read::Counts;
 pub use result::{Applied, TxnError, TxnItem, TxnResult};
 pub use snapshot::SnapshotError;
 

@@ -8,7 +8,33 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+/// How much the tables hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Counts {
+    pub nodes: usize,
+    /// Names of services.
+    pub services: usize,
+    pub instances: usize,
+    /// Instances of `consul`, the service that servers are registered as.
+    pub servers: usize,
+    pub keys: usize,
+}
+
 impl Store {
+    /// The sizes of the tables. Walks the names of all instances.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts { nodes: self.nodes.len(), keys: self.kv.len(), ..Counts::default() };
+        let mut last: Option<&Str> = None;
+        for Key([name, ..]) in self.services_by_name.keys() {
+            counts.instances += 1;
+            counts.servers += usize::from(&**name == "consul");
+            counts.services += usize::from(last != Some(name));
+            last = Some(name);
+        }
+        counts
+    }
+
     /// The node of this name.
     pub fn node(&self, name: &str) -> Option<&Arc<Node>> {
         self.nodes.get(&*fold(name))

@@ -4,6 +4,7 @@ mod banner;
 mod data_dir;
 mod log;
 mod ports;
+mod process;
 mod run;
 mod signals;
 

@@ -3,8 +3,8 @@
 use super::banner::banner;
 use super::data_dir::DataDir;
 use super::log::{Log, LogFormat};
-use super::ports;
 use super::signals::Signals;
+use super::{ports, process};
 use crate::driver::{self, Exit, Hands, INBOX, SharedView};
 use crate::front::{self, FrontParts};
 use crate::http::{self, ClientLimits, HttpSettings};
@@ -18,13 +18,14 @@ use lictor_core::config::RuntimeConfig;
 use lictor_core::event::{Event, Level};
 use lictor_core::front::Front;
 use lictor_core::ids::FrontId;
+use lictor_core::metrics::Recorder;
 use lictor_core::node::{Boot, DiskImage, HaltReason, Input, Node};
 use lictor_core::raft::Membership;
 use lictor_core::rng::Rng;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -184,6 +185,7 @@ fn live(
         },
         max_body_bytes: config.kv_max_value_size.max(config.txn_max_req_len).max(8 << 20),
     };
+    let mut cells = Vec::new();
     let mut mailboxes = Vec::new();
     let mut threads = Vec::new();
     for i in 0..front_threads() {
@@ -191,10 +193,14 @@ fn live(
         let core = Front::new(id, Rng::new(rt.entropy()));
         let parts = front::front(rt, id, core, view.clone(), inbox.clone(), log_fn(&log));
         mailboxes.push(parts.mailbox.clone());
+        cells.push(Arc::downgrade(&parts.cell));
         threads.push(front_thread(rt, parts, addresses.http.clone(), settings, clients.clone())?);
     }
+    let mut resolvers = Vec::new();
     for address in &addresses.dns {
-        dns::start(*address, view.clone(), rt.entropy())
+        let metrics = Arc::new(Mutex::new(Recorder::default()));
+        resolvers.push(metrics.clone());
+        dns::start(*address, view.clone(), rt.entropy(), metrics)
             .map_err(|e| format!("failed to start DNS server on {address}: {e}"))?;
     }
 
@@ -217,6 +223,13 @@ fn live(
         inbox: inbox.clone(),
         peers: None,
         read_config: read_config(reread, log.clone(), clients),
+        measure: Arc::new(move |report| {
+            cells.iter().filter_map(Weak::upgrade).for_each(|cell| cell.measure(report));
+            for metrics in &resolvers {
+                report.add(&metrics.lock().unwrap_or_else(PoisonError::into_inner));
+            }
+            process::measure(report);
+        }),
         log: log_fn(&log),
     };
     let (exit_tx, exit_rx) = tokio::sync::oneshot::channel();

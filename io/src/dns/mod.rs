@@ -6,6 +6,7 @@ mod tcp;
 use crate::driver::SharedView;
 use crate::rt::{Rt, TokioRt};
 use lictor_core::dns::{self, Outcome, Recursion, Transport};
+use lictor_core::metrics::{Metric, Recorder};
 use lictor_core::rng::{Rng, Seed};
 use lictor_core::time::Instant;
 use mio::net::{TcpListener, UdpSocket};
@@ -13,6 +14,7 @@ use mio::{Events, Interest, Poll, Token};
 use recursor::{Job, Purpose, Recursor, Told};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tcp::Connections;
 
@@ -25,11 +27,16 @@ const BURST: usize = 256;
 /// How often idle streams are looked at.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Answers on `address` over UDP and TCP until the process ends.
+/// Answers on `address` over UDP and TCP until the process ends, and counts in `metrics`.
 ///
 /// # Errors
 /// Only what binding and starting the thread report.
-pub fn start(address: SocketAddr, view: SharedView, seed: Seed) -> io::Result<()> {
+pub fn start(
+    address: SocketAddr,
+    view: SharedView,
+    seed: Seed,
+    metrics: Arc<Mutex<Recorder>>,
+) -> io::Result<()> {
     let mut udp = UdpSocket::bind(address)?;
     let mut listener = TcpListener::bind(address)?;
     let poll = Poll::new()?;
@@ -42,6 +49,7 @@ pub fn start(address: SocketAddr, view: SharedView, seed: Seed) -> io::Result<()
         rng: rng.fork("dns.shuffle"),
         reply: Vec::with_capacity(4096),
         waiting: Vec::new(),
+        metrics,
     };
     std::thread::Builder::new().name("dns".into()).stack_size(1 << 20).spawn(move || {
         Server { poll, udp, listener, responder, recursor, connections: Connections::default() }.run();
@@ -64,6 +72,8 @@ struct Responder {
     reply: Vec<u8>,
     /// Questions that recursors are to be asked first.
     waiting: Vec<Job>,
+    /// A scrape takes a copy now and then; otherwise only this thread locks it.
+    metrics: Arc<Mutex<Recorder>>,
 }
 
 impl Responder {
@@ -71,7 +81,9 @@ impl Responder {
     fn answer(&mut self, query: &[u8], transport: Transport, client: Client) -> Option<&[u8]> {
         let view = self.view.load();
         let before = if view.config.recursors.is_empty() { None } else { Some(self.rng.clone()) };
-        let outcome = dns::answer(&view, TokioRt.now(), &mut self.rng, query, transport, &mut self.reply);
+        let from = TokioRt.now();
+        let outcome = dns::answer(&view, from, &mut self.rng, query, transport, &mut self.reply);
+        self.count(query, from.mono);
         let purpose = match (outcome, before) {
             (Outcome::Drop, _) => return None,
             (Outcome::Reply, _) | (_, None) => return Some(&self.reply),
@@ -90,6 +102,18 @@ impl Responder {
             }
             None => Some(&self.reply),
         }
+    }
+
+    /// Counts a query and how long it took to answer it, or to see that recursors are to be asked.
+    fn count(&self, query: &[u8], from: Instant) {
+        let Some(asked) = dns::asked(query) else { return };
+        let now = TokioRt.now();
+        let took = now.mono.since(from);
+        let metric = if asked.reverse { Metric::DnsPtrQuery } else { Metric::DnsDomainQuery };
+        // Nothing panics while it is held.
+        let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+        metrics.time_dns(now, asked.kind, took);
+        metrics.time(now, metric, took);
     }
 
     /// Sets the job up to ask recursors; `None` when its answer is in `reply`.

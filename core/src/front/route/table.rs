@@ -2,7 +2,9 @@
 
 use super::super::request::Enterprise;
 use super::{Handler, Method, Route, Rule};
-use super::{agent_check, agent_node, agent_service, catalog, health, kv, operator, status, txn};
+use super::{
+    agent_check, agent_metrics, agent_node, agent_service, catalog, health, kv, operator, status, txn,
+};
 
 const fn on(verb: &'static str, rule: Rule, enterprise: Enterprise, handler: Handler) -> Method {
     Method { verb, rule, enterprise, handler }
@@ -108,7 +110,10 @@ pub(crate) static ROUTES: &[Route] = &[
         pattern: "/v1/agent/members",
         methods: &[on("GET", Rule::NodeRead, Enterprise::Ignored, Handler::View(agent_node::members))],
     },
-    later("/v1/agent/metrics", &[absent("GET")]),
+    Route {
+        pattern: "/v1/agent/metrics",
+        methods: &[on("GET", Rule::AgentRead, Enterprise::Ignored, Handler::Call(agent_metrics::metrics))],
+    },
     later("/v1/agent/metrics/stream", &[absent("GET")]),
     later("/v1/agent/monitor", &[absent("GET")]),
     Route {

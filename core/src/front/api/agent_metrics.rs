@@ -1,0 +1,103 @@
+//! `/v1/agent/metrics`: what the recorders of all threads have counted, and the gauges of the view.
+
+use super::super::blocking::Cx;
+use super::super::errors::HttpError;
+use super::super::message::HttpReply;
+use super::super::request::Request;
+use super::super::respond;
+use super::super::route::{Finish, Step};
+use super::unexpected;
+use crate::COMPATIBLE_VERSION as VERSION;
+use crate::call;
+use crate::metrics::{Gauge, Metric, Naming, Report};
+use crate::view::View;
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use bytes::Bytes;
+
+/// `GET /v1/agent/metrics`.
+pub(in crate::front) fn metrics(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    if wants_prometheus(rq) && cx.view.config.prometheus_retention_time.is_zero() {
+        // Consul means to answer 415, and answers 200 without a body: clients see the reason only.
+        let mut reply = respond::reply(200, respond::JSON, Bytes::new());
+        let reason = "Prometheus is not enabled since its retention time is not positive";
+        reply.headers.push(("X-Consul-Reason", Cow::Borrowed(reason)));
+        return Ok(Step::Done(reply));
+    }
+    let finish: Finish = |cx, rq, reply| match reply {
+        call::Reply::Metrics(report) => Ok(render(cx, rq, *report)),
+        other => Err(unexpected(other)),
+    };
+    Ok(Step::Call(Box::new(call::Request::Metrics), finish))
+}
+
+/// `?format=prometheus`, or a media type that a scraper accepts.
+fn wants_prometheus(rq: &Request) -> bool {
+    let accepted = |entry: &str| {
+        let mut parts = entry.split(';').map(|part| part.trim_matches(' '));
+        let media = parts.next().unwrap_or("");
+        media.eq_ignore_ascii_case("application/openmetrics-text")
+            || media.eq_ignore_ascii_case("text/plain") && parts.next() == Some("version=0.4.0")
+    };
+    rq.query.get("format") == "prometheus" || rq.header("accept").is_some_and(|a| a.split(',').any(accepted))
+}
+
+fn render(cx: &Cx<'_>, rq: &Request, mut report: Report) -> HttpReply {
+    let config = &cx.view.config;
+    gauges(cx.view, &mut report);
+    let hostname = report.hostname().replace('.', "-");
+    let naming = Naming {
+        prefix: &config.metrics_prefix,
+        hostname: (!config.disable_hostname && !hostname.is_empty()).then_some(&hostname),
+        node: &config.node_name,
+        filter: &config.metrics_filter,
+        retention_seconds: config.prometheus_retention_time.as_secs(),
+    };
+    match wants_prometheus(rq) {
+        true => respond::reply(200, "text/plain; version=0.0.4; charset=utf-8", report.prometheus(&naming)),
+        false => respond::json(cx.view, rq, |w| report.json(&naming, w)),
+    }
+}
+
+/// Everything that the view knows by itself.
+fn gauges(view: &View, report: &mut Report) {
+    let datacenter = &*view.config.datacenter;
+    let raft = &view.raft;
+    let servers = raft.status.membership.voters.len();
+    let one = |yes: bool| if yes { 1.0 } else { 0.0 };
+    let counts = view.store.counts();
+    let rates = [(Metric::RpcRequestRate, Metric::RpcRequest), (Metric::RpcQueryRate, Metric::RpcQuery)];
+    for (rate, of) in rates {
+        report.gauge(Gauge::new(rate, report.rate(of)));
+    }
+    for (metric, value) in [
+        (Metric::AutopilotFailureTolerance, (servers.saturating_sub(1) / 2) as f64),
+        (Metric::AutopilotHealthy, one(raft.leader.is_some())),
+        (Metric::RaftAppliedIndex, raft.applied.0 as f64),
+        (Metric::RaftLastIndex, raft.status.last_index.0 as f64),
+        (Metric::RaftPeers, servers as f64),
+        (Metric::RaftLeader, one(raft.is_leader)),
+        (Metric::ServerIsLeader, one(raft.is_leader)),
+        (Metric::SessionTtlActive, 0.0),
+        (Metric::CatalogServiceCount, counts.services as f64),
+        (Metric::RuntimeGcPause, 0.0),
+    ] {
+        report.gauge(Gauge::new(metric, value));
+    }
+    for (metric, value) in [
+        (Metric::MembersClients, 0),
+        (Metric::MembersServers, servers),
+        (Metric::StateNodes, counts.nodes),
+        (Metric::StateServices, counts.services),
+        (Metric::StateServiceInstances, counts.instances),
+        (Metric::StateBillable, counts.instances - counts.servers),
+        (Metric::StateKvEntries, counts.keys),
+    ] {
+        report.gauge(Gauge::new(metric, value as f64).with("datacenter", datacenter));
+    }
+    let version = Gauge::new(Metric::Version, 1.0).with("pre_release", "").with("version", VERSION);
+    report.gauge(version);
+    // There is no gossip yet: the one member is this server, and it is alive.
+    let member = Gauge::new(Metric::SerfMemberStatus, 1.0).with("member", &*view.config.node_name);
+    report.gauge(member.with("network", "lan"));
+}
