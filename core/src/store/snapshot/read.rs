@@ -195,7 +195,9 @@ impl Store {
             at.ok().and_then(|at| groups.get(at)).map_or(&[][..], |(_, checks)| checks)
         };
         let entries = self.services.iter().filter_map(|(Key([node, id]), service)| {
-            let checks = of(node, "").iter().chain(of(node, id)).cloned().collect();
+            // An ID that is empty, as only a damaged log can hold, must not count the node's checks twice.
+            let own = if id.is_empty() { &[] } else { of(node, id) };
+            let checks = of(node, "").iter().chain(own).cloned().collect();
             let entry =
                 CheckServiceNode { node: self.nodes.get(node)?.clone(), service: service.clone(), checks };
             Some((Key([fold_str(&service.service), node.clone(), id.clone()]), Arc::new(entry)))
