@@ -15,7 +15,8 @@ const MAX_BATCHES: usize = 1024;
 /// There is no timer: whatever queued while the last flush ran goes into the next one, so a single
 /// writer waits for nobody and many writers share.
 ///
-/// The room is looked at after every flush and once a second: others fill the disk too.
+/// The room on the disk is looked at before the first write, after each, and once a second: others
+/// may fill the disk while this server is idle.
 pub async fn run<R: Rt, S: Storage>(
     rt: R,
     mut storage: S,
@@ -23,10 +24,16 @@ pub async fn run<R: Rt, S: Storage>(
     inbox: mpsc::Sender<Input>,
 ) {
     let mut full = false;
-    let bounded = storage.free_bytes().is_some();
     let mut batches: Vec<DiskBatch> = Vec::new();
     loop {
-        let look_again = if bounded { rt.now().mono + Duration::from_secs(1) } else { Instant::FAR_FUTURE };
+        let space = storage.free_bytes();
+        let now_full = space.is_some_and(|space| nearly_full(space, full));
+        if now_full != full {
+            full = now_full;
+            let _ = inbox.send(Input::DiskFull(full)).await;
+        }
+        let look_again =
+            if space.is_some() { rt.now().mono + Duration::from_secs(1) } else { Instant::FAR_FUTURE };
         tokio::select! {
             biased;
             order = orders.recv() => {
@@ -36,11 +43,6 @@ pub async fn run<R: Rt, S: Storage>(
                 }
             }
             () = rt.sleep_until(look_again) => {}
-        }
-        let now_full = storage.free_bytes().is_some_and(|space| nearly_full(space, full));
-        if now_full != full {
-            full = now_full;
-            let _ = inbox.send(Input::DiskFull(full)).await;
         }
     }
 }
@@ -60,7 +62,7 @@ async fn write<S: Storage>(
         upto = next.ticket;
         batches.push(next.batch);
     }
-    let written = storage.write(batches);
+    let written = storage.write(batches).await;
     batches.clear();
     let report = match written {
         Ok(()) => Input::Persisted { upto },

@@ -5,21 +5,25 @@
 //! back in memory, in order, and reads see them laid over the file. [`HeldFile::release`] carries them
 //! out; from then on everything goes straight through.
 
-use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
-use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A file whose writes are held back at first. Clones are the same file.
-#[derive(Clone, Debug)]
-pub(super) struct HeldFile(Arc<Inner>);
+#[derive(Debug)]
+pub(super) struct HeldFile<F>(Arc<Inner<F>>);
+
+impl<F> Clone for HeldFile<F> {
+    fn clone(&self) -> Self {
+        HeldFile(self.0.clone())
+    }
+}
 
 #[derive(Debug)]
-struct Inner {
-    file: FileBackend,
+struct Inner<F> {
+    file: F,
     released: AtomicBool,
     held: Mutex<Vec<Change>>,
 }
@@ -31,12 +35,10 @@ enum Change {
     Sync,
 }
 
-impl HeldFile {
+impl<F: StorageBackend> HeldFile<F> {
     /// Holds back all writes to `file`.
-    pub(super) fn new(file: File) -> io::Result<HeldFile> {
-        let file = FileBackend::new(file).map_err(io::Error::other)?;
-        let held = Mutex::new(Vec::new());
-        Ok(HeldFile(Arc::new(Inner { file, released: AtomicBool::new(false), held })))
+    pub(super) fn new(file: F) -> HeldFile<F> {
+        HeldFile(Arc::new(Inner { file, released: AtomicBool::new(false), held: Mutex::default() }))
     }
 
     /// Carries out what was held back, in the same order and with the same flushes, so that a crash in
@@ -75,7 +77,7 @@ impl HeldFile {
     }
 }
 
-impl StorageBackend for HeldFile {
+impl<F: StorageBackend> StorageBackend for HeldFile<F> {
     fn len(&self) -> io::Result<u64> {
         if self.is_released() { self.0.file.len() } else { self.length(&self.held()) }
     }
@@ -172,7 +174,8 @@ fn lay_over(out: &mut [u8], offset: u64, at: u64, data: &[u8]) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::fs;
+    use redb::backends::FileBackend;
+    use std::fs::{self, File};
 
     #[derive(Clone, Debug)]
     enum Step {
@@ -197,7 +200,7 @@ mod tests {
             let path = std::env::temp_dir().join(format!("lictor-held-{}", std::process::id()));
             fs::write(&path, &first).unwrap();
             let open = || File::options().read(true).write(true).open(&path).unwrap();
-            let held = HeldFile::new(open()).unwrap();
+            let held = HeldFile::new(FileBackend::new(open()).unwrap());
             let mut model = first.clone();
             for step in steps {
                 match step {

@@ -8,7 +8,7 @@ use lictor_core::node::DiskBatch;
 pub struct Memory;
 
 impl Storage for Memory {
-    fn write(&mut self, _batches: &[DiskBatch]) -> Result<(), StorageError> {
+    async fn write(&mut self, _batches: &[DiskBatch]) -> Result<(), StorageError> {
         Ok(())
     }
 

@@ -17,7 +17,7 @@ pub trait Storage: Send + 'static {
     /// # Errors
     /// After an error the outcome is unknown and the storage must not be used any more: the node
     /// halts, and the next start finds either all or none of the batches.
-    fn write(&mut self, batches: &[DiskBatch]) -> Result<(), StorageError>;
+    fn write(&mut self, batches: &[DiskBatch]) -> impl Future<Output = Result<(), StorageError>> + Send;
 
     /// Bytes that may still be written before the disk is full; `None` where there is no such limit.
     fn free_bytes(&self) -> Option<Space>;

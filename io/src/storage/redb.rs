@@ -19,6 +19,7 @@ use super::{Space, Storage, StorageError};
 use bytes::Bytes;
 use lictor_core::node::{DiskBatch, DiskImage, LocalWrite};
 use lictor_core::raft::{Entry, HardState, Image, SnapshotMeta};
+use redb::backends::FileBackend;
 use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -39,7 +40,7 @@ const CACHE_BYTES: usize = 4 << 20;
 #[derive(Debug)]
 pub struct RedbStorage {
     db: Database,
-    /// For error texts and free space; empty over a simulated disk.
+    /// For error texts and free space.
     path: PathBuf,
 }
 
@@ -54,27 +55,38 @@ impl RedbStorage {
             create(path).map_err(|e| explain(path, &e))?;
         }
         let file = File::options().read(true).write(true).open(path).map_err(io_error)?;
-        if file.metadata().map_err(io_error)?.len() == 0 {
-            return Err(damaged(path, "it is empty"));
-        }
-        let file = HeldFile::new(file).map_err(io_error)?;
-        let db = builder().create_with_backend(file.clone()).map_err(|e| open_error(path, &e))?;
-        let storage = RedbStorage { db, path: path.to_owned() };
-        let image = storage.read().map_err(|e| storage.explain(&e))?;
-        file.release().map_err(io_error)?;
-        Ok((storage, image))
+        let file = FileBackend::new(file).map_err(|e| open_error(path, &e))?;
+        RedbStorage::believe(file, path.to_owned())
     }
 
-    /// The same over a simulated disk.
+    /// Opens a file that [`RedbStorage::lay_down`] has made, on a simulated disk.
     ///
     /// # Errors
     /// As [`RedbStorage::open`].
-    pub fn open_backend(backend: impl StorageBackend) -> Result<(RedbStorage, DiskImage), StorageError> {
-        let path = PathBuf::new();
-        let db = builder().create_with_backend(backend).map_err(|e| open_error(&path, &e))?;
-        let storage = RedbStorage { db, path };
-        prepare(&storage.db).map_err(|e| storage.explain(&e))?;
+    pub fn open_backend(file: impl StorageBackend) -> Result<(RedbStorage, DiskImage), StorageError> {
+        RedbStorage::believe(file, PathBuf::from("the simulated disk"))
+    }
+
+    /// Makes an empty state in an empty file on a simulated disk.
+    ///
+    /// # Errors
+    /// The file cannot be written; it is of no use then.
+    pub fn lay_down(file: impl StorageBackend) -> Result<(), StorageError> {
+        let made = builder().create_with_backend(file).map_err(Trouble::from).and_then(|db| prepare(&db));
+        made.map_err(|e| explain(Path::new("the simulated disk"), &e))
+    }
+
+    /// Reads all of it before anything is written to it.
+    fn believe(file: impl StorageBackend, path: PathBuf) -> Result<(RedbStorage, DiskImage), StorageError> {
+        let io_error = |e: std::io::Error| explain(&path, &Trouble::Redb(redb::Error::Io(e)));
+        if file.len().map_err(io_error)? == 0 {
+            return Err(damaged(&path, "it is empty"));
+        }
+        let file = HeldFile::new(file);
+        let db = builder().create_with_backend(file.clone()).map_err(|e| open_error(&path, &e))?;
+        let storage = RedbStorage { db, path: path.clone() };
         let image = storage.read().map_err(|e| storage.explain(&e))?;
+        file.release().map_err(io_error)?;
         Ok((storage, image))
     }
 
@@ -131,7 +143,15 @@ impl RedbStorage {
         Ok(DiskImage { raft: Image { hard, snapshot, log }, snapshot: data, local })
     }
 
-    fn commit(&self, batches: &[DiskBatch]) -> Result<(), Trouble> {
+    /// Writes all of `batches`, in order, or none of them, flushed.
+    ///
+    /// # Errors
+    /// See [`Storage::write`].
+    pub fn commit(&mut self, batches: &[DiskBatch]) -> Result<(), StorageError> {
+        self.transaction(batches).map_err(|e| self.explain(&e))
+    }
+
+    fn transaction(&self, batches: &[DiskBatch]) -> Result<(), Trouble> {
         let mut write = self.db.begin_write()?;
         write.set_durability(Durability::Immediate)?;
         {
@@ -196,8 +216,9 @@ impl RedbStorage {
 }
 
 impl Storage for RedbStorage {
-    fn write(&mut self, batches: &[DiskBatch]) -> Result<(), StorageError> {
-        self.commit(batches).map_err(|e| self.explain(&e))
+    /// Blocks: the disk task has a thread to itself.
+    async fn write(&mut self, batches: &[DiskBatch]) -> Result<(), StorageError> {
+        self.commit(batches)
     }
 
     fn free_bytes(&self) -> Option<Space> {
@@ -228,23 +249,13 @@ fn create(path: &Path) -> Result<(), Trouble> {
     File::open(directory).and_then(|d| d.sync_all()).map_err(io)
 }
 
-/// Makes the tables of a new file, and checks the format of an old one.
+/// Makes the tables of a new file.
 fn prepare(db: &Database) -> Result<(), Trouble> {
     let write = db.begin_write()?;
-    {
-        let mut meta = write.open_table(META)?;
-        let found = meta.get("format")?.map(|value| format_of(value.value())).transpose()?;
-        match found {
-            None => {
-                meta.insert("format", seal(&FORMAT.to_be_bytes()).as_slice())?;
-            }
-            Some(FORMAT) => {}
-            Some(newer) => return Err(Trouble::Newer(newer)),
-        }
-        write.open_table(LOG)?;
-        write.open_table(SNAPSHOT)?;
-        write.open_table(LOCAL)?;
-    }
+    write.open_table(META)?.insert("format", seal(&FORMAT.to_be_bytes()).as_slice())?;
+    write.open_table(LOG)?;
+    write.open_table(SNAPSHOT)?;
+    write.open_table(LOCAL)?;
     write.commit()?;
     Ok(())
 }
@@ -301,6 +312,9 @@ fn explain(path: &Path, trouble: &Trouble) -> StorageError {
             return damaged(path, &format!("the value of {key:?} in table {table:?} fails its checksum"));
         }
         Trouble::Redb(redb::Error::Io(e)) => return io_trouble(path, e),
+        Trouble::Redb(redb::Error::PreviousIo) => {
+            format!("{shown} could not be read or written before, and is not touched again: start again")
+        }
         Trouble::Redb(e) => return damaged(path, &e.to_string()),
     })
 }
