@@ -9,7 +9,7 @@ use lictor_core::metrics::{Endpoint, Gauge, Metric, Report};
 use lictor_core::node::{CallError, Input, Reply};
 use lictor_core::time::Instant;
 use lictor_core::watch::ChangeSet;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -63,10 +63,12 @@ pub struct FrontCell<R: Rt> {
 struct State {
     front: Front,
     next_req: u64,
-    waiting: HashMap<ReqId, oneshot::Sender<HttpReply>>,
+    waiting: BTreeMap<ReqId, oneshot::Sender<HttpReply>>,
     /// Where requests went that wait, and since when.
-    parked: HashMap<ReqId, (Endpoint, Instant)>,
+    parked: BTreeMap<ReqId, (Endpoint, Instant)>,
     deadline: Option<Instant>,
+    /// The node is gone: whoever asks is told so.
+    ended: bool,
 }
 
 /// A front, its mailbox, and the mail that [`run`] will deliver.
@@ -95,7 +97,14 @@ pub fn front<R: Rt>(
 ) -> FrontParts<R> {
     let (tx, rx) = mpsc::unbounded_channel();
     let changes = Arc::new(Mutex::new(None));
-    let state = State { front, next_req: 0, waiting: HashMap::new(), parked: HashMap::new(), deadline: None };
+    let state = State {
+        front,
+        next_req: 0,
+        waiting: BTreeMap::new(),
+        parked: BTreeMap::new(),
+        deadline: None,
+        ended: false,
+    };
     FrontParts {
         cell: Arc::new(FrontCell {
             rt,
@@ -111,7 +120,7 @@ pub fn front<R: Rt>(
     }
 }
 
-/// Delivers mail and deadlines to the front until the node is gone.
+/// Delivers mail and deadlines to the front until the node is gone; then tells everybody who waits.
 pub async fn run<R: Rt>(parts: FrontParts<R>) {
     let FrontParts { cell, mailbox, mail: MailQueue { mut mail, changes } } = parts;
     drop(mailbox);
@@ -127,7 +136,7 @@ pub async fn run<R: Rt>(parts: FrontParts<R>) {
                         cell.step(FrontInput::Changed(Arc::new(set)));
                     }
                 }
-                None => return,
+                None => return cell.end(),
             },
             () = cell.sooner.notified() => {}
             () = cell.rt.sleep_until(deadline) => cell.step(FrontInput::Wake),
@@ -180,14 +189,16 @@ impl<R: Rt> FrontCell<R> {
             let mut state = lock(&self.state);
             state.next_req += 1;
             let req = ReqId(state.next_req);
-            state.waiting.insert(req, tx);
-            let since = self.rt.now().mono;
-            self.step_locked(&mut state, FrontInput::Http { req, request });
-            if let Some(endpoint) = state.front.routed() {
-                if state.waiting.contains_key(&req) {
-                    state.parked.insert(req, (endpoint, since));
-                } else {
-                    self.answered(&mut state, endpoint, since);
+            if !state.ended {
+                state.waiting.insert(req, tx);
+                let since = self.rt.now().mono;
+                self.step_locked(&mut state, FrontInput::Http { req, request });
+                if let Some(endpoint) = state.front.routed() {
+                    if state.waiting.contains_key(&req) {
+                        state.parked.insert(req, (endpoint, since));
+                    } else {
+                        self.answered(&mut state, endpoint, since);
+                    }
                 }
             }
             req
@@ -208,6 +219,18 @@ impl<R: Rt> FrontCell<R> {
     fn answered(&self, state: &mut State, endpoint: Endpoint, since: Instant) {
         let now = self.rt.now();
         state.front.metrics().time_endpoint(now, endpoint, now.mono.since(since));
+    }
+
+    /// How many requests wait for an answer.
+    pub fn pending(&self) -> usize {
+        lock(&self.state).front.pending()
+    }
+
+    /// Dropping the senders is the message.
+    fn end(&self) {
+        let mut state = lock(&self.state);
+        state.ended = true;
+        state.waiting.clear();
     }
 
     fn step(&self, input: FrontInput) {

@@ -27,7 +27,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// What an agent is started with.
@@ -37,9 +36,6 @@ pub struct Launch {
     /// Reads it again, for a reload. The error is shown to whoever asked.
     pub reread: Arc<dyn Fn() -> Result<RuntimeConfig, String> + Send + Sync>,
 }
-
-/// How long replies that are already made may take to reach their clients at the end.
-const DRAIN: Duration = Duration::from_millis(100);
 
 /// Runs an agent to its end; its exit code. Everything it has to say goes to standard output, the
 /// reason of a refusal to standard error.
@@ -300,13 +296,7 @@ fn front_thread(
         listeners.push(listener);
     }
     thread("front", move || {
-        runtime.block_on(async {
-            for listener in listeners {
-                tokio::spawn(http::accept(rt, listener, parts.cell.clone(), settings, clients.clone()));
-            }
-            front::run(parts).await;
-            tokio::time::sleep(DRAIN).await;
-        });
+        runtime.block_on(http::serve(rt, parts, listeners, settings, clients));
     })
 }
 

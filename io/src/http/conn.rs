@@ -41,6 +41,7 @@ pub(super) async fn connection<R: Rt>(
         let text = b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
             Your IP is issuing too many concurrent connections, please rate limit your calls\n";
         let _ = stream.write_all(text).await;
+        let _ = stream.flush().await;
         let _ = stream.shutdown().await;
         return;
     };
@@ -49,7 +50,8 @@ pub(super) async fn connection<R: Rt>(
         .header_read_timeout(HEADER_TIMEOUT)
         .max_headers(MAX_HEADERS)
         .max_buf_size(settings.max_header_bytes.max(8192))
-        .half_close(true)
+        // A client that closes is gone: what it waited for is dropped, and its place is free again.
+        .half_close(false)
         .title_case_headers(true);
     let service = service_fn(move |request| {
         let (rt, cell) = (rt.clone(), cell.clone());

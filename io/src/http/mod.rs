@@ -7,11 +7,10 @@ mod timer;
 
 pub use limits::ClientLimits;
 
-use crate::front::FrontCell;
+use crate::front::{self, FrontCell, FrontParts};
 use crate::rt::Rt;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Limits on what one client may send before it is refused.
 #[derive(Clone, Copy, Debug)]
@@ -22,25 +21,28 @@ pub struct HttpSettings {
     pub max_body_bytes: usize,
 }
 
-/// Accepts connections for one front until the listener fails for good.
-///
-/// # Errors
-/// Only what binding reports. A failed accept is retried after a pause: the usual cause is a lack
-/// of file descriptors, which passes.
+/// How long replies that are already made may take to reach their clients at the end.
+const DRAIN: Duration = Duration::from_millis(100);
+
+/// The life of one front: serves its listeners until the node is gone and the last replies had time
+/// to leave. Then the caller ends the tasks that are left: connections that are idle or too slow.
 pub async fn serve<R: Rt>(
     rt: R,
-    address: SocketAddr,
-    cell: Arc<FrontCell<R>>,
+    parts: FrontParts<R>,
+    listeners: Vec<R::Listener>,
     settings: HttpSettings,
     clients: Arc<ClientLimits>,
-) -> io::Result<()> {
-    let listener = rt.listen(address).await?;
-    accept(rt, listener, cell, settings, clients).await;
-    Ok(())
+) {
+    for listener in listeners {
+        rt.spawn(accept(rt.clone(), listener, parts.cell.clone(), settings, clients.clone()));
+    }
+    front::run(parts).await;
+    rt.sleep_until(rt.now().mono + DRAIN).await;
 }
 
-/// Accepts connections on a listener that is already bound.
-pub async fn accept<R: Rt>(
+/// Accepts connections until the runtime ends. A failed accept is retried after a pause: the usual
+/// cause is a lack of file descriptors, which passes.
+async fn accept<R: Rt>(
     rt: R,
     mut listener: R::Listener,
     cell: Arc<FrontCell<R>>,
@@ -55,7 +57,7 @@ pub async fn accept<R: Rt>(
                 rt.spawn(task);
             }
             Err(_) => {
-                let later = rt.now().mono + std::time::Duration::from_millis(100);
+                let later = rt.now().mono + Duration::from_millis(100);
                 rt.sleep_until(later).await;
             }
         }
