@@ -1,3 +1,4 @@
 //! The simulator: whole nodes on one event heap, faults, and oracles that judge what clients saw.
 
+pub mod mad;
 pub mod oracle;

@@ -1,0 +1,29 @@
+//! The drivers of `lictor-io` themselves, on madsim's clock and network and on a simulated disk.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`world`], [`seeds`], [`trace`] | a run, the choice of seeds, what a run leaves |
+//! | [`rt`] | the runtime surface of `lictor-io` over madsim |
+//! | [`disk`] | one disk that loses, tears, fails and fills |
+//! | [`crash`] | the storage layer alone on that disk |
+//! | [`server`] | a machine with a server process: start, kill, power cut, signals |
+//! | [`client`], [`ledger`] | who asks, and what may be answered |
+//! | [`load`] | clients that write, read and watch until they are told to stop |
+//!
+//! `docs/simulator-io.md` says what bites.
+
+#[cfg(not(madsim))]
+compile_error!(
+    "--cfg madsim is missing: .cargo/config.toml sets it, an environment RUSTFLAGS replaces that; unset it"
+);
+
+pub mod client;
+pub mod crash;
+pub mod disk;
+pub mod ledger;
+pub mod load;
+pub mod rt;
+pub mod seeds;
+pub mod server;
+pub mod trace;
+pub mod world;
