@@ -52,9 +52,7 @@ impl Raft {
         }
         match &self.state {
             State::Leader(leader) => self.is_sole_voter() || heard(leader.rounds.contact()),
-            State::Follower | State::PreCandidate(_) | State::Candidate(_) => {
-                self.now < self.quiet_until || (self.leader.is_some() && self.contact.is_some_and(heard))
-            }
+            State::Follower | State::PreCandidate(_) | State::Candidate(_) => self.now < self.quiet_until,
         }
     }
 
@@ -70,6 +68,7 @@ impl Raft {
             }
         }
         self.contact = Some(self.now);
+        self.quiet_until = self.now + self.config.election_timeout;
         self.reset_election_timer();
         true
     }

@@ -93,7 +93,8 @@ pub struct Raft {
     leader: Option<ServerId>,
     /// When the leader of this term was last heard.
     contact: Option<Instant>,
-    /// No votes before this: in its last life this server may have promised a leader its lease.
+    /// No votes before this: a leader may be reading under a lease that this server granted, perhaps in
+    /// its last life. A newer term does not end it, for the leader may not have heard of that.
     quiet_until: Instant,
     /// When to campaign.
     election_at: Instant,
