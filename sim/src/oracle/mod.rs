@@ -7,10 +7,12 @@
 //! | judge | believes | finds |
 //! |---|---|---|
 //! | [`indexed`] | the log's order | wrong replies, lost or doubled writes, stale and impossible reads |
+//! | [`linear`] | nothing but answers and times | histories that no order of single steps explains |
 //! | [`watch`] | the log's order | lost wake-ups, empty wake-ups, indexes that go back |
 
 pub mod history;
 pub mod indexed;
+pub mod linear;
 mod model;
 #[cfg(test)]
 mod tests;

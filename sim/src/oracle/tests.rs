@@ -2,4 +2,5 @@
 
 mod build;
 mod indexed;
+mod linear;
 mod watch;
