@@ -14,7 +14,7 @@ fn a_value_may_be_as_large_as_the_limit_and_no_larger() {
     assert_eq!(
         text(&reply),
         "Request body(11 bytes) too large, max size: 10 bytes. See \
-         https://developer.hashicorp.com/docs/agent/config/config-files#kv_max_value_size."
+         https://www.consul.io/docs/agent/config/config-files#kv_max_value_size."
     );
     assert_eq!(text(&world.ask("GET", "/v1/kv/a?raw", "")), "0123456789");
 }

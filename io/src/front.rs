@@ -233,6 +233,11 @@ impl<R: Rt> FrontCell<R> {
         state.waiting.clear();
     }
 
+    /// The answer to a request whose body is not read because it is too large.
+    pub fn body_too_large(&self, target: &str, len: u64, limit: usize) -> HttpReply {
+        Front::body_too_large(target, len, limit, &self.view.load().config)
+    }
+
     fn step(&self, input: FrontInput) {
         self.step_locked(&mut lock(&self.state), input);
     }

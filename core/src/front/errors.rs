@@ -50,7 +50,8 @@ pub(super) enum HttpError {
     BodyTooLarge {
         len: usize,
         max: usize,
-        setting: &'static str,
+        /// The key that sets the limit, if there is one.
+        setting: Option<&'static str>,
     },
     TooManyOps(usize),
     ValueTooLarge {
@@ -123,11 +124,13 @@ impl fmt::Display for HttpError {
             KeyName => {
                 f.write_str("invalid key name, keys should respect the \"^[a-zA-Z0-9,_./\\\\-?&=]+$\" format")
             }
-            BodyTooLarge { len, max, setting } => write!(
-                f,
-                "Request body({len} bytes) too large, max size: {max} bytes. See \
-                 https://developer.hashicorp.com/docs/agent/config/config-files#{setting}."
-            ),
+            BodyTooLarge { len, max, setting } => {
+                write!(f, "Request body({len} bytes) too large, max size: {max} bytes.")?;
+                match setting {
+                    Some(key) => write!(f, " See https://www.consul.io/docs/agent/config/config-files#{key}."),
+                    None => Ok(()),
+                }
+            }
             TooManyOps(count) => write!(f, "Transaction contains too many operations ({count} > 128)"),
             ValueTooLarge { key, len, max } => {
                 write!(f, "Value for key \"{key}\" is too large ({len} > {max} bytes)")

@@ -32,6 +32,7 @@ mod route;
 pub use message::{FrontInput, FrontOutput, HttpReply, HttpRequest};
 pub use route::Rule;
 
+use crate::config::RuntimeConfig;
 use crate::ids::{CallId, FrontId, ReqId};
 use crate::metrics::{Endpoint, Recorder};
 use crate::rng::Rng;
@@ -40,6 +41,7 @@ use crate::view::View;
 use crate::watch::{ChangeSet, Parked};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
+use errors::HttpError;
 use pending::Pending;
 
 /// What stands where Consul shows the commit it was built from.
@@ -105,6 +107,18 @@ impl Front {
             FrontInput::Wake => {}
         }
         self.expire(now, view);
+    }
+
+    /// The answer to a request whose body of `len` bytes is more than the driver reads, which is `limit`.
+    /// The endpoints that have a limit of their own name it.
+    pub fn body_too_large(target: &str, len: u64, limit: usize, config: &RuntimeConfig) -> HttpReply {
+        let (max, setting) = match target {
+            t if t.starts_with("/v1/kv/") => (config.kv_max_value_size, Some("kv_max_value_size")),
+            t if t.starts_with("/v1/txn") => (config.txn_max_req_len, Some("txn_max_req_len")),
+            _ => (limit, None),
+        };
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        respond::finish(respond::error(&HttpError::BodyTooLarge { len, max, setting }))
     }
 
     /// The next output; drain to `None` after every [`Front::handle`].

@@ -33,6 +33,10 @@ fn try_route(
     raw: HttpRequest,
     config: &RuntimeConfig,
 ) -> Result<(Request, &'static Method, Endpoint), HttpReply> {
+    if raw.method == "CONNECT" {
+        // Its target is no path; Go's mux knows nothing of that name.
+        return Err(HttpReply::text(404, "404 page not found\n"));
+    }
     if raw.target == "*" {
         let status = if raw.method == "OPTIONS" { 200 } else { 400 };
         return Err(empty(status));

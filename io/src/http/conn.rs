@@ -6,12 +6,15 @@ use super::limits::ClientLimits;
 use super::timer::RtTimer;
 use crate::front::{Asked, FrontCell};
 use crate::rt::Rt;
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue, VARY};
+use hyper::ext::ReasonPhrase;
+use hyper::header::{
+    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, VARY,
+};
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use lictor_core::front::{HttpReply, HttpRequest};
 use std::convert::Infallible;
@@ -19,13 +22,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// A client that has not finished its headers by then is dropped.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// A client that has not finished its body by then is answered 408.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
-/// Most headers one request may have.
-const MAX_HEADERS: usize = 128;
+/// Bodies up to this many bytes are not counted against the memory for bodies.
+const SMALL_BODY: usize = 64 << 10;
+const NO_ROOM: &str =
+    "rate limit exceeded: too many large request bodies at once, nothing was changed, try again\n";
 
 /// Serves one connection until it ends.
 pub(super) async fn connection<R: Rt>(
@@ -38,7 +44,8 @@ pub(super) async fn connection<R: Rt>(
 ) {
     let Some(_place) = clients.enter(from.ip()) else {
         // As Consul: a bare 429 before any request is read.
-        let text = b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
+        let text = b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nContent-Length: 81\r\n\
+            Connection: close\r\n\r\n\
             Your IP is issuing too many concurrent connections, please rate limit your calls\n";
         let _ = stream.write_all(text).await;
         let _ = stream.flush().await;
@@ -48,14 +55,13 @@ pub(super) async fn connection<R: Rt>(
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(RtTimer(rt.clone()))
         .header_read_timeout(HEADER_TIMEOUT)
-        .max_headers(MAX_HEADERS)
         .max_buf_size(settings.max_header_bytes.max(8192))
         // A client that closes is gone: what it waited for is dropped, and its place is free again.
         .half_close(false)
         .title_case_headers(true);
     let service = service_fn(move |request| {
-        let (rt, cell) = (rt.clone(), cell.clone());
-        async move { Ok::<_, Infallible>(answer(rt, cell, settings, from, request).await) }
+        let (rt, cell, clients) = (rt.clone(), cell.clone(), clients.clone());
+        async move { Ok::<_, Infallible>(answer(rt, cell, settings, &clients, from, request).await) }
     });
     // An error here is the client's: it went away or sent something that is not HTTP, and hyper
     // has answered it where it could.
@@ -66,18 +72,26 @@ async fn answer<R: Rt>(
     rt: R,
     cell: Arc<FrontCell<R>>,
     settings: HttpSettings,
+    clients: &ClientLimits,
     from: SocketAddr,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
+    if head.version == Version::HTTP_11 && !head.headers.contains_key(HOST) {
+        return plain(StatusCode::BAD_REQUEST, "400 Bad Request: missing required Host header".into());
+    }
     let gzip_ok = head.headers.get(ACCEPT_ENCODING).and_then(|v| v.to_str().ok()).is_some_and(gzip::accepted);
-    let body = match read_body(&rt, &head.headers, body, settings.max_body_bytes).await {
+    let target = head.uri.path_and_query().map_or_else(|| "/".to_owned(), |t| t.as_str().to_owned());
+    let limit = settings.max_body_bytes;
+    // The memory is given back once the request is answered.
+    let (body, _room) = match read_body(&rt, &head.headers, body, limit, clients).await {
         Ok(body) => body,
-        Err(refusal) => return refusal,
+        Err(Refusal::TooLarge(len)) => return respond(cell.body_too_large(&target, len, limit), false),
+        Err(Refusal::Other(status, text)) => return plain(status, text.into()),
     };
     let request = HttpRequest {
         method: head.method.as_str().to_owned(),
-        target: head.uri.path_and_query().map_or_else(|| "/".to_owned(), |t| t.as_str().to_owned()),
+        target,
         headers: head
             .headers
             .iter()
@@ -96,40 +110,71 @@ async fn answer<R: Rt>(
     respond(reply, gzip_ok)
 }
 
+/// Why a body was not read to its end.
+enum Refusal {
+    /// It has, or would have, at least this many bytes.
+    TooLarge(u64),
+    Other(StatusCode, &'static str),
+}
+
+type Body = (Bytes, Option<OwnedSemaphorePermit>);
+
 async fn read_body<R: Rt>(
     rt: &R,
     headers: &hyper::HeaderMap,
     body: Incoming,
     limit: usize,
-) -> Result<Bytes, Response<Full<Bytes>>> {
+    clients: &ClientLimits,
+) -> Result<Body, Refusal> {
     let length =
         headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
-    if let Some(n) = length {
-        if n == 0 {
-            return Ok(Bytes::new());
-        }
-        if n > limit as u64 {
-            return Err(too_large(n, limit));
-        }
+    match length {
+        Some(0) => return Ok((Bytes::new(), None)),
+        Some(n) if n > limit as u64 => return Err(Refusal::TooLarge(n)),
+        _ => {}
     }
     let late = rt.sleep_until(rt.now().mono + BODY_TIMEOUT);
-    let read = tokio::select! {
+    tokio::select! {
         biased;
-        read = Limited::new(body, limit).collect() => read,
-        () = late => {
-            return Err(plain(StatusCode::REQUEST_TIMEOUT, "the request body took too long\n".into()));
-        }
-    };
-    match read {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(e) if e.is::<http_body_util::LengthLimitError>() => Err(too_large(limit as u64 + 1, limit)),
-        Err(_) => Err(plain(StatusCode::BAD_REQUEST, "the request body could not be read\n".into())),
+        read = collect(body, limit, clients) => read,
+        () = late => Err(Refusal::Other(StatusCode::REQUEST_TIMEOUT, "the request body took too long\n")),
     }
 }
 
-fn too_large(n: u64, limit: usize) -> Response<Full<Bytes>> {
-    let text = format!("Request body({n} bytes) too large, max size: {limit} bytes.");
-    plain(StatusCode::PAYLOAD_TOO_LARGE, text)
+/// Gathers a body as it comes. What goes beyond a small one is counted as it arrives, so that a client
+/// holds only what it has sent.
+async fn collect(mut body: Incoming, limit: usize, clients: &ClientLimits) -> Result<Body, Refusal> {
+    let mut data = Bytes::new();
+    let mut more = BytesMut::new();
+    let (mut total, mut counted) = (0, SMALL_BODY);
+    let mut room: Option<OwnedSemaphorePermit> = None;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            return Err(Refusal::Other(StatusCode::BAD_REQUEST, "the request body could not be read\n"));
+        };
+        let Ok(part) = frame.into_data() else { continue };
+        total += part.len();
+        if total > limit {
+            return Err(Refusal::TooLarge(total as u64));
+        }
+        if total > counted {
+            let step = (total - counted).max(SMALL_BODY);
+            let taken = clients.room_for(step).ok_or(Refusal::Other(StatusCode::TOO_MANY_REQUESTS, NO_ROOM))?;
+            counted += step;
+            match &mut room {
+                Some(room) => room.merge(taken),
+                None => room = Some(taken),
+            }
+        }
+        // Most bodies come in one part and are not copied.
+        if data.is_empty() && more.is_empty() {
+            data = part;
+        } else {
+            more.extend_from_slice(&std::mem::take(&mut data));
+            more.extend_from_slice(&part);
+        }
+    }
+    Ok((if more.is_empty() { data } else { more.freeze() }, room))
 }
 
 fn plain(status: StatusCode, text: String) -> Response<Full<Bytes>> {
@@ -143,6 +188,10 @@ fn plain(status: StatusCode, text: String) -> Response<Full<Bytes>> {
 fn respond(reply: HttpReply, gzip_ok: bool) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::new()));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if reply.status == 413 {
+        // Go's name for it.
+        response.extensions_mut().insert(ReasonPhrase::from_static(b"Request Entity Too Large"));
+    }
     let headers = response.headers_mut();
     for (name, value) in &reply.headers {
         // A value that is not a legal header (a user's text in `X-Consul-Reason`) is left out.
@@ -151,6 +200,9 @@ fn respond(reply: HttpReply, gzip_ok: bool) -> Response<Full<Bytes>> {
         {
             headers.append(name, value);
         }
+    }
+    if reply.close {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     let mut body = reply.body;

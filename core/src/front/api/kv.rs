@@ -146,7 +146,7 @@ pub(in crate::front) fn put(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError
     }
     let (len, max) = (rq.body.len(), config.kv_max_value_size);
     if len > max {
-        return Err(HttpError::BodyTooLarge { len, max, setting: "kv_max_value_size" });
+        return Err(HttpError::BodyTooLarge { len, max, setting: Some("kv_max_value_size") });
     }
     entry.value = rq.body.clone();
     Ok(write(op, entry))

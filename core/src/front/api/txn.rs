@@ -21,7 +21,7 @@ fn parse(cx: &Cx<'_>, rq: &Request) -> Result<bodies::Parsed, HttpError> {
     refuse_other_datacenter(rq, &config.datacenter)?;
     let (len, max) = (rq.body.len(), config.txn_max_req_len.max(config.kv_max_value_size));
     if len > max {
-        return Err(HttpError::BodyTooLarge { len, max, setting: "txn_max_req_len" });
+        return Err(HttpError::BodyTooLarge { len, max, setting: Some("txn_max_req_len") });
     }
     bodies::parse(&rq.body, &config.datacenter, config.kv_max_value_size)
 }
