@@ -80,6 +80,8 @@ pub struct Agent {
     /// `local` differs from before this input.
     changed: bool,
     disk_full: bool,
+    /// The first definition of the files that was refused when they were last read.
+    refused: Option<String>,
     stopped: bool,
 }
 
@@ -110,6 +112,7 @@ impl Agent {
             writes: Vec::new(),
             changed: false,
             disk_full: false,
+            refused: None,
             stopped: false,
             config,
         };
@@ -154,6 +157,12 @@ impl Agent {
     /// When to wake the agent at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.first()
+    }
+
+    /// Why a service or check of the configuration files was not taken when they were last read, if one
+    /// was not: an agent does not start then, and a reload goes on without it.
+    pub fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
     }
 
     /// The services and checks as they are now.

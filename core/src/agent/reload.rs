@@ -9,6 +9,7 @@ use crate::event::Level;
 use crate::time::Now;
 use crate::types::CheckDefinition;
 use alloc::collections::BTreeSet;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -26,6 +27,7 @@ impl Agent {
     /// Makes the services and checks from files what the configuration says.
     pub(super) fn install_files(&mut self, now: Now) {
         let config = self.config.clone();
+        self.refused = None;
         let (mut services, mut checks) = (BTreeSet::new(), BTreeSet::new());
         for definition in &config.services {
             let name = definition.name.clone();
@@ -36,6 +38,7 @@ impl Agent {
                 }
                 Err(why) => {
                     let why = why.to_string();
+                    self.refused.get_or_insert_with(|| format!("Failed to register service {name:?}: {why}"));
                     self.event(
                         Level::Error,
                         "Failed to register service",
@@ -47,11 +50,11 @@ impl Agent {
         for definition in &config.checks {
             match self.install_file_check(now, definition.clone()) {
                 Ok(id) => drop(checks.insert(id)),
-                Err(why) => self.event(
-                    Level::Error,
-                    "Failed to register check",
-                    &[("check", &definition.name), ("error", &why)],
-                ),
+                Err(why) => {
+                    let name = &definition.name;
+                    self.refused.get_or_insert_with(|| format!("Failed to register check '{name}': {why}"));
+                    self.event(Level::Error, "Failed to register check", &[("check", name), ("error", &why)]);
+                }
             }
         }
         self.remove_file_leftovers(&services, &checks);

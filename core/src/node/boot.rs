@@ -37,7 +37,7 @@ pub struct Boot {
     pub seed: Seed,
 }
 
-/// Why a node cannot start from what the disk held. Nothing was written.
+/// Why a node cannot start from its configuration and what the disk held. Nothing was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BootError {
     /// Raft refuses its part.
@@ -46,6 +46,8 @@ pub enum BootError {
     Snapshot(String),
     /// Snapshot data and metadata do not belong together.
     Mismatch,
+    /// The agent refuses a service or check of the configuration files; what the disk held is fine.
+    Definition(String),
 }
 
 impl core::fmt::Display for BootError {
@@ -56,6 +58,7 @@ impl core::fmt::Display for BootError {
             BootError::Mismatch => {
                 f.write_str("the snapshot on disk and its metadata do not belong together")
             }
+            BootError::Definition(why) => f.write_str(why),
         }
     }
 }
@@ -117,6 +120,9 @@ impl Node {
         };
         addresses.insert(node_id.clone(), Str::from(own_address(&config)));
         let agent = Agent::boot(config.clone(), &node_id, &disk.local, rng.fork("agent"), now);
+        if let Some(why) = agent.refused() {
+            return Err(BootError::Definition(why.to_string()));
+        }
         let view = route::first_view(&config, &node_id, &store, &agent, &raft);
         let mut node = Node {
             config,

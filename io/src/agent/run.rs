@@ -19,7 +19,7 @@ use lictor_core::event::{Event, Level};
 use lictor_core::front::Front;
 use lictor_core::ids::FrontId;
 use lictor_core::metrics::Recorder;
-use lictor_core::node::{Boot, DiskImage, HaltReason, Input, Node};
+use lictor_core::node::{Boot, BootError, DiskImage, HaltReason, Input, Node};
 use lictor_core::raft::Membership;
 use lictor_core::rng::Rng;
 use std::collections::BTreeMap;
@@ -96,8 +96,8 @@ fn start(launch: Launch) -> Result<u8, String> {
         seed: rt.entropy(),
     };
     let node = Node::boot(boot, rt.now()).map_err(|e| match &data_dir {
-        Some(dir) => format!("{}: {e}", dir.state.display()),
-        None => e.to_string(),
+        Some(dir) if !matches!(e, BootError::Definition(_)) => format!("{}: {e}", dir.state.display()),
+        _ => e.to_string(),
     })?;
     let code = live(rt, node, storage, &config, &addresses, log, reread);
     drop(data_dir);
