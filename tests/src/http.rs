@@ -1,7 +1,8 @@
 //! The least HTTP client that a black-box test needs: it shows exactly what came over the wire.
 
+use socket2::{Domain, Socket, Type};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// An answer as received.
@@ -82,6 +83,19 @@ pub fn exchange(port: u16, raw: &[u8]) -> io::Result<Vec<u8>> {
     }
 }
 
+/// A connection from a loopback address of choice: limits count by address. Linux has all of
+/// 127.0.0.0/8 on loopback.
+///
+/// # Errors
+/// The connection could not be made.
+pub fn connect_from(source: [u8; 4], port: u16) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from((source, 0)).into())?;
+    socket.connect(&SocketAddr::from(([127, 0, 0, 1], port)).into())?;
+    socket.set_read_timeout(Some(Duration::from_secs(120)))?;
+    Ok(socket.into())
+}
+
 /// A connection that is kept between requests.
 #[derive(Debug)]
 pub struct Connection(BufReader<TcpStream>);
@@ -96,6 +110,14 @@ impl Connection {
         stream.set_read_timeout(Some(Duration::from_secs(120)))?;
         stream.set_nodelay(true)?;
         Ok(Connection(BufReader::new(stream)))
+    }
+
+    /// From a loopback address of choice.
+    ///
+    /// # Errors
+    /// The connection could not be made.
+    pub fn open_from(source: [u8; 4], port: u16) -> io::Result<Connection> {
+        connect_from(source, port).map(|stream| Connection(BufReader::new(stream)))
     }
 
     /// One request and its answer.

@@ -160,6 +160,22 @@ impl Server {
         self.ask("PUT", target, body)
     }
 
+    /// Everything that a registry holds, as text: equal texts mean that nothing changed.
+    pub fn holds(&self) -> String {
+        [
+            "/v1/kv/?recurse",
+            "/v1/catalog/nodes",
+            "/v1/catalog/services",
+            "/v1/agent/services",
+            "/v1/agent/checks",
+        ]
+        .map(|path| {
+            let answer = self.get(path);
+            format!("{path} {} {}\n", answer.index(), answer.text())
+        })
+        .concat()
+    }
+
     /// `kill -9`, and reaps the process.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

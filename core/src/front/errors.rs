@@ -127,7 +127,9 @@ impl fmt::Display for HttpError {
             BodyTooLarge { len, max, setting } => {
                 write!(f, "Request body({len} bytes) too large, max size: {max} bytes.")?;
                 match setting {
-                    Some(key) => write!(f, " See https://www.consul.io/docs/agent/config/config-files#{key}."),
+                    Some(key) => {
+                        write!(f, " See https://www.consul.io/docs/agent/config/config-files#{key}.")
+                    }
                     None => Ok(()),
                 }
             }

@@ -159,7 +159,8 @@ async fn collect(mut body: Incoming, limit: usize, clients: &ClientLimits) -> Re
         }
         if total > counted {
             let step = (total - counted).max(SMALL_BODY);
-            let taken = clients.room_for(step).ok_or(Refusal::Other(StatusCode::TOO_MANY_REQUESTS, NO_ROOM))?;
+            let taken =
+                clients.room_for(step).ok_or(Refusal::Other(StatusCode::TOO_MANY_REQUESTS, NO_ROOM))?;
             counted += step;
             match &mut room {
                 Some(room) => room.merge(taken),
