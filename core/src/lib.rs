@@ -48,6 +48,7 @@ pub mod config;
 pub mod filter;
 pub mod json;
 pub mod metrics;
+mod strconv;
 pub mod types;
 pub mod wire;
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// above it, never those below.
 const LAYERS: &[&[&str]] = &[
     &["duration", "event", "ids", "invariant", "map", "mutant", "rng", "time"],
-    &["json", "metrics", "types", "wire"],
+    &["json", "metrics", "strconv", "types", "wire"],
     &["command", "config", "filter"],
     &["raft", "store", "watch"],
     &["agent", "server"],

@@ -9,6 +9,7 @@ mod addr;
 mod build;
 mod definition;
 mod flags;
+mod hcl;
 mod keys;
 mod merge;
 mod reload;

@@ -3,6 +3,7 @@
 //! The tree is a JSON object whose keys are the canonical names of [`super::keys`] and whose values
 //! have the types given there; nulls are gone. What is wrong comes out in Consul's words.
 
+use super::hcl;
 use super::keys::{Key, Kind, ROOT};
 use super::tree::Tree;
 use crate::json;
@@ -36,10 +37,10 @@ pub(super) fn read(source: &Source) -> Result<Tree, String> {
     match source.format {
         Format::Json => read_text(&source.name, &source.text),
         Format::Hcl if source.text.trim().is_empty() => Ok(Tree::new()),
-        Format::Hcl => Err(format!(
-            "failed to parse {}: HCL is not built yet in this version; write the file as JSON",
-            source.name
-        )),
+        Format::Hcl => {
+            let value = hcl::read(&source.text).map_err(|why| failed(&source.name, &why))?;
+            read_as(Format::Hcl, &source.name, value)
+        }
     }
 }
 
@@ -54,6 +55,10 @@ pub(super) fn read_text(name: &str, text: &str) -> Result<Tree, String> {
 
 /// Reads a parsed document.
 pub(super) fn read_value(name: &str, value: Value) -> Result<Tree, String> {
+    read_as(Format::Json, name, value)
+}
+
+fn read_as(format: Format, name: &str, value: Value) -> Result<Tree, String> {
     let raw = match value {
         Value::Null => return Ok(Tree::new()),
         Value::Object(raw) => raw,
@@ -65,7 +70,7 @@ pub(super) fn read_value(name: &str, value: Value) -> Result<Tree, String> {
             return Err(failed(name, &why));
         }
     };
-    let mut decoder = Decoder::default();
+    let mut decoder = Decoder { format, unknown: Vec::new(), wrong: Vec::new() };
     let tree = decoder.object(ROOT, raw, "");
     if !decoder.wrong.is_empty() {
         let lines = decoder.wrong.join("\n");
@@ -83,7 +88,7 @@ fn failed(name: &str, why: &str) -> String {
 }
 
 /// Of a key given twice the last counts, as in a Go map.
-fn to_value(parsed: json::Value<'_>) -> Result<Value, String> {
+pub(super) fn to_value(parsed: json::Value<'_>) -> Result<Value, String> {
     Ok(match parsed.kind {
         json::Kind::Null => Value::Null,
         json::Kind::Bool(on) => Value::Bool(on),
@@ -124,8 +129,9 @@ pub(super) fn several(errors: &[String]) -> String {
     out
 }
 
-#[derive(Default)]
 struct Decoder {
+    /// How the source is written: errors name the types of what was read.
+    format: Format,
     /// Paths of keys that are in no table.
     unknown: Vec<String>,
     /// One line per value of the wrong type.
@@ -158,14 +164,14 @@ impl Decoder {
             (_, Value::Null) => None,
             (Kind::Bool, value @ Value::Bool(_))
             | (Kind::Text | Kind::Duration, value @ Value::String(_)) => Some(value),
-            (Kind::Number(go), Value::Number(number)) => match to_number(go, &number) {
+            (Kind::Number(go), Value::Number(number)) => match to_number(go, &number, self.format) {
                 Ok(number) => Some(Value::Number(number)),
                 Err(why) => {
                     self.wrong.push(format!("'{path}' {why}"));
                     None
                 }
             },
-            (Kind::Any, value @ Value::Object(_)) => Some(value),
+            (Kind::Any, Value::Object(raw)) => Some(Value::Object(unpack(raw))),
             (Kind::Object(keys), Value::Object(raw)) => Some(Value::Object(self.object(keys, raw, path))),
             (Kind::TextMap, Value::Object(raw)) => {
                 Some(self.map(raw, path, Kind::Text, Value::String(String::new())))
@@ -186,7 +192,7 @@ impl Decoder {
                 Some(self.list(items, path, Kind::Object(keys), Value::Object(Map::new())))
             }
             (kind, value) => {
-                self.wrong.push(format!("'{path}' {}", wrong_type(kind, &value)));
+                self.wrong.push(format!("'{path}' {}", wrong_type(kind, &value, self.format)));
                 None
             }
         }
@@ -236,24 +242,45 @@ fn only_element(value: Value) -> Value {
     }
 }
 
-/// A JSON number as the Go type named: fractions are cut off, what is out of range saturates.
-fn to_number(go: &'static str, number: &Number) -> Result<Number, String> {
+/// In settings that nothing interprets, what stands in a list of one is taken out of it, at every depth.
+fn unpack(raw: Map<String, Value>) -> Map<String, Value> {
+    fn deep(value: Value) -> Value {
+        match value {
+            Value::Object(raw) => {
+                Value::Object(raw.into_iter().map(|(k, v)| (k, only_element(deep(v)))).collect())
+            }
+            Value::Array(items) => items.into_iter().map(deep).collect(),
+            other => other,
+        }
+    }
+    let entries = raw.into_iter().map(|(name, value)| match value {
+        Value::Array(mut items) if items.len() == 1 => (name, deep(items.pop().unwrap_or(Value::Null))),
+        other => (name, other),
+    });
+    entries.collect()
+}
+
+/// A number as the Go type named: fractions are cut off, what is out of range saturates.
+fn to_number(go: &'static str, number: &Number, format: Format) -> Result<Number, String> {
     let float = number.as_f64().unwrap_or(0.0);
     Ok(match go {
         "float64" => number.clone(),
         "int" => number.as_i64().unwrap_or(float as i64).into(),
+        _ if float < 0.0 && format == Format::Hcl && !number.is_f64() => {
+            return Err(format!("cannot parse value as '{go}': {number} overflows uint"));
+        }
         _ if float < 0.0 => return Err(format!("cannot parse value as '{go}': {float:.6} overflows uint")),
         "uint32" => number.as_u64().unwrap_or(float as u64).min(u64::from(u32::MAX)).into(),
         _ => number.as_u64().unwrap_or(float as u64).into(),
     })
 }
 
-fn wrong_type(kind: Kind, value: &Value) -> String {
+fn wrong_type(kind: Kind, value: &Value, format: Format) -> String {
     let expected = match kind {
         Kind::TextList | Kind::AnyList | Kind::ObjectList(_) => {
-            return format!("source data must be an array or slice, got {}", go_kind(value));
+            return format!("source data must be an array or slice, got {}", go_kind(value, format));
         }
-        Kind::Object(_) => return format!("expected a map or struct, got \"{}\"", go_kind(value)),
+        Kind::Object(_) => return format!("expected a map or struct, got \"{}\"", go_kind(value, format)),
         Kind::Bool => "bool",
         Kind::Number(go) => go,
         Kind::Text | Kind::Duration => "string",
@@ -262,19 +289,24 @@ fn wrong_type(kind: Kind, value: &Value) -> String {
         Kind::Any => "map[string]interface {}",
         Kind::ObjectMap(_) => "map[string]config.ServiceAddress",
     };
-    format!("expected type '{expected}', got unconvertible type '{}'", go_type(value))
+    format!("expected type '{expected}', got unconvertible type '{}'", go_type(value, format))
 }
 
-fn go_kind(value: &Value) -> &'static str {
+fn go_kind(value: &Value, format: Format) -> &'static str {
     match value {
         Value::Array(_) => "slice",
         Value::Object(_) => "map",
-        other => go_type(other),
+        other => go_type(other, format),
     }
 }
 
-fn go_type(value: &Value) -> &'static str {
+fn go_type(value: &Value, format: Format) -> &'static str {
     match value {
+        Value::Number(number) if format == Format::Hcl && !number.is_f64() => "int",
+        // Blocks; a list of objects in brackets is told apart from them no more.
+        Value::Array(items) if format == Format::Hcl && items.iter().all(Value::is_object) => {
+            "[]map[string]interface {}"
+        }
         Value::Null => "nil",
         Value::Bool(_) => "bool",
         Value::Number(_) => "float64",

@@ -1,10 +1,10 @@
 //! An expression held against the schema of what it will be asked about: selectors exist, operators fit,
 //! values have the type of what they are compared with.
 
-use super::literal;
 use super::pattern;
 use super::schema::Kind;
 use super::syntax::{Error, Match, Op, Syntax};
+use crate::strconv;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -56,7 +56,7 @@ fn expr(syntax: &Syntax, subject: &'static Kind, patterns: &mut usize) -> Result
 }
 
 fn test(one: &Match, subject: &'static Kind, patterns: &mut usize) -> Result<Test, Error> {
-    let shown = |upto: usize| literal::quote(&one.selector[..upto].join(&b'.'));
+    let shown = |upto: usize| strconv::quote(&one.selector[..upto].join(&b'.'));
     let mut kind = subject;
     for (i, name) in one.selector.iter().enumerate() {
         kind = kind.part(name).ok_or_else(|| Error(format!("Selector {} is not valid", shown(i + 1))))?;
@@ -69,15 +69,15 @@ fn test(one: &Match, subject: &'static Kind, patterns: &mut usize) -> Result<Tes
         None => Operand::Nothing,
         Some(value) => {
             let coerced = match kind {
-                Kind::Bool => literal::bool(value).map(Operand::Bool),
-                Kind::Int(bits, signed) => literal::int(value, *bits, *signed).map(Operand::Int),
-                Kind::Bytes => literal::int(value, 8, false).map(Operand::Int),
+                Kind::Bool => strconv::bool(value).map(Operand::Bool),
+                Kind::Int(bits, signed) => strconv::int(value, *bits, *signed).map(Operand::Int),
+                Kind::Bytes => strconv::int(value, 8, false).map(Operand::Int),
                 Kind::Text | Kind::TextList | Kind::Map(_) | Kind::List(_) | Kind::Struct(_) => {
                     Ok(Operand::Text(value.clone()))
                 }
             };
             coerced.map_err(|why| {
-                let value = literal::quote(value);
+                let value = strconv::quote(value);
                 Error(format!("Failed to coerce value {value} for selector {selector}: {why}"))
             })?
         }
@@ -89,7 +89,7 @@ fn test(one: &Match, subject: &'static Kind, patterns: &mut usize) -> Result<Tes
                 return Err(Error(format!("the expression holds more than {MAX_PATTERNS} patterns")));
             }
             Operand::Pattern(pattern::compile(&text).map_err(|why| {
-                Error(format!("Failed to compile regular expression {}: {why}", literal::quote(&text)))
+                Error(format!("Failed to compile regular expression {}: {why}", strconv::quote(&text)))
             })?)
         }
         (_, operand) => operand,

@@ -6,8 +6,8 @@
 //! [`Grammar::errors`]. An alternative that is abandoned leaves its errors behind, as there. Unlike there,
 //! nothing is parsed twice below the top, so the time stays linear in nested parentheses.
 
-use super::literal;
 use super::syntax::{Error, Match, Op, Syntax};
+use crate::strconv;
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -114,7 +114,7 @@ impl Grammar<'_> {
 
     fn literal(&mut self, text: &'static str) -> bool {
         let fits = self.text[self.at..].starts_with(text);
-        self.note(fits, self.at, &literal::quote(text.as_bytes()));
+        self.note(fits, self.at, &strconv::quote(text.as_bytes()));
         if fits {
             self.at += text.len();
         }
@@ -457,7 +457,7 @@ impl Grammar<'_> {
         let quote = if raw { "`" } else { "\"" };
         while self.absent(|g| g.literal(quote)) && self.any() {}
         if self.literal(quote) {
-            let value = literal::unquote(&self.text[start..self.at]);
+            let value = strconv::unquote(&self.text[start..self.at]);
             if value.is_none() {
                 self.complain(start, "string", "invalid syntax");
             }

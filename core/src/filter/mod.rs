@@ -12,7 +12,6 @@
 mod compile;
 mod eval;
 mod grammar;
-mod literal;
 mod pattern;
 mod record;
 mod schema;

@@ -190,7 +190,7 @@ fn comparison() -> impl Strategy<Value = Syntax> {
     };
     (select(&PATHS[..]), word()).prop_flat_map(move |((path, end), key)| {
         let selector: Vec<Vec<u8>> =
-            path.split('.').map(|part| if part == "*" { &*key } else { part }.as_bytes().to_vec()).collect();
+            path.split('.').map(|part| if part == "*" { &key } else { part }.as_bytes().to_vec()).collect();
         let value = match end {
             End::Number => select(vec!["0", "1", "2"]).prop_map(Str::from).boxed(),
             End::Bool => select(vec!["true", "false"]).prop_map(Str::from).boxed(),

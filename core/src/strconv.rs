@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 /// `%q`: what is not UTF-8 in hex.
-pub(super) fn quote(bytes: &[u8]) -> String {
+pub(crate) fn quote(bytes: &[u8]) -> String {
     let mut out = String::from("\"");
     for chunk in bytes.utf8_chunks() {
         let quoted = go_quote(chunk.valid());
@@ -18,7 +18,7 @@ pub(super) fn quote(bytes: &[u8]) -> String {
 }
 
 /// `strconv.Unquote` of a literal in double quotes or backquotes; `None` is its `invalid syntax`.
-pub(super) fn unquote(literal: &str) -> Option<Vec<u8>> {
+pub(crate) fn unquote(literal: &str) -> Option<Vec<u8>> {
     let inner = literal.get(1..literal.len() - 1)?;
     if literal.starts_with('`') {
         return Some(inner.bytes().filter(|b| *b != b'\r').collect());
@@ -81,7 +81,7 @@ fn digits(text: &str, count: usize, radix: u32) -> Option<(u32, &str)> {
 }
 
 /// `strconv.ParseBool`, or its error.
-pub(super) fn bool(text: &[u8]) -> Result<bool, String> {
+pub(crate) fn bool(text: &[u8]) -> Result<bool, String> {
     match text {
         b"1" | b"t" | b"T" | b"true" | b"TRUE" | b"True" => Ok(true),
         b"0" | b"f" | b"F" | b"false" | b"FALSE" | b"False" => Ok(false),
@@ -90,7 +90,7 @@ pub(super) fn bool(text: &[u8]) -> Result<bool, String> {
 }
 
 /// `strconv.ParseInt(text, 0, bits)`, or `ParseUint` for unsigned fields, or its error.
-pub(super) fn int(text: &[u8], bits: u32, signed: bool) -> Result<i64, String> {
+pub(crate) fn int(text: &[u8], bits: u32, signed: bool) -> Result<i64, String> {
     let function = if signed { "ParseInt" } else { "ParseUint" };
     let error = |why: &str| format!("strconv.{function}: parsing {}: {why}", quote(text));
     let (negative, digits) = match text {
