@@ -4,7 +4,7 @@ use crate::call::{CallError, Reply};
 use crate::command::Command;
 use crate::ids::{CallId, FrontId, Index, ServerId, Term};
 use crate::time::Instant;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
 
@@ -12,6 +12,8 @@ use bytes::Bytes;
 const MAX_HELD: usize = 8192;
 /// Calls that may be under way at the leader.
 const MAX_FORWARDED: usize = 8192;
+/// Writes asked for by other servers that are remembered, so that a doubled message does nothing twice.
+const MAX_ASKED: usize = 16_384;
 
 /// Who waits for a call's outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +77,10 @@ pub(super) struct Calls {
     elsewhere: BTreeMap<Index, Vec<(Term, Instant, Caller)>>,
     /// Deadlines of `forwarded` and `elsewhere`, earliest first; entries may be stale.
     deadlines: BTreeMap<Instant, usize>,
+    /// Writes that other servers have asked for, under their numbers.
+    asked: BTreeSet<(ServerId, u64)>,
+    /// The same, oldest first.
+    asked_order: VecDeque<(ServerId, u64)>,
 }
 
 impl Calls {
@@ -151,6 +157,22 @@ impl Calls {
         core::mem::take(&mut self.held)
     }
 
+    /// Whether `from` asks for the write it numbers `id` for the first time. Messages may come twice, and a
+    /// write that is done twice could undo what others wrote in between; nor may the copy be refused, since
+    /// the refusal would stand for the original.
+    pub(super) fn asks_first(&mut self, from: &ServerId, id: u64) -> bool {
+        if !self.asked.insert((from.clone(), id)) {
+            return false;
+        }
+        self.asked_order.push_back((from.clone(), id));
+        if self.asked_order.len() > MAX_ASKED
+            && let Some(oldest) = self.asked_order.pop_front()
+        {
+            self.asked.remove(&oldest);
+        }
+        true
+    }
+
     /// Remembers a call that goes to the leader; the number to send with it, or the call back when
     /// too many are under way.
     pub(super) fn forward(&mut self, deadline: Instant, call: Call) -> Result<(u64, Work), Call> {
@@ -216,5 +238,23 @@ impl Calls {
         let held = self.held.front().map(|(at, _)| *at);
         let sent = self.deadlines.keys().next().copied();
         held.into_iter().chain(sent).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_doubled_message_asks_once_and_memory_is_bounded() {
+        let mut calls = Calls::new(0);
+        let (a, b) = (ServerId::from("a"), ServerId::from("b"));
+        assert!(calls.asks_first(&a, 7));
+        assert!(!calls.asks_first(&a, 7));
+        assert!(calls.asks_first(&b, 7));
+        for id in 0..2 * MAX_ASKED as u64 {
+            calls.asks_first(&a, 100 + id);
+        }
+        assert_eq!((calls.asked.len(), calls.asked_order.len()), (MAX_ASKED, MAX_ASKED));
     }
 }

@@ -182,6 +182,9 @@ impl Node {
                 self.to_raft.push_back(raft::Input::Message { from, message });
             }
             Some(Frame::Ask { id, work }) => {
+                if matches!(work, Work::Write(_)) && !self.calls.asks_first(&from, id) {
+                    return;
+                }
                 let from = Caller::Peer(from, id);
                 if self.raft.role() == Role::Leader {
                     self.lead(now, Call { from, work });
