@@ -73,6 +73,22 @@ fn no_index_is_ever_zero_and_a_future_one_waits() {
     assert!(world.ask("GET", "/v1/catalog/nodes?index=0", "").status == 200);
 }
 
+/// A client comes from a server that has shown it the key to one that lags behind. There the key is not
+/// there yet; when that server has caught up it is deleted, which is news to the client.
+#[test]
+fn a_deletion_is_news_though_the_server_never_saw_the_key() {
+    let mut world = world();
+    let behind = world.view.clone();
+    world.ask("PUT", "/v1/kv/a", "1");
+    let seen = index(&world.ask("GET", "/v1/kv/a", ""));
+    world.view = behind;
+    let waiting = world.park(&format!("/v1/kv/a?stale&index={seen}"));
+    let (_, replies) = world.send(request("DELETE", "/v1/kv/a", ""));
+    let (_, reply) = replies.iter().find(|(req, _)| *req == waiting).expect("woken by the deletion");
+    assert_eq!(reply.status, 404);
+    assert!(index(reply) > seen);
+}
+
 #[test]
 fn a_key_that_is_missing_and_stays_missing_is_no_news() {
     let mut world = world();

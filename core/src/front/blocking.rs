@@ -189,7 +189,8 @@ impl Reading {
                 (false, _) => index > self.options.index,
             };
             let still_missing = missing && self.was_missing;
-            self.was_missing = missing;
+            // That it was missing before the client saw it proves nothing: this server lags behind.
+            self.was_missing = missing && view.raft.applied.0 >= self.options.index;
             self.seen = index;
             if !news || still_missing {
                 return Ok(None);
