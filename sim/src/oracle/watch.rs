@@ -118,13 +118,14 @@ fn first_news(
     for view in views[from..].iter().take_while(|v| v.at <= end) {
         let now = model.glance(target, view.index);
         let news = match target {
-            Target::Health(_) => now.shown != known,
+            // A server may lag behind what the client knows: that is no news.
+            Target::Health(_) => view.index > wait.index && now.shown != known,
             Target::Key(_) | Target::Prefix(_) => now.index > wait.index && (now.present || was_present),
         };
         if news {
             return Some(*view);
         }
-        was_present = now.present;
+        was_present = now.present || view.index < wait.index;
     }
     None
 }
