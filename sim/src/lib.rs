@@ -1,4 +1,5 @@
 //! The simulator: whole nodes on one event heap, faults, and oracles that judge what clients saw.
 
+pub mod fast;
 pub mod mad;
 pub mod oracle;

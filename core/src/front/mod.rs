@@ -96,6 +96,11 @@ impl Front {
         self.pending.len()
     }
 
+    /// Whether `req` waits for news or its deadline, for checkers.
+    pub fn is_parked(&self, req: ReqId) -> bool {
+        self.pending.get(&req).is_some_and(Pending::parked)
+    }
+
     /// Takes one input. `view` is the newest published view; it must not go back.
     pub fn handle(&mut self, now: Now, view: &Arc<View>, input: FrontInput) {
         self.resume_applied(now, view);

@@ -58,6 +58,11 @@ impl Pending {
         }
     }
 
+    /// Whether it waits for news.
+    pub(super) fn parked(&self) -> bool {
+        matches!(self.state, State::Parked { .. } | State::Hashed { .. })
+    }
+
     /// The index that its view must have applied.
     pub(super) fn applying(&self) -> Option<u64> {
         match &self.state {

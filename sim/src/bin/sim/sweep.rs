@@ -1,0 +1,133 @@
+//! `sim sweep` and `sim canary`.
+
+use super::args::Args;
+use super::cpu::Cpu;
+use super::failure;
+use lictor_sim::fast::marks::Mark;
+use lictor_sim::fast::scenario::CANARY;
+use lictor_sim::fast::sweep::Sweep;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+pub(crate) const HELP: &str = "\
+usage: sim sweep [--from SEED|COMMIT] [--seconds N | --seeds N] [--scenario NAME]
+
+Runs one seed of each scenario after the other, then the next seed, for N seconds (60) or N seeds each.
+--from takes a number, or any text such as a commit's hash, so that every commit tries other seeds:
+
+    sim sweep --from $(git rev-parse HEAD) --seconds 300
+
+Ends at the first violation, with a report and its exit code. A sweep that met no violation fails all the
+same, with exit code 1, if a scenario did not meet one of the marks that it exists for.
+";
+
+pub(crate) const CANARY_HELP: &str = "\
+usage: sim canary [--from SEED] [--seeds N]
+
+Runs seeds of a scenario in which a client claims writes that it never sent. Each must end in a violation
+of linearizability; exit code 1 if one does not.
+";
+
+pub(crate) fn sweep(args: &Args) -> Result<ExitCode, String> {
+    let scenarios = args.scenarios()?;
+    let began = Instant::now();
+    let cpu = Cpu::start();
+    let budget = Duration::from_secs(args.seconds.unwrap_or(60));
+    let mut sweep = Sweep::default();
+    let mut seed = args.from;
+    let goes_on = |seed: u64| match args.seeds {
+        Some(seeds) => seed < args.from + seeds,
+        None => began.elapsed() < budget,
+    };
+    'sweep: while goes_on(seed) {
+        for scenario in &scenarios {
+            failure::running(failure::command_of(&scenario.plan(seed)));
+            if let Err((plan, violation)) = sweep.one(scenario, seed) {
+                failure::report(&plan, &violation);
+                return Ok(ExitCode::from(violation.kind.code()));
+            }
+            if args.seeds.is_none() && began.elapsed() >= budget {
+                break 'sweep;
+            }
+        }
+        seed += 1;
+    }
+    summary(&sweep, args.from, &cpu);
+    let missing = sweep.missing();
+    for (scenario, mark) in &missing {
+        println!("MISSED     {scenario}: {}", mark.text());
+    }
+    Ok(ExitCode::from(u8::from(!missing.is_empty())))
+}
+
+fn summary(sweep: &Sweep, from: u64, cpu: &Cpu) {
+    let used = cpu.elapsed().as_secs_f64().max(0.01);
+    println!("runs       {} from seed {from}", sweep.runs);
+    println!("requests   {} ({} confirmed by the oracle)", sweep.operations, sweep.confirmed);
+    println!("events     {} ({:.0} per CPU second)", sweep.events, sweep.events as f64 / used);
+    println!(
+        "rate       {:.0} simulated server seconds in {used:.2} CPU seconds: {:.0} per CPU second",
+        sweep.server_seconds(),
+        sweep.server_seconds() / used
+    );
+    let marks = sweep.marks();
+    for mark in Mark::ALL {
+        println!("mark       {:>8} {}", marks.count(*mark), mark.text());
+    }
+}
+
+pub(crate) fn canary(args: &Args) -> Result<ExitCode, String> {
+    let mut lived = 0;
+    for seed in args.from..args.from + args.seeds.unwrap_or(10) {
+        match Sweep::default().one(&CANARY, seed) {
+            Ok(()) => {
+                lived += 1;
+                println!("seed {seed}: the lie was not found");
+            }
+            Err((_, violation)) => {
+                println!("seed {seed}: found, {}: {}", violation.kind.name(), violation.rule)
+            }
+        }
+    }
+    Ok(ExitCode::from(u8::from(lived > 0)))
+}
+
+pub(crate) const MUTANTS_HELP: &str = "\
+usage: sim mutants [--from SEED] [--seeds N] [--scenario NAME]
+
+Puts the known bugs of core/src/mutant.rs back, one at a time, and runs up to N seeds (40) of every scenario
+until one finds it. Exit code 1 if a bug lives. Build with the bugs in:
+
+    cargo run --release -p lictor-sim --features mutants --bin sim -- mutants
+";
+
+#[cfg(not(feature = "mutants"))]
+pub(crate) fn mutants(_: &Args) -> Result<ExitCode, String> {
+    Err("this build holds no mutants: build with --features mutants".into())
+}
+
+#[cfg(feature = "mutants")]
+pub(crate) fn mutants(args: &Args) -> Result<ExitCode, String> {
+    let scenarios = args.scenarios()?;
+    let mut lived = 0;
+    for (number, mutant) in (1..).zip(lictor_core::Mutant::ALL) {
+        let mut runs = 0;
+        let found = (args.from..args.from + args.seeds.unwrap_or(40)).find_map(|seed| {
+            scenarios.iter().find_map(|scenario| {
+                let mut plan = scenario.plan(seed);
+                plan.knobs.mutant = number;
+                runs += 1;
+                let violation = super::one::judge(&plan)?;
+                Some(format!("{}: {} ({} seed {seed})", violation.kind.name(), violation.rule, scenario.name))
+            })
+        });
+        match found {
+            Some(how) => println!("{:<28} found in run {runs:>4}: {how}", mutant.name()),
+            None => {
+                lived += 1;
+                println!("{:<28} LIVES after {runs} runs", mutant.name());
+            }
+        }
+    }
+    Ok(ExitCode::from(u8::from(lived > 0)))
+}

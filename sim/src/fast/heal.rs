@@ -1,0 +1,150 @@
+//! The second phase: everything works again, so everything must work again, within bounded time.
+
+use super::client::{Client, Role};
+use super::event::Event;
+use super::invariant::Checked;
+use super::luck::Luck;
+use super::marks::Mark;
+use super::verdict::{Kind, Violation};
+use super::world::{MS, SECOND, World};
+use crate::oracle::{Call, Mode, Registration, Target, Write};
+use lictor_core::dns::{self, Outcome, Transport};
+use lictor_core::rng::{Rng, Seed};
+use std::collections::VecDeque;
+
+/// How often progress is looked at.
+const LOOK: u64 = 100 * MS;
+
+impl World {
+    /// Demands that a healed cluster works.
+    pub(super) fn recover(&mut self) {
+        self.quiet = true;
+        self.heal();
+        let election = self.plan.knobs.multiplier * SECOND;
+        // A few lost elections, a transfer of a snapshot, and the membership changes one by one.
+        let bound = 20 * election + 30 * SECOND;
+        self.demand(bound, "one leader, and everybody caught up", World::is_settled);
+        // A leader that has yet to notice that it is none does so within an election timeout.
+        if self.violation.is_none() {
+            self.run_until(self.now + 2 * election);
+        }
+        self.demand(bound, "one leader, and everybody caught up", World::is_settled);
+        // A blocking read lasts at most 8.5 s by its server's clock.
+        self.demand(25 * SECOND, "every request is answered or given up", World::nobody_waits);
+        if self.violation.is_some() {
+            return;
+        }
+        self.probe_everybody();
+        self.demand(40 * SECOND, "fresh writes and reads on every server", World::nobody_waits);
+        self.demand(20 * SECOND, "everybody caught up at the end", World::is_settled);
+        if self.violation.is_none() {
+            let checked = self.check_all().and_then(|()| self.ask_dns());
+            self.check(checked);
+        }
+    }
+
+    fn demand(&mut self, bound: u64, rule: &str, done: fn(&World) -> bool) {
+        let end = self.now + bound;
+        while self.violation.is_none() && !done(self) {
+            if self.now >= end {
+                let what = format!("not within {} s after the healing; {}", bound / SECOND, self.standing());
+                return self.fail(Violation::new(Kind::Liveness, rule, what));
+            }
+            self.run_until(self.now + LOOK);
+            self.restore_membership();
+        }
+    }
+
+    /// One leader, its membership as planned, everybody at its index.
+    fn is_settled(&self) -> bool {
+        let Some(leader) = self.leader() else { return false };
+        let Some(process) = &self.servers[leader].up else { return false };
+        let status = &process.view.raft.status;
+        let founders = self.plan.knobs.servers as usize;
+        let members = &status.membership;
+        let all_vote = self.servers.iter().take(founders).all(|s| members.is_voter(&s.id));
+        let exact = members.voters.len() == founders && members.learners.is_empty();
+        let applied = process.view.raft.applied;
+        let equal = self
+            .servers
+            .iter()
+            .take(founders)
+            .all(|s| s.up.as_ref().is_some_and(|p| p.view.raft.applied == applied));
+        let one = self.servers.iter().take(founders).filter(|s| s.shown.leads).count() == 1;
+        one && all_vote && exact && equal && self.operator.is_idle() && status.last_index == applied
+    }
+
+    fn nobody_waits(&self) -> bool {
+        let idle = |c: &Client| c.under.is_none() && !matches!(&c.role, Role::Script(s) if !s.is_empty());
+        self.clients.iter().all(idle) && self.servers.iter().all(|s| s.waiting.is_empty())
+    }
+
+    fn standing(&self) -> String {
+        let one = |s: &super::server::Server| {
+            let role = if s.shown.leads { "leads" } else { "follows" };
+            format!(
+                "n{} {role} term {} last {} commit {} applied {} waiting {}",
+                s.slot + 1,
+                s.shown.term,
+                s.shadow.last().0,
+                s.shown.commit,
+                s.shown.applied,
+                s.waiting.len()
+            )
+        };
+        let servers: Vec<String> = self.servers.iter().map(one).collect();
+        let membership = self.leader().and_then(|l| self.servers[l].up.as_ref()).map(|p| {
+            let m = &p.view.raft.status.membership;
+            format!("; voters {:?} learners {:?}", m.voters, m.learners)
+        });
+        servers.join("; ") + &membership.unwrap_or_default()
+    }
+
+    /// One client per founder writes and reads through it.
+    fn probe_everybody(&mut self) {
+        for slot in 0..self.plan.knobs.servers as usize {
+            let key = format!("fresh/{slot}");
+            let read = |target: Target, mode| Call::Read { target, mode, wait: None };
+            let register = Registration {
+                node: format!("p{slot}"),
+                address: format!("10.9.0.{slot}"),
+                service_id: "fresh".into(),
+                service: "fresh".into(),
+                port: 9000,
+                ..Registration::default()
+            };
+            let calls = VecDeque::from([
+                Call::Write(Write::Put { key: key.clone(), value: b"fresh".to_vec(), flags: 0 }),
+                read(Target::Key(key.clone()), Mode::Default),
+                read(Target::Key(key.clone()), Mode::Consistent),
+                read(Target::Key(key), Mode::Stale),
+                Call::Write(Write::Register(register)),
+                read(Target::Health("fresh".into()), Mode::Default),
+            ]);
+            let client = self.clients.len();
+            let luck = Luck::of(self.plan.seed, "probe", slot as u64);
+            self.clients.push(Client::new(1000 + slot as u32, Role::Script(calls), slot, luck));
+            self.heap.push(self.now, Event::Next { client });
+        }
+    }
+
+    /// DNS names the fresh service at every founder.
+    fn ask_dns(&mut self) -> Checked {
+        let query = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x05fresh\x07service\x06consul\x00\x00\x01\x00\x01";
+        let mut rng = Rng::new(Seed::from_u64(self.plan.seed));
+        for slot in 0..self.plan.knobs.servers as usize {
+            let now = self.servers[slot].clock.now(self.now);
+            let Some(process) = &self.servers[slot].up else { continue };
+            let mut out = Vec::new();
+            let outcome = dns::answer(&process.view, now, &mut rng, query, Transport::Udp, &mut out);
+            let answers = out.get(6..8).map_or(0, |n| u16::from_be_bytes([n[0], n[1]]));
+            let good = outcome == Outcome::Reply && out.get(3).is_some_and(|f| f & 15 == 0) && answers > 0;
+            if !good {
+                let what = format!("n{} names nobody for fresh.service.consul: {out:02x?}", slot + 1);
+                return Err(Violation::new(Kind::Liveness, "a healed server serves DNS", what));
+            }
+            self.marks.hit(Mark::DnsAnswered);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,209 @@
+//! Raft's properties over all servers and all their lives.
+//!
+//! "Thesis" is Ongaro, "Consensus: bridging theory and practice" (2014); its figure 3.2 lists the first five.
+
+use super::{Checked, hold};
+use crate::fast::disk::{Platter, Shadow};
+use lictor_core::ids::ServerId;
+use lictor_core::raft::{Entry, HardState, Membership};
+use std::collections::{BTreeMap, HashMap};
+
+/// What has been seen so far. Hash maps are only looked up, never walked.
+#[derive(Debug, Default)]
+pub(in crate::fast) struct Seen {
+    leaders: BTreeMap<u64, ServerId>,
+    /// Everything ever committed; index 1 comes first.
+    committed: Vec<Entry>,
+    /// Every entry that ever stood in any log, with the term of the one before it.
+    positions: HashMap<(u64, u64), (u64, Entry)>,
+    votes: HashMap<(ServerId, u64), ServerId>,
+}
+
+impl Seen {
+    /// How many entries are committed.
+    pub(in crate::fast) fn committed(&self) -> u64 {
+        self.committed.len() as u64
+    }
+
+    /// The committed entry at `index`.
+    pub(in crate::fast) fn entry(&self, index: u64) -> Option<&Entry> {
+        self.committed.get(usize::try_from(index.checked_sub(1)?).ok()?)
+    }
+
+    /// The newest term that had a leader.
+    pub(in crate::fast) fn newest_term(&self) -> u64 {
+        self.leaders.keys().next_back().copied().unwrap_or(0)
+    }
+}
+
+/// Election safety: at most one leader in a term (thesis, figure 3.2). True when this leader is news.
+pub(in crate::fast) fn election_safety(
+    seen: &mut Seen,
+    term: u64,
+    leader: &ServerId,
+) -> Result<bool, super::Violation> {
+    match seen.leaders.get(&term) {
+        Some(other) if other == leader => return Ok(false),
+        Some(other) => {
+            hold!(false, "election safety", "term {term} has two leaders: {other} and {leader}");
+        }
+        None => {}
+    }
+    seen.leaders.insert(term, leader.clone());
+    Ok(true)
+}
+
+/// One vote per term, and terms only grow, on every disk (thesis, section 3.3 and figure 3.1).
+pub(in crate::fast) fn one_vote_per_term(
+    seen: &mut Seen,
+    id: &ServerId,
+    before: &HardState,
+    new: &HardState,
+) -> Checked {
+    hold!(
+        new.term >= before.term,
+        "terms only grow",
+        "the disk of {id} goes from term {} to {}",
+        before.term,
+        new.term
+    );
+    if let Some(vote) = &new.voted_for {
+        let first = seen.votes.entry((id.clone(), new.term.0)).or_insert_with(|| vote.clone());
+        hold!(
+            first == vote,
+            "one vote per term",
+            "{id} voted for {first} and for {vote} in term {}",
+            new.term
+        );
+    }
+    Ok(())
+}
+
+/// Log matching: two entries with the same index and term are equal, and so are all before them (thesis,
+/// figure 3.2). By induction it is enough that the entry before has the same term.
+pub(in crate::fast) fn log_matching(
+    seen: &mut Seen,
+    shadow: &Shadow,
+    id: &ServerId,
+    entry: &Entry,
+) -> Checked {
+    let (last, before) = shadow.last();
+    let (index, term) = (entry.index.0, entry.term.0);
+    hold!(index == last + 1, "log without gaps", "{id} appends {index} behind {last}");
+    hold!(term >= before, "terms grow along the log", "{id} appends term {term} behind term {before}");
+    let (known_before, known) =
+        seen.positions.entry((index, term)).or_insert_with(|| (before, entry.clone()));
+    hold!(
+        *known_before == before && known == entry,
+        "log matching",
+        "{id} holds at index {index} term {term} another entry than someone else, or another term before it \
+         ({before} instead of {known_before})"
+    );
+    Ok(())
+}
+
+/// Leader completeness: whatever was committed is in the log of every later leader (thesis, figure 3.2).
+pub(in crate::fast) fn leader_completeness(
+    seen: &Seen,
+    shadow: &Shadow,
+    leader: &ServerId,
+    term: u64,
+    from: u64,
+) -> Checked {
+    for entry in seen.committed.iter().skip(from.max(shadow.base()) as usize) {
+        let mine = shadow.get(entry.index.0);
+        hold!(
+            mine.is_some_and(|e| e.term == entry.term),
+            "leader completeness",
+            "{leader} leads term {term} without the committed entry {} of term {}",
+            entry.index,
+            entry.term
+        );
+    }
+    Ok(())
+}
+
+/// State machine safety: what is committed at an index is the same everywhere and for ever (thesis, figure
+/// 3.2). `upto` is what the server now holds for committed, `from` what it held before. Entries that are
+/// news to everybody are remembered.
+pub(in crate::fast) fn committed_for_ever(
+    seen: &mut Seen,
+    shadow: &Shadow,
+    id: &ServerId,
+    from: u64,
+    upto: u64,
+) -> Checked {
+    for index in from.max(shadow.base()) + 1..=upto {
+        let mine = shadow.get(index);
+        hold!(mine.is_some(), "commit within the log", "{id} commits {index}, which its log does not hold");
+        let Some(mine) = mine else { continue };
+        match seen.entry(index) {
+            Some(theirs) => hold!(
+                theirs == mine,
+                "state machine safety",
+                "index {index} is committed with term {} elsewhere and with term {} at {id}",
+                theirs.term,
+                mine.term
+            ),
+            None => {
+                hold!(
+                    index == seen.committed() + 1,
+                    "commit without gaps",
+                    "{id} commits {index} behind {}",
+                    seen.committed()
+                );
+                seen.committed.push(mine.clone());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An entry is committed only when a majority holds it on disk (thesis, section 3.6; design.md, section 6).
+pub(in crate::fast) fn committed_on_quorum<'a>(
+    entry: &Entry,
+    members: &Membership,
+    platters: impl Iterator<Item = (&'a ServerId, &'a Platter)>,
+) -> Checked {
+    let holders = platters.filter(|(id, platter)| members.is_voter(id) && platter.holds(entry)).count();
+    hold!(
+        holders * 2 > members.voters.len(),
+        "committed on a quorum of disks",
+        "entry {} of term {} is committed, and {holders} of {} voters hold it on disk",
+        entry.index,
+        entry.term,
+        members.voters.len()
+    );
+    Ok(())
+}
+
+/// Within a life neither term nor commit nor applied run backwards, and none overtakes the other (raft/mod.rs).
+pub(in crate::fast) fn nothing_runs_backwards(
+    id: &ServerId,
+    before: crate::fast::server::Shown,
+    now: crate::fast::server::Shown,
+) -> Checked {
+    hold!(now.term >= before.term, "term grows", "{id} goes from term {} to {}", before.term, now.term);
+    hold!(
+        now.commit >= before.commit,
+        "commit grows",
+        "{id} goes from commit {} to {}",
+        before.commit,
+        now.commit
+    );
+    hold!(
+        now.applied >= before.applied,
+        "applied grows",
+        "{id} goes from applied {} to {}",
+        before.applied,
+        now.applied
+    );
+    hold!(
+        now.applied <= now.commit,
+        "applied within commit",
+        "{id} applied {} of commit {}",
+        now.applied,
+        now.commit
+    );
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! What a run can be tuned by. A scenario pins some, a seed draws the rest, a plan writes all of them down.
+
+use std::fmt::Write;
+
+macro_rules! knobs {
+    ($($(#[doc = $doc:literal])+ $name:ident = $default:literal, calm $calm:expr;)+) => {
+        /// The settings of one run; every one is a whole number with its unit in its name.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct Knobs {
+            $($(#[doc = $doc])+ pub $name: u64,)+
+        }
+
+        impl Default for Knobs {
+            fn default() -> Knobs {
+                Knobs { $($name: $default,)+ }
+            }
+        }
+
+        impl Knobs {
+            /// Name and meaning of each, in order.
+            pub const ALL: &'static [(&'static str, &'static str)] =
+                &[$((stringify!($name), concat!($($doc),+)),)+];
+
+            /// Sets the knob called `name`; false when there is none.
+            pub fn set(&mut self, name: &str, value: u64) -> bool {
+                match name {
+                    $(stringify!($name) => self.$name = value,)+
+                    _ => return false,
+                }
+                true
+            }
+
+            /// Every knob as `name value` lines, in order.
+            pub fn lines(&self) -> String {
+                let mut out = String::new();
+                $(let _ = writeln!(out, "{} {}", stringify!($name), self.$name);)+
+                out
+            }
+
+            /// One candidate for each knob that is not calm yet: the same with that one knob calmed.
+            pub fn calmer(&self) -> Vec<(&'static str, Knobs)> {
+                let mut all = Vec::new();
+                $(
+                    let calm: Option<u64> = $calm;
+                    if let Some(calm) = calm && calm != self.$name {
+                        all.push((stringify!($name), Knobs { $name: calm, ..self.clone() }));
+                    }
+                )+
+                all
+            }
+        }
+    };
+}
+
+knobs! {
+    /// Servers that found the cluster.
+    servers = 3, calm None;
+    /// Servers without data that an operator may add.
+    spares = 0, calm Some(0);
+    /// Virtual seconds of faults before everything heals.
+    seconds = 30, calm None;
+    /// `raft_multiplier`: seconds of election timeout.
+    multiplier = 1, calm None;
+    /// Clients that read and write.
+    clients = 4, calm Some(1);
+    /// Clients that do nothing but blocking reads.
+    watchers = 2, calm Some(0);
+    /// Mean pause of a client between two requests, in milliseconds.
+    think_ms = 250, calm None;
+    /// Keys that clients fight over.
+    keys = 8, calm None;
+    /// Largest value, in bytes.
+    value_bytes = 40, calm Some(16);
+    /// Reads in a thousand that are `?stale`.
+    stale_permille = 250, calm Some(0);
+    /// Reads in a thousand that are `?consistent`.
+    consistent_permille = 250, calm Some(0);
+    /// Requests in a thousand that go to another server than the client's own.
+    roam_permille = 200, calm Some(0);
+    /// Mean delay of a message, in microseconds.
+    delay_us = 1000, calm Some(500);
+    /// Messages in a thousand that are lost.
+    loss_permille = 0, calm Some(0);
+    /// Messages in a thousand that arrive twice.
+    duplicate_permille = 0, calm Some(0);
+    /// 1: messages of a link stay in order, as on a stream; 0: they overtake each other.
+    ordered = 1, calm Some(1);
+    /// Requests and answers in a thousand that are lost between client and server.
+    client_loss_permille = 0, calm Some(0);
+    /// Mean time of a disk flush, in microseconds.
+    flush_us = 300, calm Some(200);
+    /// Flushes in a thousand that take a hundred times as long.
+    stall_permille = 0, calm Some(0);
+    /// How far a clock's rate may be off, in parts per million. Below 333,333, or the lease is not sound.
+    drift_ppm = 0, calm Some(0);
+    /// `raft_snapshot_threshold`.
+    snapshot_every = 16384, calm None;
+    /// `raft_trailing_logs`.
+    trailing_logs = 10240, calm None;
+    /// A known bug put back into every node, by its number in `lictor_core::Mutant`; needs the feature `mutants`.
+    mutant = 0, calm None;
+    /// 1: one client lies about what it was answered. For the canary: such a run must fail.
+    liar = 0, calm None;
+}
+
+impl Knobs {
+    /// Servers and spares.
+    pub fn slots(&self) -> usize {
+        (self.servers + self.spares) as usize
+    }
+
+    /// Checks that the run makes sense.
+    pub fn validate(&self) -> Result<(), String> {
+        let one_of = |what: &str, ok: bool| if ok { Ok(()) } else { Err(format!("{what} is out of range")) };
+        one_of("servers", (1..=7).contains(&self.servers))?;
+        one_of("spares", self.spares <= 4)?;
+        one_of("seconds", (1..=3600).contains(&self.seconds))?;
+        one_of("multiplier", (1..=10).contains(&self.multiplier))?;
+        one_of("clients", self.clients <= 64 && self.watchers <= 64)?;
+        one_of("think_ms", (1..=60_000).contains(&self.think_ms))?;
+        one_of("keys", (1..=1000).contains(&self.keys))?;
+        one_of("mutant", self.mutant == 0 || cfg!(feature = "mutants"))?;
+        one_of("drift_ppm", self.drift_ppm <= 330_000)?;
+        one_of("delay_us", (1..=1_000_000).contains(&self.delay_us))?;
+        one_of("flush_us", (1..=1_000_000).contains(&self.flush_us))
+    }
+}

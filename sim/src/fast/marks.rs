@@ -1,0 +1,102 @@
+//! Things that must happen now and then, or a sweep has proved nothing about them.
+
+use std::collections::BTreeMap;
+
+macro_rules! marks {
+    ($($(#[doc = $doc:literal])+ $name:ident => $text:literal;)+) => {
+        /// One noteworthy thing that a run came across.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Mark { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Mark {
+            /// Every mark.
+            pub const ALL: &'static [Mark] = &[$(Mark::$name,)+];
+
+            /// A few words.
+            pub fn text(self) -> &'static str {
+                match self { $(Mark::$name => $text,)+ }
+            }
+        }
+    };
+}
+
+marks! {
+    /// A second leader was elected while clients were writing.
+    LeaderChanged => "leader changed under load";
+    /// A leader stopped leading without dying.
+    LeaderDeposed => "leader stepped down alive";
+    /// A process died with batches that never reached its disk.
+    TornBatch => "torn batch lost";
+    /// A process died and a prefix of its queue reached the disk.
+    PrefixKept => "prefix of the queue kept";
+    /// A follower was brought up by a snapshot.
+    SnapshotInstalled => "snapshot installed";
+    /// A process started from a snapshot on its disk.
+    BootedFromSnapshot => "booted from a snapshot";
+    /// A write went through a server that did not lead.
+    Forwarded => "write through a follower";
+    /// A write was answered as unknown.
+    UnknownWrite => "write of unknown outcome";
+    /// A request was answered `No cluster leader`.
+    NoLeader => "request refused for want of a leader";
+    /// A blocking read was answered before its time because of a write.
+    Woken => "watch woken by a write";
+    /// A blocking read was answered before its time because of a deletion.
+    WokenByDelete => "watch woken by a delete";
+    /// A blocking read ran into its time.
+    TimedOut => "watch ran into its time";
+    /// A compare-and-set was refused.
+    CasRefused => "compare-and-set refused";
+    /// A transaction was rolled back.
+    RolledBack => "transaction rolled back";
+    /// A leader asked to read found its lease over.
+    LeaseRefused => "lease over, read took a barrier";
+    /// A membership change was done.
+    MembershipChanged => "membership changed";
+    /// A membership change was done while the network was cut.
+    MembershipUnderPartition => "membership changed under partition";
+    /// Leadership was handed over.
+    Transferred => "leadership handed over";
+    /// A disk was lost and its server replaced.
+    DiskReplaced => "lost disk, server replaced";
+    /// A process stopped itself because its disk failed.
+    HaltedByDisk => "halted by a failing disk";
+    /// A write was refused because the disk was nearly full.
+    DiskFullRefused => "write refused by a full disk";
+    /// A request came while no quorum was up.
+    NoQuorum => "request without a quorum";
+    /// A message was lost.
+    MessageLost => "message lost";
+    /// A message arrived twice.
+    MessageTwice => "message doubled";
+    /// A DNS question about a service was answered with an address.
+    DnsAnswered => "service named by DNS";
+}
+
+/// How often each was met.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks(BTreeMap<Mark, u64>);
+
+impl Marks {
+    /// Counts one.
+    pub fn hit(&mut self, mark: Mark) {
+        *self.0.entry(mark).or_default() += 1;
+    }
+
+    /// How often.
+    pub fn count(&self, mark: Mark) -> u64 {
+        self.0.get(&mark).copied().unwrap_or(0)
+    }
+
+    /// Adds another run's.
+    pub fn merge(&mut self, other: &Marks) {
+        for (mark, count) in &other.0 {
+            *self.0.entry(*mark).or_default() += count;
+        }
+    }
+
+    /// Those of `wanted` that were never met.
+    pub fn missing(&self, wanted: &[Mark]) -> Vec<Mark> {
+        wanted.iter().copied().filter(|mark| self.count(*mark) == 0).collect()
+    }
+}

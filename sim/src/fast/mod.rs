@@ -1,0 +1,43 @@
+//! The fast simulator: whole nodes on one event heap, in one thread, with nothing real about them but the
+//! code under test.
+//!
+//! [`scenario`] draws a [`plan::Plan`] from a seed, [`run::run`] runs it: first faults, with every
+//! invariant checked; then everything heals, and within bounded time everything must work; then the oracles
+//! judge what clients saw. Every hop is encoded bytes, clients speak the HTTP API, a restart is a boot from
+//! what the disk held. The same plan gives the same run, to the last byte. `docs/simulator.md` says how to
+//! use it.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `plan`, `action`, `knobs`, `scenario` | what will be done |
+//! | `world`, `event` | the heap, and carrying out what nodes order |
+//! | `server`, `disk`, `clock`, `net` | what nodes run on |
+//! | `client`, `traffic`, `http` | what clients do |
+//! | `faults`, `operator`, `heal` | what is done to the cluster |
+//! | `invariant`, `verdict`, `marks` | what must hold, and what must be met |
+//! | `run`, `trace`, `shrink`, `sweep` | runs, their logs, smaller ones, and many |
+
+pub mod action;
+mod client;
+mod clock;
+mod disk;
+mod event;
+mod faults;
+mod heal;
+mod http;
+mod invariant;
+pub mod knobs;
+pub mod luck;
+pub mod marks;
+mod net;
+mod operator;
+pub mod plan;
+pub mod run;
+pub mod scenario;
+mod server;
+pub mod shrink;
+pub mod sweep;
+pub mod trace;
+mod traffic;
+pub mod verdict;
+mod world;

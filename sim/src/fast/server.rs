@@ -1,0 +1,175 @@
+//! One simulated server: a process that may be running, with its disk and its clocks.
+
+use super::clock::Clock;
+use super::disk::{Disk, Shadow};
+use super::event::Event;
+use super::knobs::Knobs;
+use super::luck::Luck;
+use crate::oracle::Target;
+use lictor_core::Str;
+use lictor_core::config::RuntimeConfig;
+use lictor_core::front::Front;
+use lictor_core::ids::{FrontId, ReqId, ServerId};
+use lictor_core::node::{Boot, BootError, Node};
+use lictor_core::raft::Membership;
+use lictor_core::rng::{Rng, Seed};
+use lictor_core::view::View;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A running process.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) node: Node,
+    pub(super) front: Front,
+    pub(super) view: Arc<View>,
+}
+
+/// A request that the front has not answered.
+#[derive(Clone, Debug)]
+pub(super) struct Waiting {
+    pub(super) client: usize,
+    pub(super) round: u64,
+    /// Of a blocking read: its target and the index that it waits to see surpassed.
+    pub(super) blocks: Option<(Target, u64)>,
+}
+
+/// What a server's views have shown in this life.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Shown {
+    pub(super) term: u64,
+    pub(super) commit: u64,
+    pub(super) applied: u64,
+    pub(super) leads: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) slot: usize,
+    /// How many disks this place has had.
+    pub(super) incarnation: u32,
+    pub(super) id: ServerId,
+    pub(super) up: Option<Process>,
+    pub(super) paused: bool,
+    /// What arrived during the pause.
+    pub(super) backlog: Vec<Event>,
+    pub(super) disk: Disk,
+    pub(super) clock: Clock,
+    /// Grows with every start and every crash: what belongs to an older life is dropped.
+    pub(super) life: u32,
+    pub(super) shadow: Shadow,
+    /// The time of the wake that is scheduled.
+    pub(super) wake_at: u64,
+    pub(super) shown: Shown,
+    pub(super) waiting: BTreeMap<ReqId, Waiting>,
+    pub(super) disk_full: bool,
+    /// The step of the plan by which the process dies while its next write is on the way to the disk.
+    pub(super) doomed: Option<u64>,
+    bootstrap: Option<Membership>,
+    config: Arc<RuntimeConfig>,
+    seed: u64,
+    #[cfg(feature = "mutants")]
+    mutant: Option<lictor_core::Mutant>,
+}
+
+/// The persisted ID of the server in `slot` with its `incarnation`th disk: a UUID.
+pub(super) fn server_id(slot: usize, incarnation: u32) -> ServerId {
+    Str::from(format!("5e7e0000-0000-4000-8000-0000{:04x}{incarnation:04x}", slot + 1))
+}
+
+/// The slot in an ID.
+pub(super) fn slot_of(id: &str) -> Option<usize> {
+    usize::from_str_radix(id.get(28..32)?, 16).ok()?.checked_sub(1)
+}
+
+impl Server {
+    pub(super) fn new(slot: usize, seed: u64, knobs: &Knobs) -> Server {
+        let founders = (0..knobs.servers as usize).map(|slot| server_id(slot, 0));
+        let founder = slot < knobs.servers as usize;
+        let mut luck = Luck::of(seed, "server", slot as u64);
+        let drift = luck.below(2 * knobs.drift_ppm + 1) as i64 - knobs.drift_ppm as i64;
+        let mut config = RuntimeConfig {
+            node_name: Str::from(format!("n{}", slot + 1)),
+            server: true,
+            bootstrap_expect: knobs.servers as u32,
+            raft_snapshot_threshold: knobs.snapshot_every,
+            raft_trailing_logs: knobs.trailing_logs,
+            ..RuntimeConfig::default()
+        };
+        config.performance.raft_multiplier = knobs.multiplier as u32;
+        Server {
+            slot,
+            incarnation: 0,
+            id: server_id(slot, 0),
+            up: None,
+            paused: false,
+            backlog: Vec::new(),
+            disk: Disk::new(Luck::of(seed, "disk", slot as u64), knobs.flush_us * 1000, knobs.stall_permille),
+            clock: Clock::new(drift),
+            life: 0,
+            shadow: Shadow::default(),
+            wake_at: u64::MAX,
+            shown: Shown::default(),
+            waiting: BTreeMap::new(),
+            disk_full: false,
+            doomed: None,
+            bootstrap: founder.then(|| Membership::of_voters(founders)),
+            config: Arc::new(config),
+            seed,
+            #[cfg(feature = "mutants")]
+            mutant: lictor_core::Mutant::ALL.get((knobs.mutant as usize).wrapping_sub(1)).copied(),
+        }
+    }
+
+    /// Starts the process from its disk. The node's outputs are not drained yet.
+    pub(super) fn boot(&mut self, now: u64) -> Result<(), BootError> {
+        self.life += 1;
+        let entropy = Luck::of(self.seed, "entropy", (self.slot as u64) << 32 | u64::from(self.life)).next();
+        let seed = Seed::from_u64(entropy);
+        let boot = Boot {
+            config: self.config.clone(),
+            node_id: self.id.clone(),
+            disk: self.disk.platter.image(),
+            bootstrap: self.bootstrap.clone(),
+            addresses: BTreeMap::new(),
+            seed,
+        };
+        let now = self.clock.now(now);
+        #[cfg(feature = "mutants")]
+        let node = Node::boot_mutant(boot, now, self.mutant)?;
+        #[cfg(not(feature = "mutants"))]
+        let node = Node::boot(boot, now)?;
+        let view = node.view().clone();
+        let front = Front::new(FrontId(0), Rng::new(seed).fork("front"));
+        self.shadow = Shadow::of(&self.disk.platter);
+        self.shown = Shown { applied: self.shadow.base(), commit: self.shadow.base(), ..Shown::default() };
+        self.up = Some(Process { node, front, view });
+        Ok(())
+    }
+
+    /// The process is gone. Returns who was waiting for an answer.
+    pub(super) fn stop(&mut self) -> BTreeMap<ReqId, Waiting> {
+        self.up = None;
+        self.paused = false;
+        self.backlog.clear();
+        self.life += 1;
+        self.wake_at = u64::MAX;
+        self.doomed = None;
+        self.shown = Shown::default();
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// A new disk, and so a new identity.
+    pub(super) fn replace_disk(&mut self) {
+        self.disk.wipe();
+        self.incarnation += 1;
+        self.id = server_id(self.slot, self.incarnation);
+        self.bootstrap = None;
+        self.shadow = Shadow::default();
+    }
+
+    /// Whether it runs and is not paused.
+    pub(super) fn is_awake(&self) -> bool {
+        self.up.is_some() && !self.paused
+    }
+}

@@ -1,0 +1,543 @@
+//! The world: every server, client, link and disk on one event heap.
+//!
+//! Time is a number that jumps from event to event. Whatever a node orders is carried out here: messages
+//! go through the network as bytes, batches through the disk, requests and answers through the clients'
+//! connections. After every view that a node publishes the invariants are checked.
+
+use super::client::{Client, Role};
+use super::disk::Flushed;
+use super::event::{Event, Heap};
+use super::invariant::{self, Checked, client, raft, store, watch};
+use super::luck::Luck;
+use super::marks::{Mark, Marks};
+use super::net::Net;
+use super::operator::Operator;
+use super::plan::Plan;
+use super::server::{Process, Server, Shown, slot_of};
+use super::trace::Trace;
+use super::verdict::{Kind, Violation};
+use crate::oracle::{Committed, Progress, Run};
+use bytes::Bytes;
+use lictor_core::front::{FrontInput, FrontOutput};
+use lictor_core::ids::{FrontId, ServerId, Ticket};
+use lictor_core::node::{DiskBatch, Input, Output};
+use lictor_core::raft::Batch;
+use lictor_core::view::View;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+pub(super) const MS: u64 = 1_000_000;
+pub(super) const SECOND: u64 = 1_000 * MS;
+
+/// More events than this within one virtual millisecond: something goes round in circles.
+const MAX_EVENTS_PER_MS: u64 = 100_000;
+
+/// The whole of a run.
+pub(super) struct World {
+    pub(super) plan: Plan,
+    pub(super) now: u64,
+    pub(super) heap: Heap,
+    pub(super) servers: Vec<Server>,
+    pub(super) net: Net,
+    pub(super) clients: Vec<Client>,
+    pub(super) operator: Operator,
+    /// Clients do not pause until then.
+    pub(super) burst_until: u64,
+    /// Clients ask nothing new.
+    pub(super) quiet: bool,
+    pub(super) next_req: u64,
+    pub(super) run: Run,
+    pub(super) seen: raft::Seen,
+    reference: store::Reference,
+    pub(super) indexes: client::Indexes,
+    pub(super) marks: Marks,
+    pub(super) trace: Trace,
+    /// The first violation; nothing happens after it.
+    pub(super) violation: Option<Violation>,
+    /// Events in the current virtual millisecond.
+    busy: (u64, u64),
+    /// Nanoseconds that servers were up, summed over servers.
+    pub(super) server_ns: u64,
+}
+
+impl World {
+    pub(super) fn new(plan: Plan, trace: Trace) -> World {
+        let (seed, knobs) = (plan.seed, &plan.knobs);
+        let slots = knobs.slots();
+        let servers = (0..slots).map(|slot| Server::new(slot, seed, knobs)).collect();
+        let roles = (0..knobs.clients).map(|_| Role::Worker);
+        let roles = roles.chain((0..knobs.watchers).map(|_| Role::Watcher));
+        let clients = roles
+            .enumerate()
+            .map(|(i, role)| {
+                Client::new(i as u32, role, i % knobs.servers as usize, Luck::of(seed, "client", i as u64))
+            })
+            .collect();
+        let mut world = World {
+            now: 0,
+            heap: Heap::default(),
+            servers,
+            net: Net::new(seed, knobs),
+            clients,
+            operator: Operator::default(),
+            burst_until: 0,
+            quiet: false,
+            next_req: 0,
+            run: Run::default(),
+            seen: raft::Seen::default(),
+            reference: store::Reference::new(lictor_core::store::Store::default()),
+            indexes: client::Indexes::default(),
+            marks: Marks::default(),
+            trace,
+            violation: None,
+            busy: (0, 0),
+            server_ns: 0,
+            plan,
+        };
+        for slot in 0..slots {
+            world.start(slot);
+        }
+        if let Some(process) = world.servers.first().and_then(|s| s.up.as_ref()) {
+            world.reference = store::Reference::new(process.node.store().clone());
+        }
+        for client in 0..world.clients.len() {
+            world.heap.push(MS * (1 + client as u64), Event::Next { client });
+        }
+        for (number, step) in world.plan.steps.iter().enumerate() {
+            world.heap.push(step.at_ms * MS, Event::Step(number));
+        }
+        world.heap.push(200 * MS, Event::Operator);
+        world.heap.push(SECOND, Event::Audit);
+        world
+    }
+
+    /// Lets everything happen that is due up to `end`.
+    pub(super) fn run_until(&mut self, end: u64) {
+        while self.violation.is_none()
+            && let Some((at, event)) = self.heap.pop_until(end)
+        {
+            self.pass(at);
+            self.dispatch(event);
+            self.trace.event();
+        }
+        if self.violation.is_none() {
+            self.pass(end);
+        }
+    }
+
+    fn pass(&mut self, at: u64) {
+        let up = self.servers.iter().filter(|s| s.up.is_some()).count() as u64;
+        self.server_ns += up * (at - self.now);
+        self.now = at;
+        self.trace.number(at);
+        let ms = at / MS;
+        self.busy = if self.busy.0 == ms { (ms, self.busy.1 + 1) } else { (ms, 1) };
+        if self.busy.1 > MAX_EVENTS_PER_MS {
+            let what = format!("{MAX_EVENTS_PER_MS} events within one millisecond");
+            self.fail(Violation::new(Kind::Liveness, "time goes on", what));
+        }
+    }
+
+    /// The first violation ends the run.
+    pub(super) fn fail(&mut self, violation: Violation) {
+        if self.violation.is_none() {
+            self.violation = Some(Violation { at: self.now, ..violation });
+        }
+    }
+
+    pub(super) fn check(&mut self, checked: Checked) {
+        if let Err(violation) = checked {
+            self.fail(violation);
+        }
+    }
+
+    fn dispatch(&mut self, event: Event) {
+        if let Some(slot) = self.addressee(&event)
+            && self.servers[slot].paused
+        {
+            return self.servers[slot].backlog.push(event);
+        }
+        match event {
+            Event::Peer { from, to, life, bytes } => self.on_peer(from, to, life, bytes),
+            Event::Wake { slot, life } if self.lives(slot, life) => {
+                self.servers[slot].wake_at = u64::MAX;
+                self.wake(slot);
+            }
+            Event::Flushed { slot, life } if self.lives(slot, life) => self.on_flushed(slot),
+            Event::Built { slot, life, at, store } if self.lives(slot, life) => {
+                let data = store.encode_snapshot();
+                self.feed(slot, Input::SnapshotBuilt { at, data });
+            }
+            Event::Die { slot, life, step } if self.lives(slot, life) && !self.quiet => self.die(slot, step),
+            Event::Wake { .. } | Event::Flushed { .. } | Event::Built { .. } | Event::Die { .. } => {}
+            Event::Request { client, round, request } => self.on_request(client, round, *request),
+            Event::Answer { client, round, reply } => self.on_answer(client, round, &reply),
+            Event::Broken { client, round, refused } => self.on_broken(client, round, refused),
+            Event::GiveUp { client, round } => self.on_give_up(client, round),
+            Event::Next { client } => self.on_next(client),
+            Event::Step(number) => self.on_step(number),
+            Event::Operator => self.on_operator(),
+            Event::Audit => self.audit(),
+        }
+    }
+
+    /// The server that an event waits for while it is paused.
+    fn addressee(&self, event: &Event) -> Option<usize> {
+        match event {
+            Event::Peer { to, .. } => slot_of(to),
+            Event::Wake { slot, .. } | Event::Flushed { slot, .. } | Event::Built { slot, .. } => Some(*slot),
+            Event::Request { client, round, .. } => {
+                let client = &self.clients[*client];
+                client.under.filter(|_| client.round == *round).map(|under| under.slot)
+            }
+            _ => None,
+        }
+    }
+
+    fn lives(&self, slot: usize, life: u32) -> bool {
+        self.servers[slot].life == life && self.servers[slot].up.is_some()
+    }
+
+    fn on_peer(&mut self, from: ServerId, to: ServerId, life: u32, bytes: Bytes) {
+        let (Some(a), Some(b)) = (slot_of(&from), slot_of(&to)) else { return };
+        // A message in flight when the link is cut does not get through either, and a connection does not
+        // outlive the process at its end.
+        let gone = self.servers[b].id != to || self.servers[b].up.is_none() || self.servers[b].life != life;
+        if gone || !self.net.is_open(a, b) {
+            return;
+        }
+        self.trace.bytes(&bytes);
+        self.feed(b, Input::Peer { from, bytes });
+    }
+
+    fn wake(&mut self, slot: usize) {
+        let server = &mut self.servers[slot];
+        let now = server.clock.now(self.now);
+        let Some(process) = &mut server.up else { return };
+        if process.front.poll_timeout().is_some_and(|at| at <= now.mono) {
+            process.front.handle(now, &process.view, FrontInput::Wake);
+        }
+        if process.node.poll_timeout().is_some_and(|at| at <= now.mono) {
+            process.node.handle(now, Input::Wake);
+        }
+        self.settle(slot);
+    }
+
+    fn on_flushed(&mut self, slot: usize) {
+        let server = &mut self.servers[slot];
+        let before = server.disk.platter.hard.clone();
+        let Some(flushed) = server.disk.finish() else { return };
+        match flushed {
+            Flushed::Upto(upto, batches) => {
+                self.written(slot, before, &batches);
+                if let Some(delay) = self.servers[slot].disk.start() {
+                    let life = self.servers[slot].life;
+                    self.heap.push(self.now + delay, Event::Flushed { slot, life });
+                }
+                self.feed(slot, Input::Persisted { upto });
+            }
+            Flushed::Failed(ticket) => {
+                let error = String::from("Input/output error (os error 5)");
+                self.feed(slot, Input::PersistFailed { ticket, error });
+            }
+        }
+    }
+
+    /// Batches have reached a disk.
+    pub(super) fn written(
+        &mut self,
+        slot: usize,
+        mut before: lictor_core::raft::HardState,
+        batches: &[DiskBatch],
+    ) {
+        let id = self.servers[slot].id.clone();
+        for batch in batches {
+            if let Some(Batch { hard: Some(hard), .. }) = &batch.raft {
+                let checked = raft::one_vote_per_term(&mut self.seen, &id, &before, hard);
+                self.check(checked);
+                before = hard.clone();
+            }
+        }
+    }
+
+    /// Hands one input to a node and carries out everything that follows.
+    pub(super) fn feed(&mut self, slot: usize, input: Input) {
+        let server = &mut self.servers[slot];
+        let now = server.clock.now(self.now);
+        let Some(process) = &mut server.up else { return };
+        process.node.handle(now, input);
+        self.settle(slot);
+    }
+
+    /// Hands one input to a front and carries out everything that follows.
+    pub(super) fn feed_front(&mut self, slot: usize, input: FrontInput) {
+        let server = &mut self.servers[slot];
+        let now = server.clock.now(self.now);
+        let Some(process) = &mut server.up else { return };
+        process.front.handle(now, &process.view, input);
+        self.settle(slot);
+    }
+
+    /// Carries out what a node and its front have ordered, until both are quiet.
+    pub(super) fn settle(&mut self, slot: usize) {
+        let Some(mut process) = self.servers[slot].up.take() else { return };
+        let now = self.servers[slot].clock.now(self.now);
+        let mut inputs = VecDeque::new();
+        let mut alive = true;
+        while alive && self.violation.is_none() {
+            if let Some(output) = process.front.poll_output() {
+                match output {
+                    FrontOutput::HttpReply { req, reply } => self.answer(slot, req, reply),
+                    FrontOutput::Call { call, request } => {
+                        inputs.push_back(Input::Call { from: FrontId(0), call, request });
+                    }
+                    FrontOutput::Event(_) => {}
+                }
+            } else if let Some(output) = process.node.poll_output() {
+                match output {
+                    Output::Publish { view, changes } => {
+                        process.view = view;
+                        self.on_view(slot, &process);
+                        process.front.handle(now, &process.view, FrontInput::Changed(changes));
+                    }
+                    Output::Reply { to: FrontId(0), call, reply } => {
+                        process.front.handle(now, &process.view, FrontInput::Reply { call, reply });
+                    }
+                    Output::Halt { .. } | Output::Stopped { .. } => {
+                        self.on_end(slot, &output);
+                        alive = false;
+                    }
+                    other => self.carry_out(slot, other),
+                }
+            } else if let Some(input) = inputs.pop_front() {
+                process.node.handle(now, input);
+            } else {
+                break;
+            }
+        }
+        if !alive {
+            return self.ended(slot);
+        }
+        let checked = watch::no_lost_wakeup(&self.reference, &self.servers[slot], &process)
+            .and_then(|()| watch::nothing_is_forgotten(&self.servers[slot], &process));
+        self.check(checked);
+        let deadlines = [process.node.poll_timeout(), process.front.poll_timeout()];
+        self.servers[slot].up = Some(process);
+        if let Some(at) = deadlines.into_iter().flatten().min() {
+            let server = &mut self.servers[slot];
+            let at = server.clock.global_of(at).max(self.now);
+            if at < server.wake_at && at < u64::MAX / 2 {
+                server.wake_at = at;
+                self.heap.push(at, Event::Wake { slot, life: server.life });
+            }
+        }
+    }
+
+    fn carry_out(&mut self, slot: usize, output: Output) {
+        match output {
+            Output::Peer { to, bytes } => self.send(slot, to, bytes),
+            Output::Persist { ticket, batch } => self.persist(slot, ticket, batch),
+            Output::BuildSnapshot { at, store, .. } => {
+                let life = self.servers[slot].life;
+                let delay = MS + store.applied() % 7 * MS;
+                let store = Box::new(store);
+                self.heap.push(self.now + delay, Event::Built { slot, life, at, store });
+            }
+            Output::Reply { call, reply, .. } => self.on_operator_reply(slot, call, reply),
+            Output::Event(event) => {
+                self.line(slot, || {
+                    let fields: Vec<String> = event.fields.iter().map(|(k, v)| format!(" {k}={v}")).collect();
+                    format!("log {}{}", event.message, fields.concat())
+                });
+            }
+            // No checks are configured, and nobody asks for a reload.
+            Output::RunCheck { .. } | Output::CancelCheck { .. } | Output::ReadConfig => {}
+            Output::Publish { .. } | Output::Halt { .. } | Output::Stopped { .. } => {}
+        }
+    }
+
+    fn send(&mut self, slot: usize, to: ServerId, bytes: Bytes) {
+        let Some(target) = slot_of(&to).filter(|t| *t < self.servers.len()) else { return };
+        let fate = self.net.send(self.now, slot, target);
+        let from = self.servers[slot].id.clone();
+        let life = self.servers[target].life;
+        match (fate.first, fate.second) {
+            (None, _) => self.marks.hit(Mark::MessageLost),
+            (Some(at), second) => {
+                if let Some(again) = second {
+                    self.marks.hit(Mark::MessageTwice);
+                    let (from, to, bytes) = (from.clone(), to.clone(), bytes.clone());
+                    self.heap.push(again, Event::Peer { from, to, life, bytes });
+                }
+                self.heap.push(at, Event::Peer { from, to, life, bytes });
+            }
+        }
+    }
+
+    fn persist(&mut self, slot: usize, ticket: Ticket, batch: DiskBatch) {
+        if let Some(raft_batch) = &batch.raft {
+            let checked = self.shadow(slot, raft_batch);
+            self.check(checked);
+        }
+        let server = &mut self.servers[slot];
+        if let Some(delay) = server.disk.persist(ticket, batch) {
+            let life = server.life;
+            if let Some(step) = server.doomed.take() {
+                let at = self.now + Luck::of(self.plan.seed, "doom", step).below(delay);
+                self.heap.push(at, Event::Die { slot, life, step });
+            }
+            self.heap.push(self.now + delay, Event::Flushed { slot, life });
+        }
+    }
+
+    /// The server's log changes as `batch` says.
+    fn shadow(&mut self, slot: usize, batch: &Batch) -> Checked {
+        let server = &mut self.servers[slot];
+        if let Some(from) = batch.truncate_from {
+            server.shadow.truncate_from(from);
+        }
+        for entry in &batch.append {
+            raft::log_matching(&mut self.seen, &server.shadow, &server.id, entry)?;
+            server.shadow.append(entry.clone());
+        }
+        if let Some((meta, _)) = &batch.snapshot {
+            server.shadow.install(meta);
+        }
+        Ok(())
+    }
+
+    /// A view is published: everything that it claims is checked.
+    fn on_view(&mut self, slot: usize, process: &Process) {
+        let checked = self.check_view(slot, &process.view);
+        self.check(checked);
+    }
+
+    fn check_view(&mut self, slot: usize, view: &Arc<View>) -> Checked {
+        let id = self.servers[slot].id.clone();
+        let before = self.servers[slot].shown;
+        let status = &view.raft.status;
+        let now = Shown {
+            term: view.raft.term.0,
+            commit: status.commit_index.0,
+            applied: view.raft.applied.0,
+            leads: view.raft.is_leader,
+        };
+        raft::nothing_runs_backwards(&id, before, now)?;
+        self.servers[slot].shown = now;
+        if now.leads && (!before.leads || before.term != now.term) {
+            let newest = self.seen.newest_term();
+            if raft::election_safety(&mut self.seen, now.term, &id)? && newest > 0 {
+                self.marks.hit(Mark::LeaderChanged);
+            }
+            raft::leader_completeness(&self.seen, &self.servers[slot].shadow, &id, now.term, 0)?;
+            self.line(slot, || format!("leads term {}", now.term));
+        }
+        if before.leads && !now.leads {
+            self.marks.hit(Mark::LeaderDeposed);
+        }
+        if now.commit > before.commit {
+            self.check_commit(slot, &id, before.commit, now)?;
+        }
+        if now.applied > before.applied {
+            let progress = Progress { server: slot as u32, at: self.now, index: now.applied };
+            self.run.progress.push(progress);
+            self.on_applied(slot, before.applied, now.applied, view)?;
+        }
+        Ok(())
+    }
+
+    fn check_commit(&mut self, slot: usize, id: &ServerId, from: u64, now: Shown) -> Checked {
+        let known = self.seen.committed();
+        let shadow = &self.servers[slot].shadow;
+        raft::committed_for_ever(&mut self.seen, shadow, id, from, now.commit)?;
+        if self.seen.committed() == known {
+            return Ok(());
+        }
+        let members =
+            shadow.membership().or(self.servers[slot].disk.platter.membership()).cloned().unwrap_or_default();
+        for index in known + 1..=self.seen.committed() {
+            let Some(entry) = self.seen.entry(index) else { continue };
+            let platters = self.servers.iter().map(|s| (&s.id, &s.disk.platter));
+            raft::committed_on_quorum(entry, &members, platters)?;
+        }
+        for other in &self.servers {
+            if other.shown.leads && other.shown.term > now.term {
+                raft::leader_completeness(&self.seen, &other.shadow, &other.id, other.shown.term, known)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn on_applied(&mut self, slot: usize, from: u64, upto: u64, view: &View) -> Checked {
+        while self.reference.applied() < upto {
+            let index = self.reference.applied() + 1;
+            let Some(entry) = self.seen.entry(index).cloned() else {
+                return Err(Violation::invariant(
+                    "applied within commit",
+                    format!("{index} is applied and was never committed"),
+                ));
+            };
+            if let Some((command, _)) = self.reference.apply(&entry) {
+                self.run.log.push(Committed { index, at: self.now, command });
+            }
+        }
+        // What came by snapshot instead of by log shows in the base of the log having moved past it.
+        let by_snapshot =
+            self.servers[slot].shadow.base() > from && view.raft.status.snapshot_index.0 == upto;
+        if by_snapshot && !view.raft.is_leader && upto > from + 1 {
+            self.marks.hit(Mark::SnapshotInstalled);
+        }
+        if by_snapshot || upto % 32 == 0 {
+            store::equal_stores(&self.reference, &self.servers[slot].id, &view.store)?;
+        }
+        Ok(())
+    }
+
+    /// What is too dear to check after every event.
+    fn audit(&mut self) {
+        let checked = self.check_all();
+        self.check(checked);
+        self.heap.push(self.now + SECOND, Event::Audit);
+    }
+
+    /// Every check over every running server.
+    pub(super) fn check_all(&self) -> Checked {
+        for server in &self.servers {
+            if let Some(process) = &server.up {
+                store::equal_stores(&self.reference, &server.id, process.node.store())?;
+                watch::queues_are_bounded(server, process)?;
+            }
+        }
+        invariant::hold!(
+            self.heap.len() < 1_000_000,
+            "queues are bounded",
+            "{} events are scheduled",
+            self.heap.len()
+        );
+        Ok(())
+    }
+
+    /// Writes a line of the column log.
+    pub(super) fn line(&self, slot: usize, event: impl FnOnce() -> String) {
+        let server = &self.servers[slot];
+        self.trace.line(self.now, slot, || {
+            let shown = server.shown;
+            // While its outputs are carried out a process is out of its place; a dead one has shown nothing.
+            let role = match (server.up.is_some() || shown.term > 0, server.paused, shown.leads) {
+                (_, true, _) => "P",
+                (_, _, true) => "L",
+                (false, ..) => "-",
+                _ => "F",
+            };
+            let position = format!("{}/{}/{}", server.shadow.last().0, shown.commit, shown.applied);
+            format!(
+                "n{:<4}{role:<4} {:<5} {position:<20} {:<4} {:<4} {}",
+                server.slot + 1,
+                shown.term,
+                server.disk.backlog(),
+                server.waiting.len(),
+                event()
+            )
+        });
+    }
+}
