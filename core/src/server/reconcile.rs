@@ -3,7 +3,7 @@
 use crate::Str;
 use crate::command::{Command, Register};
 use crate::store::Store;
-use crate::types::{HealthCheck, Node, NodeService, status};
+use crate::types::{HealthCheck, NodeService, status};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -33,8 +33,8 @@ pub struct ServerRecord {
 impl ServerRecord {
     /// The command that makes the catalog say so, or `None` if it already does.
     ///
-    /// The agent of the same node owns the node's metadata and tagged addresses, so an existing
-    /// node keeps them; only its identity and address are compared.
+    /// The agent of the same node owns the node's record. A node that exists when the command is applied
+    /// is left alone, even if the agent made it after this looked.
     pub fn reconcile(&self, store: &Store) -> Option<Command> {
         let node = store.node(&self.name);
         let service = self.service();
@@ -51,18 +51,13 @@ impl ServerRecord {
         if node_ok && service_ok && check_ok {
             return None;
         }
-        let (tagged_addresses, node_meta) = match node {
-            Some(n) if node_ok => (n.tagged_addresses.clone(), n.meta.clone()),
-            Some(n) => (BTreeMap::new(), with_version(n, self.version)),
-            None => (BTreeMap::new(), version_meta(self.version)),
-        };
         Some(Command::Register(Box::new(Register {
             datacenter: self.datacenter.to_string(),
             id: self.id.to_string(),
             node: self.name.to_string(),
             address: self.address.clone(),
-            tagged_addresses,
-            node_meta,
+            node_meta: BTreeMap::from([(Str::from("consul-version"), Str::from(self.version))]),
+            skip_node_update: true,
             service: Some(service),
             check: Some(self.check()),
             ..Register::default()
@@ -100,12 +95,38 @@ impl ServerRecord {
     }
 }
 
-fn version_meta(version: &str) -> BTreeMap<Str, Str> {
-    BTreeMap::from([(Str::from("consul-version"), Str::from(version))])
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Node;
 
-fn with_version(node: &Node, version: &str) -> BTreeMap<Str, Str> {
-    let mut meta = node.meta.clone();
-    meta.insert(Str::from("consul-version"), Str::from(version));
-    meta
+    /// The leader looks before the agent has registered its node, and its command is applied after: the
+    /// addresses that the agent gave must not be wiped.
+    #[test]
+    fn a_command_made_before_the_agent_registered_leaves_the_agents_record_alone() {
+        let record = ServerRecord {
+            id: Str::from("adf4238a-882b-9ddc-4a9d-5b6758e4159e"),
+            name: Str::from("n1"),
+            address: String::from("127.0.0.1"),
+            datacenter: Str::from("dc1"),
+            port: 8300,
+            version: "1.21.5",
+        };
+        let mut store = Store::default();
+        let late = record.reconcile(&store).expect("nothing is registered yet");
+        let agent = Register {
+            datacenter: String::from("dc1"),
+            id: record.id.to_string(),
+            node: String::from("n1"),
+            address: String::from("127.0.0.1"),
+            tagged_addresses: BTreeMap::from([(Str::from("lan"), Str::from("127.0.0.1"))]),
+            ..Register::default()
+        };
+        let mut changes = crate::watch::ChangeSet::default();
+        store.apply(1, &Command::Register(Box::new(agent)), &mut changes);
+        store.apply(2, &late, &mut changes);
+        let node: &Node = store.node("n1").expect("it is registered");
+        assert_eq!(node.tagged_addresses.len(), 1);
+        assert!(record.reconcile(&store).is_none(), "service and check are there");
+    }
 }
