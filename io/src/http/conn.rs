@@ -205,9 +205,16 @@ fn respond(reply: HttpReply, gzip_ok: bool) -> Response<Full<Bytes>> {
     if reply.close {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    // As in Consul, only what a route of the API answered is ever compressed.
+    let routed = reply.headers.iter().any(|(name, _)| *name == "X-Consul-Default-Acl-Policy");
+    if routed {
+        headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    }
     let mut body = reply.body;
-    if gzip_ok && let Some(packed) = gzip::compress(&body) {
+    if routed
+        && gzip_ok
+        && let Some(packed) = gzip::compress(&body)
+    {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         body = packed;
     }
