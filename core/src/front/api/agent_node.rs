@@ -51,6 +51,10 @@ pub(in crate::front) fn members(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, 
         Some(expression) => Some(expression.about(Subject::Member).map_err(HttpError::Filter)?),
         None => None,
     };
+    if wan && cx.view.config.ports.serf_wan.is_none() {
+        // Without a WAN pool there is no list, not an empty one.
+        return Ok(respond::json(cx.view, rq, |w| w.null()));
+    }
     let own = own_member(cx.view, wan);
     let wanted = filter.is_none_or(|f| f.matches(Record::Member(&own)));
     Ok(respond::json(cx.view, rq, |w| {
@@ -180,7 +184,11 @@ fn debug_config(w: &mut Writer<'_>, view: &View) {
         w.field_str("AdvertiseAddrLAN", &config.advertise_addr.to_string());
         w.field_str("BindAddr", &config.bind_addr.to_string());
         w.field_bool("Bootstrap", config.bootstrap_expect == 1);
-        w.field_u64("BootstrapExpect", u64::from(config.bootstrap_expect));
+        // Expecting one server is the same as `bootstrap`, and shown as that.
+        w.field_u64(
+            "BootstrapExpect",
+            u64::from(if config.bootstrap_expect == 1 { 0 } else { config.bootstrap_expect }),
+        );
         span(w, "CheckDeregisterIntervalMin", config.check_deregister_interval_min);
         w.field_u64("CheckOutputMaxSize", config.check_output_max_size as u64);
         span(w, "CheckReapInterval", config.check_reap_interval);

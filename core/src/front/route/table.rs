@@ -108,7 +108,7 @@ pub(crate) static ROUTES: &[Route] = &[
     },
     Route {
         pattern: "/v1/agent/members",
-        methods: &[on("GET", Rule::NodeRead, Enterprise::Ignored, Handler::View(agent_node::members))],
+        methods: &[on("GET", Rule::NodeRead, Enterprise::Partition, Handler::View(agent_node::members))],
     },
     Route {
         pattern: "/v1/agent/metrics",
