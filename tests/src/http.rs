@@ -167,5 +167,23 @@ fn parse(answer: &[u8]) -> Option<Response> {
     let headers =
         lines.filter_map(|l| l.split_once(": ")).map(|(n, v)| (n.to_ascii_lowercase(), v.to_owned()));
     let headers: Vec<_> = headers.collect();
-    Some(Response { status, headers, body: answer[end + 4..].to_vec() })
+    let mut body = answer[end + 4..].to_vec();
+    if headers.iter().any(|(n, v)| n == "transfer-encoding" && v == "chunked") && !body.is_empty() {
+        body = unchunked(&body)?;
+    }
+    Some(Response { status, headers, body })
+}
+
+/// What the chunks of a body hold together; `None` if they break off.
+fn unchunked(mut rest: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let line = rest.windows(2).position(|w| w == b"\r\n")?;
+        let length = usize::from_str_radix(std::str::from_utf8(&rest[..line]).ok()?, 16).ok()?;
+        if length == 0 {
+            return Some(body);
+        }
+        body.extend_from_slice(rest.get(line + 2..line + 2 + length)?);
+        rest = rest.get(line + 4 + length..)?;
+    }
 }

@@ -2,6 +2,7 @@
 //! its own, gone when the test ends.
 
 pub mod backend;
+pub mod conformance;
 pub mod dns;
 pub mod http;
 pub mod process;
