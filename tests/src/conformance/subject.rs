@@ -68,10 +68,21 @@ impl Subject {
         let ready = wait(|| subject.settled());
         let log = fs::read_to_string(subject.scratch.path().join("log")).unwrap_or_default();
         assert!(ready, "the subject does not get ready:\n{log}");
-        let tables = ["/v1/catalog/nodes", "/v1/catalog/services", "/v1/health/state/any"];
-        let index = |table: &&str| request(subject.http, "GET", table, b"").map_or(0, |r| r.index());
-        subject.index = tables.iter().map(index).max().unwrap_or(0);
+        let mut calm = 0;
+        wait(|| {
+            let index = subject.highest();
+            calm = if index == subject.index { calm + 1 } else { 0 };
+            subject.index = index;
+            calm == 15
+        });
         subject
+    }
+
+    /// The highest index of the catalog.
+    fn highest(&self) -> u64 {
+        let tables = ["/v1/catalog/nodes", "/v1/catalog/services", "/v1/health/state/any"];
+        let index = |table: &&str| request(self.http, "GET", table, b"").map_or(0, |r| r.index());
+        tables.iter().map(index).max().unwrap_or(0)
     }
 
     /// The node is registered with everything that a start registers.
