@@ -40,6 +40,11 @@ impl Operator {
         self.tasks.is_empty()
     }
 
+    /// How many of the voters have lost their disk and are not replaced yet.
+    pub(super) fn lost_voters(&self, members: &lictor_core::raft::Membership) -> usize {
+        self.replacing.iter().filter(|id| members.is_voter(id)).count()
+    }
+
     /// The server that was asked is gone.
     pub(super) fn server_ended(&mut self, slot: usize) {
         self.under.take_if(|(asked, ..)| *asked == slot);

@@ -458,7 +458,8 @@ impl World {
         for index in known + 1..=self.seen.committed() {
             let Some(entry) = self.seen.entry(index) else { continue };
             let platters = self.servers.iter().map(|s| (&s.id, &s.disk.platter));
-            raft::committed_on_quorum(entry, &members, platters)?;
+            let lost = self.operator.lost_voters(&members);
+            raft::committed_on_quorum(entry, &members, lost, platters)?;
         }
         for other in &self.servers {
             if other.shown.leads && other.shown.term > now.term {

