@@ -88,6 +88,15 @@ impl Answer {
     }
 }
 
+/// How an endless answer came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The agent closed it, or the connection broke.
+    ByAgent,
+    /// Interrupted here, or what was read had nowhere to go.
+    Here,
+}
+
 /// Why there is no client.
 #[derive(Debug)]
 pub enum SetupError {
@@ -248,7 +257,64 @@ impl Client {
         self.call(Method::Put, path, query, body)?.ok()
     }
 
+    /// Reads an endless answer piece by piece until either side ends it. Anything but a 200 is an error.
+    pub fn follow(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        mut piece: impl FnMut(&[u8]) -> std::io::Result<()>,
+    ) -> Result<Ended, CallError> {
+        let mut pairs: Vec<(&str, &str)> = query.to_vec();
+        pairs.extend(self.every_query.iter().map(|(k, v)| (*k, v.as_str())));
+        let target = format!("{}{path}?{}", self.address.prefix, address::query(&pairs));
+        let failed = |(why, hint)| CallError::Transport {
+            request: format!("{} \"{}{target}\"", Method::Get.title(), self.address.origin()),
+            why,
+            hint,
+        };
+        self.runtime.block_on(async {
+            let request = self.request(Method::Get, &target, Bytes::new()).map_err(&failed)?;
+            let stream = self.open().await.map_err(&failed)?;
+            let broke = |why| failed((why, String::new()));
+            let (mut sender, connection) =
+                http1::handshake(HyperIo(stream)).await.map_err(|e| broke(broken(&e)))?;
+            tokio::spawn(connection);
+            let answer = sender.send_request(request).await.map_err(|e| broke(broken(&e)))?;
+            let status = answer.status().as_u16();
+            let mut body = answer.into_body();
+            if status != 200 {
+                let text = body.collect().await.map_err(|e| broke(broken(&e)))?.to_bytes();
+                let text = String::from_utf8_lossy(&text).trim().to_owned();
+                return Err(CallError::Status { status, text });
+            }
+            loop {
+                tokio::select! {
+                    frame = body.frame() => match frame {
+                        Some(Ok(frame)) => {
+                            if frame.data_ref().is_some_and(|data| piece(data).is_err()) {
+                                return Ok(Ended::Here);
+                            }
+                        }
+                        Some(Err(_)) | None => return Ok(Ended::ByAgent),
+                    },
+                    _ = tokio::signal::ctrl_c() => return Ok(Ended::Here),
+                }
+            }
+        })
+    }
+
     async fn exchange(&self, method: Method, target: &str, body: Bytes) -> Result<Answer, (String, String)> {
+        let request = self.request(method, target, body)?;
+        let stream = self.open().await?;
+        send(stream, request).await.map_err(|why| (why, String::new()))
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        target: &str,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, (String, String)> {
         let plain = |why: String| (why, String::new());
         let mut request = Request::builder()
             .method(method.wire())
@@ -264,17 +330,22 @@ impl Client {
         if let Some(login) = &self.login {
             request = request.header(AUTHORIZATION, login);
         }
-        let request = request.body(Full::new(body)).map_err(|e| plain(e.to_string()))?;
+        request.body(Full::new(body)).map_err(|e| plain(e.to_string()))
+    }
+
+    /// A connection to the agent.
+    async fn open(&self) -> Result<Box<dyn Stream>, (String, String)> {
+        let plain = |why: String| (why, String::new());
         match &self.address.to {
             To::Tcp { tls: true, .. } => {
                 Err(plain("this build speaks no TLS; use the agent's http:// or unix:// address".to_owned()))
             }
-            To::Tcp { host, port, .. } => send(self.dial(host, *port).await?, request).await.map_err(plain),
+            To::Tcp { host, port, .. } => Ok(Box::new(self.dial(host, *port).await?)),
             To::Unix(path) => {
                 let stream = UnixStream::connect(path)
                     .await
                     .map_err(|e| (format!("dial unix {path}: connect: {}", reason(&e)), self.hint()))?;
-                send(stream, request).await.map_err(plain)
+                Ok(Box::new(stream))
             }
         }
     }
@@ -310,10 +381,13 @@ impl Client {
     }
 }
 
-async fn send<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Answer, String>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-{
+/// TCP or a Unix socket.
+trait Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send {}
+
+impl Stream for TcpStream {}
+impl Stream for UnixStream {}
+
+async fn send(stream: Box<dyn Stream>, request: Request<Full<Bytes>>) -> Result<Answer, String> {
     let (mut sender, connection) = http1::handshake(HyperIo(stream)).await.map_err(|e| broken(&e))?;
     let driver = tokio::spawn(connection);
     let answer = async {

@@ -13,6 +13,20 @@ pub enum Level {
     Error,
 }
 
+impl Level {
+    /// The level of a name as Consul takes it: `TRACE`, `DEBUG`, `INFO`, `WARN`, `ERR` or `ERROR`, in any case.
+    pub fn parse(name: &str) -> Option<Level> {
+        Some(match name.to_ascii_uppercase().as_str() {
+            "TRACE" => Level::Trace,
+            "DEBUG" => Level::Debug,
+            "INFO" => Level::Info,
+            "WARN" => Level::Warn,
+            "ERR" | "ERROR" => Level::Error,
+            _ => return None,
+        })
+    }
+}
+
 /// One line of the log: level, Consul's subsystem name (`agent`, `agent.server.raft`, ...), message
 /// and fields.
 #[derive(Clone, Debug, PartialEq, Eq)]

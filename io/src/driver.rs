@@ -4,11 +4,11 @@
 //! I/O: every order goes to a queue whose owner reports back with an input.
 
 use crate::front::FrontMailbox;
+use crate::log::Log;
 use crate::meter::Meter;
 use crate::rt::Rt;
 use arc_swap::ArcSwap;
 use lictor_core::agent::CheckSpec;
-use lictor_core::event::Event;
 use lictor_core::ids::{RunId, ServerId, Ticket};
 use lictor_core::metrics::Report;
 use lictor_core::node::{DiskBatch, HaltReason, Input, Node, Output, Reply, StopKind};
@@ -63,7 +63,7 @@ pub struct Hands {
     /// Adds to a report what all other threads have counted.
     pub measure: Arc<dyn Fn(&mut Report) + Send + Sync>,
     /// The log.
-    pub log: Arc<dyn Fn(Event) + Send + Sync>,
+    pub log: Arc<Log>,
 }
 
 /// Why the driver returned.
@@ -167,7 +167,7 @@ fn carry_out<R: Rt>(rt: &R, node: &mut Node, hands: &Hands, meter: &mut Meter) -
                     let _ = inbox.try_send(read());
                 });
             }
-            Output::Event(event) => (hands.log)(event),
+            Output::Event(event) => hands.log.write(&event),
             Output::Stopped { kind, code } => return Some(Exit::Stopped { kind, code }),
             Output::Halt { why } => return Some(Exit::Halted(why)),
         }

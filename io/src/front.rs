@@ -1,8 +1,8 @@
 //! One front with its mailbox: the pure [`Front`], fed by connections, replies and changes.
 
 use crate::driver::SharedView;
+use crate::log::{Log, LogFormat, Watcher};
 use crate::rt::Rt;
-use lictor_core::event::Event;
 use lictor_core::front::{Front, FrontInput, FrontOutput, HttpReply, HttpRequest};
 use lictor_core::ids::{CallId, FrontId, ReqId};
 use lictor_core::metrics::{Endpoint, Gauge, Metric, Report};
@@ -57,7 +57,7 @@ pub struct FrontCell<R: Rt> {
     state: Mutex<State>,
     /// Wakes the timer task when the earliest deadline may have moved forward.
     sooner: Notify,
-    log: Arc<dyn Fn(Event) + Send + Sync>,
+    log: Arc<Log>,
 }
 
 struct State {
@@ -69,6 +69,8 @@ struct State {
     deadline: Option<Instant>,
     /// The node is gone: whoever asks is told so.
     ended: bool,
+    /// What the request that is being taken in turned out to want.
+    watcher: Option<Watcher>,
 }
 
 /// A front, its mailbox, and the mail that [`run`] will deliver.
@@ -93,7 +95,7 @@ pub fn front<R: Rt>(
     front: Front,
     view: SharedView,
     inbox: mpsc::Sender<Input>,
-    log: Arc<dyn Fn(Event) + Send + Sync>,
+    log: Arc<Log>,
 ) -> FrontParts<R> {
     let (tx, rx) = mpsc::unbounded_channel();
     let changes = Arc::new(Mutex::new(None));
@@ -104,6 +106,7 @@ pub fn front<R: Rt>(
         parked: BTreeMap::new(),
         deadline: None,
         ended: false,
+        watcher: None,
     };
     FrontParts {
         cell: Arc::new(FrontCell {
@@ -148,6 +151,8 @@ pub async fn run<R: Rt>(parts: FrontParts<R>) {
 pub enum Asked<R: Rt> {
     /// Answered at once.
     Now(HttpReply),
+    /// With the log from now on.
+    Lines(Watcher),
     /// Parked; dropping the ticket tells the front that the client is gone.
     Later(Parked<R>),
 }
@@ -201,12 +206,20 @@ impl<R: Rt> FrontCell<R> {
                     }
                 }
             }
+            if let Some(watcher) = state.watcher.take() {
+                return Asked::Lines(watcher);
+            }
             req
         };
         match rx.try_recv() {
             Ok(reply) => Asked::Now(reply),
             Err(_) => Asked::Later(Parked { cell: self.clone(), req, reply: rx, done: false }),
         }
+    }
+
+    /// The log that this front writes to.
+    pub fn log(&self) -> &Arc<Log> {
+        &self.log
     }
 
     /// Adds what this front has counted.
@@ -260,7 +273,12 @@ impl<R: Rt> FrontCell<R> {
                             let _ = waiting.send(reply);
                         }
                     }
-                    FrontOutput::Event(event) => (self.log)(event),
+                    FrontOutput::Event(event) => self.log.write(&event),
+                    FrontOutput::Monitor { req, level, json } => {
+                        state.waiting.remove(&req);
+                        let format = if json { LogFormat::Json } else { LogFormat::Text };
+                        state.watcher = Some(self.log.watch(level, format));
+                    }
                     FrontOutput::Call { call, request } => {
                         if self.inbox.try_send(Input::Call { from: self.id, call, request }).is_err() {
                             refused.push(call);

@@ -9,6 +9,7 @@
 //! | [`http`] | connections to a front and back |
 //! | [`dns`] | datagrams and TCP queries to the pure responder |
 //! | [`checks`] | probes: HTTP, TCP, gRPC, scripts |
+//! | [`log`] | events to standard output, a file and watchers |
 //! | [`rt`] | the runtime surface that the simulator replaces |
 //! | [`config_files`] | files into the pure loader |
 //! | [`agent`] | the life of the process: files, lock, threads, signals |
@@ -21,6 +22,7 @@ pub mod dns;
 pub mod driver;
 pub mod front;
 pub mod http;
+pub mod log;
 mod meter;
 pub mod rt;
 pub mod storage;

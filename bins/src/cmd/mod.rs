@@ -17,6 +17,7 @@ mod kv_tree;
 mod leave;
 mod maint;
 mod members;
+mod monitor;
 mod operator;
 mod service_file;
 mod services;
@@ -101,6 +102,7 @@ pub static COMMANDS: &[&Command] = &[
     &leave::LEAVE,
     &maint::COMMAND,
     &members::COMMAND,
+    &monitor::COMMAND,
     &operator::COMMAND,
     &leave::RELOAD,
     &services::COMMAND,
@@ -122,7 +124,6 @@ const NOT_BUILT: &[&str] = &[
     "lock",
     "login",
     "logout",
-    "monitor",
     "peering",
     "resource",
     "rtt",

@@ -53,6 +53,9 @@ pub fn reload(old: &RuntimeConfig, new: RuntimeConfig) -> (RuntimeConfig, Vec<St
         "skip_leave_on_interrupt" => skip_leave_on_interrupt;
         "log_json" => log_json;
         "log_file" => log_file;
+        "log_rotate_bytes" => log_rotate_bytes;
+        "log_rotate_duration" => log_rotate_duration;
+        "log_rotate_max_files" => log_rotate_max_files;
         "telemetry.prometheus_retention_time" => prometheus_retention_time;
         "telemetry.disable_hostname" => disable_hostname;
         "telemetry.metrics_prefix" => metrics_prefix;

@@ -1,7 +1,7 @@
 //! What goes into a front and what comes out.
 
 use crate::call::{Reply, Request};
-use crate::event::Event;
+use crate::event::{Event, Level};
 use crate::ids::{CallId, ReqId};
 use crate::watch::ChangeSet;
 use alloc::borrow::Cow;
@@ -84,6 +84,15 @@ pub enum FrontOutput {
         req: ReqId,
         /// The answer.
         reply: HttpReply,
+    },
+    /// Answer a request with every log line from now on, until the client goes; it is over for the front.
+    Monitor {
+        /// Which request.
+        req: ReqId,
+        /// Lines at or above it.
+        level: Level,
+        /// As JSON.
+        json: bool,
     },
     /// Ask the node; the answer comes back as [`FrontInput::Reply`].
     Call {

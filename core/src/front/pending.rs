@@ -111,6 +111,9 @@ impl Front {
             Handler::Hash(one) => self.start_hash(now, view, req, rq, one)?,
             Handler::Call(handle) => match handle(&cx, &rq)? {
                 Step::Done(reply) => self.answer(req, reply),
+                Step::Monitor { level, json } => {
+                    self.outputs.push_back(FrontOutput::Monitor { req, level, json });
+                }
                 Step::Read(read) => self.start_read(now, view, req, rq, read)?,
                 Step::Call(request, finish) => {
                     let call = self.call(req, *request)?;

@@ -3,13 +3,15 @@
 //! 405, `Allow` and OPTIONS are answered from here. A route without an ACL rule does not compile.
 
 use super::api::{
-    agent_check, agent_metrics, agent_node, agent_service, catalog, health, kv, operator, status, txn,
+    agent_check, agent_metrics, agent_monitor, agent_node, agent_service, catalog, health, kv, operator,
+    status, txn,
 };
 use super::blocking::{Answer, Cx};
 use super::errors::HttpError;
 use super::message::HttpReply;
 use super::request::{Enterprise, Request};
 use crate::call;
+use crate::event::Level;
 use crate::filter::Subject;
 use crate::metrics::Endpoint;
 use crate::view::View;
@@ -94,6 +96,8 @@ pub(super) enum Step {
     Done(HttpReply),
     /// Ask the node and let `finish` read the reply.
     Call(Box<call::Request>, Finish),
+    /// Answer with the log from now on.
+    Monitor { level: Level, json: bool },
     /// It turned out to be a read.
     Read(&'static Read),
 }

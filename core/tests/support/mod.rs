@@ -115,7 +115,7 @@ impl World {
                         Some(held) => held.push((call, request)),
                         None => inputs.push_back(Input::Call { from: FrontId(0), call, request }),
                     },
-                    FrontOutput::Event(_) => {}
+                    FrontOutput::Event(_) | FrontOutput::Monitor { .. } => {}
                 }
             }
             if let Some(output) = self.node.poll_output() {

@@ -2,11 +2,9 @@
 
 mod banner;
 mod data_dir;
-mod log;
 mod ports;
 mod process;
 mod run;
 mod signals;
 
-pub use log::{Log, LogFormat};
 pub use run::{Launch, run};

@@ -2,12 +2,12 @@
 
 use super::banner::banner;
 use super::data_dir::DataDir;
-use super::log::{Log, LogFormat};
 use super::signals::Signals;
 use super::{ports, process};
 use crate::driver::{self, Exit, Hands, INBOX, SharedView};
 use crate::front::{self, FrontParts};
 use crate::http::{self, ClientLimits, HttpSettings};
+use crate::log::Log;
 use crate::rt::{Rt, TokioRt};
 use crate::storage::memory::Memory;
 use crate::storage::redb::RedbStorage;
@@ -67,6 +67,11 @@ fn start(launch: Launch) -> Result<u8, String> {
             config.unprotected.join("\n    ")
         ));
     }
+    if Level::parse(&config.log_level).is_none() {
+        let valid = "[TRACE DEBUG INFO WARN ERR ERROR]";
+        return Err(format!("Invalid log level: {}. Valid log levels are: {valid}", config.log_level));
+    }
+    let log = Arc::new(Log::open(&config)?);
     let rt = TokioRt;
     let addresses = Addresses::of(&config);
     ports::check(&addresses.tcp(), &addresses.udp())?;
@@ -74,10 +79,6 @@ fn start(launch: Launch) -> Result<u8, String> {
     let (data_dir, node_id, storage, image) = open(&config, &rt)?;
     let config = Arc::new(config);
     print!("{}", banner(&config, &node_id));
-    let log = Arc::new(Log::new(
-        if config.log_json { LogFormat::Json } else { LogFormat::Text },
-        &config.log_level,
-    ));
     for warning in &config.warnings {
         log.write(&Event::new(Level::Warn, "agent", warning.as_str()));
     }
@@ -187,7 +188,7 @@ fn live(
     for i in 0..front_threads() {
         let id = FrontId(i as u64);
         let core = Front::new(id, Rng::new(rt.entropy()));
-        let parts = front::front(rt, id, core, view.clone(), inbox.clone(), log_fn(&log));
+        let parts = front::front(rt, id, core, view.clone(), inbox.clone(), log.clone());
         mailboxes.push(parts.mailbox.clone());
         cells.push(Arc::downgrade(&parts.cell));
         threads.push(front_thread(rt, parts, addresses.http.clone(), settings, clients.clone())?);
@@ -226,7 +227,7 @@ fn live(
             }
             process::measure(report);
         }),
-        log: log_fn(&log),
+        log: log.clone(),
     };
     let (exit_tx, exit_rx) = tokio::sync::oneshot::channel();
     let node_thread = thread("node", move || {
@@ -313,11 +314,6 @@ fn read_config(
         }
         Input::Reloaded(read.map(Box::new))
     })
-}
-
-fn log_fn(log: &Arc<Log>) -> Arc<dyn Fn(Event) + Send + Sync> {
-    let log = log.clone();
-    Arc::new(move |event| log.write(&event))
 }
 
 /// Two at least, so that a slow answer never keeps all clients waiting; four serve most machines.

@@ -1,10 +1,13 @@
 //! One HTTP connection.
 
 use super::HttpSettings;
+use super::access::Access;
 use super::gzip;
 use super::limits::ClientLimits;
+use super::lines::ReplyBody;
 use super::timer::RtTimer;
 use crate::front::{Asked, FrontCell};
+use crate::log::Watcher;
 use crate::rt::Rt;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
@@ -75,7 +78,7 @@ async fn answer<R: Rt>(
     clients: &ClientLimits,
     from: SocketAddr,
     request: Request<Incoming>,
-) -> Response<Full<Bytes>> {
+) -> Response<ReplyBody> {
     let (head, body) = request.into_parts();
     if head.version == Version::HTTP_11 && !head.headers.contains_key(HOST) {
         return plain(StatusCode::BAD_REQUEST, "400 Bad Request: missing required Host header".into());
@@ -89,6 +92,7 @@ async fn answer<R: Rt>(
         Err(Refusal::TooLarge(len)) => return respond(cell.body_too_large(&target, len, limit), false),
         Err(Refusal::Other(status, text)) => return plain(status, text.into()),
     };
+    let access = Access { method: head.method.clone(), uri: head.uri.clone(), from };
     let request = HttpRequest {
         method: head.method.as_str().to_owned(),
         target,
@@ -100,14 +104,26 @@ async fn answer<R: Rt>(
         body,
         remote: from,
     };
+    let since = rt.now().mono;
     let reply = match cell.ask(request) {
         Asked::Now(reply) => reply,
+        Asked::Lines(watcher) => return monitor(watcher),
         Asked::Later(parked) => match parked.reply().await {
             Some(reply) => reply,
             None => return plain(StatusCode::SERVICE_UNAVAILABLE, "the agent is shutting down\n".into()),
         },
     };
+    access.answered(cell.log(), &reply, || rt.now().mono.since(since));
     respond(reply, gzip_ok)
+}
+
+/// An endless answer, without a type as Consul's.
+fn monitor(watcher: Watcher) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::Lines(watcher));
+    let headers = response.headers_mut();
+    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    headers.insert("X-Consul-Default-Acl-Policy", HeaderValue::from_static("allow"));
+    response
 }
 
 /// Why a body was not read to its end.
@@ -178,16 +194,16 @@ async fn collect(mut body: Incoming, limit: usize, clients: &ClientLimits) -> Re
     Ok((if more.is_empty() { data } else { more.freeze() }, room))
 }
 
-fn plain(status: StatusCode, text: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(text)));
+fn plain(status: StatusCode, text: String) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::Whole(Full::new(Bytes::from(text))));
     *response.status_mut() = status;
     let kind = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(hyper::header::CONTENT_TYPE, kind);
     response
 }
 
-fn respond(reply: HttpReply, gzip_ok: bool) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::new()));
+fn respond(reply: HttpReply, gzip_ok: bool) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::Whole(Full::new(Bytes::new())));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if reply.status == 413 {
         // Go's name for it.
@@ -218,6 +234,6 @@ fn respond(reply: HttpReply, gzip_ok: bool) -> Response<Full<Bytes>> {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         body = packed;
     }
-    *response.body_mut() = Full::new(body);
+    *response.body_mut() = ReplyBody::Whole(Full::new(body));
     response
 }

@@ -1,8 +1,10 @@
 //! HTTP: listeners and connections; every answer comes from a front.
 
+mod access;
 mod conn;
 mod gzip;
 mod limits;
+mod lines;
 mod timer;
 
 pub use limits::ClientLimits;

@@ -17,6 +17,7 @@ use lictor_core::rng::{Rng, Seed};
 use lictor_io::driver::{self, Exit, Hands, INBOX};
 use lictor_io::front::FrontCell;
 use lictor_io::http::{ClientLimits, HttpSettings};
+use lictor_io::log::Log;
 use lictor_io::rt::Rt;
 use lictor_io::storage::redb::RedbStorage;
 use lictor_io::storage::{Space, Storage, StorageError};
@@ -224,8 +225,9 @@ async fn process(rt: MadRt, ip: IpAddr, disk: SimDisk, shared: &Arc<Shared>) -> 
     let (checks, _) = mpsc::unbounded_channel();
     let view = Arc::new(ArcSwap::new(node.view().clone()));
     let trace = shared.trace.clone();
-    let log: Arc<dyn Fn(lictor_core::event::Event) + Send + Sync> =
-        Arc::new(move |event| trace.line(format!("log {} {}", event.module, event.message)));
+    let log = Arc::new(Log::of_events(move |event| {
+        trace.line(format!("log {} {}", event.module, event.message));
+    }));
 
     let clients = ClientLimits::new(shared.config.http.max_conns_per_client);
     let settings = HttpSettings { max_header_bytes: 1 << 20, max_body_bytes: 8 << 20 };

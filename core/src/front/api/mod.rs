@@ -2,6 +2,7 @@
 
 pub(super) mod agent_check;
 pub(super) mod agent_metrics;
+pub(super) mod agent_monitor;
 pub(super) mod agent_node;
 pub(super) mod agent_service;
 pub(super) mod catalog;

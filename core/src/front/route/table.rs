@@ -3,7 +3,8 @@
 use super::super::request::Enterprise;
 use super::{Handler, Method, Route, Rule};
 use super::{
-    agent_check, agent_metrics, agent_node, agent_service, catalog, health, kv, operator, status, txn,
+    agent_check, agent_metrics, agent_monitor, agent_node, agent_service, catalog, health, kv, operator,
+    status, txn,
 };
 
 const fn on(verb: &'static str, rule: Rule, enterprise: Enterprise, handler: Handler) -> Method {
@@ -115,7 +116,10 @@ pub(crate) static ROUTES: &[Route] = &[
         methods: &[on("GET", Rule::AgentRead, Enterprise::Ignored, Handler::Call(agent_metrics::metrics))],
     },
     later("/v1/agent/metrics/stream", &[absent("GET")]),
-    later("/v1/agent/monitor", &[absent("GET")]),
+    Route {
+        pattern: "/v1/agent/monitor",
+        methods: &[on("GET", Rule::AgentRead, Enterprise::Ignored, Handler::Call(agent_monitor::monitor))],
+    },
     Route {
         pattern: "/v1/agent/reload",
         methods: &[on("PUT", Rule::AgentWrite, Enterprise::Ignored, Handler::Call(agent_node::reload))],

@@ -1,0 +1,73 @@
+//! The lines that requests leave in the log, as Consul writes them.
+
+use crate::log::Log;
+use hyper::{Method, Uri};
+use lictor_core::duration;
+use lictor_core::event::{Event, Level};
+use lictor_core::front::HttpReply;
+use lictor_core::time::Duration;
+use std::net::SocketAddr;
+
+/// A request as the log shows it.
+pub(super) struct Access {
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) from: SocketAddr,
+}
+
+impl Access {
+    /// The request was answered. An answer that refuses is an error with its text; that it was answered at all is for
+    /// DEBUG.
+    pub(super) fn answered(&self, log: &Log, reply: &HttpReply, latency: impl FnOnce() -> Duration) {
+        // Health as a status code and a transaction's conflict are answers, not refusals.
+        let refused = reply.status >= 400
+            && reply.status != 409
+            && !reply.headers.iter().any(|(name, _)| *name == "X-Consul-Reason");
+        if refused && !reply.body.is_empty() {
+            let text = String::from_utf8_lossy(&reply.body);
+            log.write(&self.event(Level::Error, "Request error").with("error", text.trim()));
+        }
+        if log.shows(Level::Debug) {
+            let nanos = i64::try_from(latency().as_nanos()).unwrap_or(i64::MAX);
+            let event = self.event(Level::Debug, "Request finished");
+            log.write(&event.with("latency", duration::format(nanos)));
+        }
+    }
+
+    fn event(&self, level: Level, message: &str) -> Event {
+        let target = self.uri.path_and_query().map_or("/", |t| t.as_str());
+        Event::new(level, "agent.http", message)
+            .with("method", self.method.as_str())
+            .with("url", hide_token(target))
+            .with("from", self.from.to_string())
+    }
+}
+
+/// A token in a URL is nobody's business.
+fn hide_token(target: &str) -> String {
+    let Some((path, query)) = target.split_once('?') else { return target.to_owned() };
+    let pairs: Vec<&str> = query
+        .split('&')
+        .map(|pair| match pair.split_once('=') {
+            Some((name, _)) if name.eq_ignore_ascii_case("token") => "token=<hidden>",
+            _ => pair,
+        })
+        .collect();
+    format!("{path}?{}", pairs.join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_not_written_down() {
+        for (target, shown) in [
+            ("/v1/kv/a", "/v1/kv/a"),
+            ("/v1/kv/a?token=secret&raw", "/v1/kv/a?token=<hidden>&raw"),
+            ("/v1/kv/a?raw&Token=x", "/v1/kv/a?raw&token=<hidden>"),
+        ] {
+            assert_eq!(hide_token(target), shown);
+        }
+    }
+}

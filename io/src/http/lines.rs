@@ -1,0 +1,46 @@
+//! The body of an answer: a whole one, or the log line by line.
+
+use crate::log::Watcher;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::{Body, Frame, SizeHint};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// What is sent after the headers.
+pub(super) enum ReplyBody {
+    /// All of it is here.
+    Whole(Full<Bytes>),
+    /// Every line as it is written, until the client goes.
+    Lines(Watcher),
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.get_mut() {
+            ReplyBody::Whole(body) => Pin::new(body).poll_frame(cx),
+            ReplyBody::Lines(watcher) => watcher.poll_next(cx).map(|line| line.map(|l| Ok(Frame::data(l)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            ReplyBody::Whole(body) => body.is_end_stream(),
+            ReplyBody::Lines(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            ReplyBody::Whole(body) => body.size_hint(),
+            ReplyBody::Lines(_) => SizeHint::default(),
+        }
+    }
+}
