@@ -142,19 +142,9 @@ impl World {
     pub(super) fn on_give_up(&mut self, client: usize, round: u64) {
         let Some(under) = self.current(client, round) else { return };
         let server = &mut self.servers[under.slot];
-        if server.life == under.life && server.waiting.remove(&ReqId(under.req)).is_some() {
-            if server.paused {
-                // The process learns of it when it goes on, from the closed connection.
-                server.up.as_mut().map(|process| {
-                    process.front.handle(
-                        server.clock.now(self.now),
-                        &process.view,
-                        FrontInput::HttpGone { req: ReqId(under.req) },
-                    )
-                });
-            } else {
-                self.feed_front(under.slot, FrontInput::HttpGone { req: ReqId(under.req) });
-            }
+        // A paused process learns of the closed connection when it answers.
+        if server.life == under.life && !server.paused && server.waiting.remove(&ReqId(under.req)).is_some() {
+            self.feed_front(under.slot, FrontInput::HttpGone { req: ReqId(under.req) });
         }
         self.clients[client].under = None;
         self.script_must_succeed(client, under, &Outcome::Unknown);
