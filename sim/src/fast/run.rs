@@ -5,7 +5,7 @@ use super::plan::Plan;
 use super::trace::Trace;
 use super::verdict::{Kind, Violation};
 use super::world::{SECOND, World};
-use crate::oracle::{Run, indexed};
+use crate::oracle::{Run, indexed, linear};
 
 /// What came of a run.
 #[derive(Debug)]
@@ -59,5 +59,6 @@ fn judge(run: &Run) -> Result<usize, Violation> {
         Violation::new(Kind::Linearizability, found.rule, found.to_string())
     };
     let summary = indexed::check(run).map_err(wrong)?;
+    linear::check(&run.operations).map_err(wrong)?;
     Ok(summary.reads + summary.writes)
 }
