@@ -8,7 +8,7 @@
 use hickory_proto::op::Message;
 use lictor_core::command::{Command, Register};
 use lictor_core::config::RuntimeConfig;
-use lictor_core::dns::{Outcome, Transport, answer_from};
+use lictor_core::dns::{Cache, Outcome, Transport};
 use lictor_core::rng::{Rng, Seed};
 use lictor_core::store::{Applied, Store};
 use lictor_core::time::{Instant, Now, WallTime};
@@ -16,6 +16,7 @@ use lictor_core::watch::ChangeSet;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 const NOW: Now = Now { mono: Instant(5), wall: WallTime(1_700_000_000_000_000_000) };
@@ -23,7 +24,8 @@ const NOW: Now = Now { mono: Instant(5), wall: WallTime(1_700_000_000_000_000_00
 fn script(file: &str) {
     let path = format!("{}/testdata/dns/{file}.json", env!("CARGO_MANIFEST_DIR"));
     let script: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let config = config(&script["config"]);
+    let config = Arc::new(config(&script["config"]));
+    let mut cache = Cache::default();
     let store = store(script["catalog"].as_array().unwrap());
     let mut rng = Rng::new(Seed::from_u64(1));
     let mut wrong = String::new();
@@ -32,7 +34,11 @@ fn script(file: &str) {
         let transport = if case["tcp"].as_bool().unwrap() { Transport::Tcp } else { Transport::Udp };
         let mut out = Vec::new();
         let query = bytes(case["query"].as_str().unwrap());
-        let outcome = answer_from(&store, &config, NOW, &mut rng, &query, transport, &mut out);
+        // Often enough that the last answer is one that was kept, where answers are.
+        let mut outcome = Outcome::Drop;
+        for _ in 0..20 {
+            outcome = cache.answer(&store, &config, NOW, &mut rng, &query, transport, &mut out);
+        }
         let Some(want) = case["reply"].as_array() else {
             assert_eq!(outcome, Outcome::Drop, "{}", case["ask"]);
             compared += 1;

@@ -6,11 +6,12 @@
 //!
 //! The way of a query: `query` reads the packet, `lookup` understands the name, `service`, `node`
 //! and `reverse` collect records of the view without copying them, `truncate` makes them fit and
-//! `encode` writes them. Names outside our domains are left to recursors: `recursion`. A cache of rendered answers would sit in [`answer`], between reading and
-//! looking up: its key is the question, the size limit and the store's index.
+//! `encode` writes them. Names outside our domains are left to recursors: `recursion`. [`Cache`] stands
+//! before all of it and gives again what was given before.
 
 mod address;
 mod asked;
+mod cache;
 mod edns;
 mod encode;
 mod lookup;
@@ -29,6 +30,7 @@ mod ttl;
 mod wire;
 
 pub use asked::{Asked, asked};
+pub use cache::{Cache, Lasting};
 pub use recursion::{Recursion, Verdict, host_query, judge, server_failure};
 
 use crate::config::RuntimeConfig;
@@ -79,7 +81,7 @@ pub fn answer(
     transport: Transport,
     out: &mut Vec<u8>,
 ) -> Outcome {
-    answer_from(&view.store, &view.config, now, rng, query, transport, out)
+    answer_from(&view.store, &view.config, now, rng, query, transport, out).0
 }
 
 /// [`answer`] with what recursors told; afterwards `recursion` says what else to ask them.
@@ -92,10 +94,10 @@ pub fn answer_knowing(
     recursion: &mut Recursion,
     out: &mut Vec<u8>,
 ) -> Outcome {
-    answer_with(&view.store, &view.config, now, rng, query, transport, recursion, out)
+    answer_with(&view.store, &view.config, now, rng, query, transport, recursion, out).0
 }
 
-/// [`answer`] from the two parts of a view that matter to it, for benches and tests.
+/// [`answer`] from the two parts of a view that matter to it, and how long the answer is good.
 pub fn answer_from(
     store: &Store,
     config: &RuntimeConfig,
@@ -104,7 +106,7 @@ pub fn answer_from(
     query: &[u8],
     transport: Transport,
     out: &mut Vec<u8>,
-) -> Outcome {
+) -> (Outcome, Lasting) {
     answer_with(store, config, now, rng, query, transport, &mut Recursion::default(), out)
 }
 
@@ -118,28 +120,29 @@ fn answer_with(
     transport: Transport,
     recursion: &mut Recursion,
     out: &mut Vec<u8>,
-) -> Outcome {
+) -> (Outcome, Lasting) {
     recursion.begin();
     out.clear();
     let query = match query::read(query) {
         Ok(query) => query,
-        Err(Rejected::Silent) => return Outcome::Drop,
+        Err(Rejected::Silent) => return (Outcome::Drop, Lasting::Once),
         Err(Rejected::Reply { id, flags, question, code }) => {
             refuse(id, flags, question.as_ref(), code, out);
-            return Outcome::Reply;
+            return (Outcome::Reply, Lasting::Once);
         }
     };
     let Some(question) = &query.question else {
         refuse(query.id, query.flags, None, Rcode::Refused, out);
-        return Outcome::Reply;
+        return (Outcome::Reply, Lasting::Once);
     };
-    let mut responder = Responder { store, config, now, rng, recursion, names: Names::new() };
+    let lasting = Lasting::Whole;
+    let mut responder = Responder { store, config, now, rng, recursion, names: Names::new(), lasting };
     if question.name.ends_with("arpa").is_some() {
-        return reverse(responder, &query, question, out);
+        return (reverse(responder, &query, question, out), Lasting::Once);
     }
     let Some(end) = responder.domain_of(&question.name) else {
         refuse(query.id, query.flags, Some(question), Rcode::Refused, out);
-        return if config.recursors.is_empty() { Outcome::Reply } else { Outcome::Recurse };
+        return (if config.recursors.is_empty() { Outcome::Reply } else { Outcome::Recurse }, Lasting::Once);
     };
     let limits = Limits::new(&config.dns, transport, query.edns.map(|edns| edns.udp_size));
     let id = responder.names.qname(&question.name, 0);
@@ -157,8 +160,11 @@ fn answer_with(
     let code = fill(&mut responder, &ask, &mut sections);
     sections.edns = query.edns;
     let head = head(&responder, &query, question, code);
-    truncate::finish(&responder.names, head, sections, limits, !config.dns.disable_compression, out);
-    if responder.recursion.wanted().is_empty() { Outcome::Reply } else { Outcome::Resolve }
+    let compress = !config.dns.disable_compression;
+    let whole = truncate::finish(&responder.names, head, sections, limits, compress, out);
+    responder.drawn(!whole);
+    let done = responder.recursion.wanted().is_empty();
+    (if done { Outcome::Reply } else { Outcome::Resolve }, responder.lasting)
 }
 
 /// Fills the sections for a name in one of our domains.

@@ -1,6 +1,7 @@
 //! Nodes: their addresses, their metadata, and those of them that serve the domain.
 
 use super::address::{Address, Family, choose};
+use super::cache::Lasting;
 use super::query::qtype;
 use super::record::{Data, Record, Sections};
 use super::responder::{Ask, Miss, Responder};
@@ -50,13 +51,15 @@ impl<'a> Responder<'a, '_> {
         let mut found = Sections::default();
         let mut servers = self.instances(SERVER_SERVICE, None);
         self.rng.shuffle(&mut servers);
-        for (node, service) in servers {
+        self.drawn(servers.len() > MAX_SERVERS);
+        for entry in servers {
+            let node = &entry.node;
             if found.answer.len() == MAX_SERVERS {
                 break;
             }
             // A name with other characters is none that a resolver would ask for.
             let resolvable = node.node.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-            if !resolvable || self.health(node, service).is_none() {
+            if !resolvable || self.health(entry).is_none() {
                 continue;
             }
             let Some(name) = self.names.child(base, node.node.to_ascii_lowercase().as_bytes()) else {
@@ -75,6 +78,8 @@ impl<'a> Responder<'a, '_> {
 
     /// The SOA record, always that of the main domain.
     pub(super) fn soa(&mut self) -> Record<'a> {
+        // Its serial is the time.
+        self.lasting = Lasting::Once;
         let domain = self.names.domain(&self.config.domain);
         let [refresh, retry, expire, min_ttl] = self.config.dns.soa;
         let serial = self.now.wall.seconds() as u32;

@@ -1,6 +1,7 @@
 //! One question being answered: what every lookup shares.
 
 use super::address::Address;
+use super::cache::Lasting;
 use super::lookup::{Lookup, understand};
 use super::names::{NameId, Names};
 use super::qname::QName;
@@ -55,9 +56,18 @@ pub(super) struct Responder<'a, 'r> {
     pub(super) rng: &'r mut Rng,
     pub(super) recursion: &'r mut Recursion,
     pub(super) names: Names,
+    /// How long what was looked up so far is good.
+    pub(super) lasting: Lasting,
 }
 
 impl<'a> Responder<'a, '_> {
+    /// What follows was drawn by chance, if so.
+    pub(super) fn drawn(&mut self, by_chance: bool) {
+        if by_chance {
+            self.lasting = self.lasting.min(Lasting::Drawn);
+        }
+    }
+
     /// Which of our domains `name` lies in: the number of labels before it.
     pub(super) fn domain_of(&self, name: &QName) -> Option<usize> {
         let main = name.ends_with(&self.config.domain);

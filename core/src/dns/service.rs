@@ -7,13 +7,12 @@ use super::query::qtype;
 use super::record::{Data, Record, Sections};
 use super::responder::{Ask, Miss, Responder, answers};
 use super::ttl;
-use crate::types::{Node, NodeService, status};
-use alloc::sync::Arc;
+use crate::types::{CheckServiceNode, Node, NodeService, status};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-/// An instance and its node.
-pub(super) type Instance<'a> = (&'a Arc<Node>, &'a Arc<NodeService>);
+/// An instance with its node and checks.
+pub(super) type Instance<'a> = &'a CheckServiceNode;
 
 /// How well an instance is, of those that are well enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,16 +52,14 @@ impl<'a> Responder<'a, '_> {
         let tagged = |service: &NodeService| {
             tag.is_none_or(|tag| service.tags.iter().any(|t| t.eq_ignore_ascii_case(tag)))
         };
-        store.service_instances(name).filter(|(_, s)| s.peer_name.is_empty() && tagged(s)).collect()
+        let listed = store.service_health(name).map(|entry| &**entry);
+        listed.filter(|e| e.service.peer_name.is_empty() && tagged(&e.service)).collect()
     }
 
     /// The worst status of an instance's and its node's checks; `None` if it must not be named.
-    pub(super) fn health(&self, node: &Node, service: &NodeService) -> Option<Health> {
+    pub(super) fn health(&self, entry: Instance<'_>) -> Option<Health> {
         let mut health = Health::Passing;
-        for check in self.store.node_checks(&node.node) {
-            if !check.service_id.is_empty() && check.service_id != service.id {
-                continue;
-            }
+        for check in &entry.checks {
             health = match &*check.status {
                 status::CRITICAL => return None,
                 status::PASSING => health,
@@ -79,10 +76,10 @@ impl<'a> Responder<'a, '_> {
         while *drawn < found.len() {
             let at = *drawn + self.rng.below((found.len() - *drawn) as u64) as usize;
             found.swap(*drawn, at);
-            let (node, service) = found[*drawn];
+            let entry = found[*drawn];
             *drawn += 1;
-            if let Some(health) = self.health(node, service) {
-                return Some(((node, service), health));
+            if let Some(health) = self.health(entry) {
+                return Some((entry, health));
             }
         }
         None
@@ -109,7 +106,8 @@ impl<'a> Responder<'a, '_> {
         let mut host = None;
         let (mut drawn, mut any) = (0, false);
         while seen.len() < limit.max(1) {
-            let Some(((node, service), _)) = self.draw(&mut found, &mut drawn) else { break };
+            let Some((entry, _)) = self.draw(&mut found, &mut drawn) else { break };
+            let (node, service) = (&entry.node, &entry.service);
             any = true;
             let address = match Address::of(instance_address(node, service, want)) {
                 Some(Address::Host(host)) if self.is_itself(ask, host) => {
@@ -129,6 +127,8 @@ impl<'a> Responder<'a, '_> {
                 None => {}
             }
         }
+        // Of several hosts one is drawn.
+        self.drawn(drawn < found.len() || host.is_some());
         if let (true, Some(host)) = (out.answer.is_empty(), host) {
             out.answer = self.cname(ask, host, ttl, false).unwrap_or_default();
         }
@@ -147,7 +147,8 @@ impl<'a> Responder<'a, '_> {
         let mut node_names: Vec<(&str, NameId)> = Vec::new();
         let (mut drawn, mut any) = (0, false);
         while out.answer.len() < ask.room {
-            let Some(((node, service), health)) = self.draw(&mut found, &mut drawn) else { break };
+            let Some((entry, health)) = self.draw(&mut found, &mut drawn) else { break };
+            let (node, service) = (&entry.node, &entry.service);
             any = true;
             let own = own_address(service, Family::Any);
             let key = (&*node.node, own, service.port);
@@ -173,6 +174,7 @@ impl<'a> Responder<'a, '_> {
                 self.meta(node_name, ttl, node, &mut out.additional);
             }
         }
+        self.drawn(drawn < found.len());
         any
     }
 

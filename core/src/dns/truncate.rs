@@ -111,7 +111,7 @@ pub(super) fn cut(
     }
 }
 
-/// Writes the reply into `out`, cut as needed, with the TC bit where it belongs.
+/// Writes the reply into `out`, cut as needed, with the TC bit where it belongs. Whether no answer was cut.
 pub(super) fn finish(
     names: &Names,
     mut head: Head<'_>,
@@ -119,14 +119,16 @@ pub(super) fn finish(
     limits: Limits,
     compress: bool,
     out: &mut Vec<u8>,
-) {
-    if cut(names, head, &mut sections, limits, compress) && limits.enable_truncate {
+) -> bool {
+    let mut whole = !cut(names, head, &mut sections, limits, compress);
+    if !whole && limits.enable_truncate {
         head.flags |= flag::TRUNCATED;
     }
     let mut encoder = Encoder::new(compress);
     encoder.packet(names, head, &sections, out);
     // Consul sends a single answer however large its company is. We do not exceed what the client
     // takes: first the company goes, which is only a courtesy, then the answer, with TC.
+    whole &= out.len() <= limits.hard();
     while out.len() > limits.hard() && !sections.additional.is_empty() {
         sections.additional.truncate(sections.additional.len() * 3 / 4);
         encoder.packet(names, head, &sections, out);
@@ -140,6 +142,7 @@ pub(super) fn finish(
         sections.edns = None;
         encoder.packet(names, head, &sections, out);
     }
+    whole
 }
 
 struct Cutter<'n, 'q, 'a> {

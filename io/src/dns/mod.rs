@@ -47,6 +47,7 @@ pub fn start(
     let responder = Responder {
         view,
         rng: rng.fork("dns.shuffle"),
+        cache: dns::Cache::default(),
         reply: Vec::with_capacity(4096),
         waiting: Vec::new(),
         metrics,
@@ -69,6 +70,7 @@ enum Client {
 struct Responder {
     view: SharedView,
     rng: Rng,
+    cache: dns::Cache,
     reply: Vec<u8>,
     /// Questions that recursors are to be asked first.
     waiting: Vec<Job>,
@@ -82,7 +84,8 @@ impl Responder {
         let view = self.view.load();
         let before = if view.config.recursors.is_empty() { None } else { Some(self.rng.clone()) };
         let from = TokioRt.now();
-        let outcome = dns::answer(&view, from, &mut self.rng, query, transport, &mut self.reply);
+        let Responder { rng, cache, reply, .. } = self;
+        let outcome = cache.answer(&view.store, &view.config, from, rng, query, transport, reply);
         self.count(query, from.mono);
         let purpose = match (outcome, before) {
             (Outcome::Drop, _) => return None,
