@@ -205,8 +205,11 @@ fn a_view_that_never_catches_up_ends_in_an_error() {
 }
 
 #[test]
-fn a_consistent_read_always_asks_and_errors_say_what_happened() {
+fn a_consistent_read_asks_whatever_the_lease_and_errors_say_what_happened() {
     let mut world = world();
+    let mut view = (*world.view).clone();
+    view.raft.lease_until = world.now.mono + Duration::from_secs(3600);
+    world.view = Arc::new(view);
     world.held = Some(Vec::new());
     for (error, wanted) in [
         (CallError::NoLeader, "No cluster leader"),
@@ -224,6 +227,15 @@ fn a_consistent_read_always_asks_and_errors_say_what_happened() {
         // Consul's catalog sends the meta of an empty answer along.
         assert_eq!((index(reply), header(reply, "X-Consul-Knownleader")), (1, "false"));
     }
+}
+
+#[test]
+fn a_sole_voter_answers_a_consistent_read_at_once_and_shows_the_last_write() {
+    let mut world = world();
+    world.ask("PUT", "/v1/kv/a", "1");
+    world.held = Some(Vec::new());
+    assert!(text(&world.ask("GET", "/v1/kv/a?consistent", "")).contains("MQ=="));
+    assert_eq!(world.held.map(|held| held.len()), Some(0), "nobody was asked");
 }
 
 #[test]

@@ -4,19 +4,23 @@
 //! a view that has applied the barrier's index. Then it is answered, or parked until a change touches what
 //! it looked at, or its deadline comes (surface.md 1.6).
 
+use super::bodies::Bodies;
 use super::errors::HttpError;
 use super::message::HttpReply;
 use super::request::{Consistency, Options, Request};
 use super::respond::{self, JSON, Meta, TEXT};
 use super::route::{Read, Style};
 use crate::filter::{self, Filter, Record};
+use crate::json::Writer;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant, Now};
+use crate::types::CheckServiceNode;
 use crate::view::View;
 use alloc::borrow::Cow;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::cell::RefCell;
 
 /// What a read looks at.
 pub(super) struct Cx<'a> {
@@ -26,6 +30,8 @@ pub(super) struct Cx<'a> {
     pub(super) above: Option<u64>,
     /// What `?filter=` asks for.
     pub(super) filter: Option<&'a Filter>,
+    /// The front's rendered bodies.
+    pub(super) bodies: &'a RefCell<Bodies>,
 }
 
 impl Cx<'_> {
@@ -54,20 +60,41 @@ pub(super) enum Body {
     /// [`Cx::wants`] said no.
     Unwanted,
     /// 200 and JSON, not yet indented.
-    Json(Vec<u8>),
+    Json(Bytes),
     /// 200 and the bytes of a key.
     Raw(Bytes),
     /// 404 without a body: a key that is not there.
     Missing,
     /// 409 and JSON: a transaction that failed.
-    Conflict(Vec<u8>),
+    Conflict(Bytes),
 }
 
 impl Answer {
     /// A JSON answer, rendered only if it will be sent.
     pub(super) fn json(cx: &Cx<'_>, index: u64, write: impl FnOnce(&mut crate::json::Writer<'_>)) -> Answer {
         let body = match cx.wants(index) {
-            true => Body::Json(crate::json::to_vec(write)),
+            true => Body::Json(crate::json::to_vec(write).into()),
+            false => Body::Unwanted,
+        };
+        Answer { index, body }
+    }
+
+    /// The instances of a service that `shown` lets through, from the bodies kept where possible; see
+    /// [`Bodies::instances`].
+    pub(super) fn instances(
+        cx: &Cx<'_>,
+        rq: &Request,
+        service: &str,
+        shown: impl Fn(&CheckServiceNode) -> bool,
+        write: impl Fn(&mut Writer<'_>, &CheckServiceNode),
+    ) -> Answer {
+        let store = &cx.view.store;
+        let index = store.service_index(service);
+        let body = match cx.wants(index) {
+            true => {
+                let all = store.service_health(service);
+                Body::Json(cx.bodies.borrow_mut().instances(rq, index, all, shown, write))
+            }
             false => Body::Unwanted,
         };
         Answer { index, body }
@@ -163,6 +190,8 @@ impl Reading {
             self.options.consistency = Consistency::Default;
         }
         match self.options.consistency {
+            // Nobody else can lead, now or before this server says so: its view is a quorum's.
+            _ if view.raft.lease_until == Instant::FAR_FUTURE => Gate::Open,
             Consistency::Consistent => Gate::Barrier { consistent: true },
             _ if view.raft.lease_until > now => Gate::Open,
             _ => Gate::Barrier { consistent: false },
@@ -176,11 +205,13 @@ impl Reading {
         view: &View,
         now: Now,
         cause: Cause,
+        bodies: &RefCell<Bodies>,
     ) -> Result<Option<HttpReply>, HttpError> {
         let blocks = self.options.index > 0 && cause != Cause::Deadline;
         let fallen = cause == Cause::Everything && self.seen > 0;
         let above = (blocks && !fallen).then_some(self.options.index);
-        let answer = (self.read.answer)(&Cx { view, now, above, filter: self.filter.as_ref() }, rq)?;
+        let cx = Cx { view, now, above, filter: self.filter.as_ref(), bodies };
+        let answer = (self.read.answer)(&cx, rq)?;
         let index = answer.index.max(1);
         if blocks {
             let missing = matches!(answer.body, Body::Missing);

@@ -11,6 +11,16 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
 
+/// The request headers that are looked at, in lower case.
+pub const HEADERS_READ: &[&str] = &[
+    "accept",
+    "authorization",
+    "cache-control",
+    "x-consul-namespace",
+    "x-consul-partition",
+    "x-consul-token",
+];
+
 /// One HTTP request, as the driver read it off the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpRequest {
@@ -18,7 +28,7 @@ pub struct HttpRequest {
     pub method: String,
     /// Raw path and query, as sent: `/v1/kv/a%20b?raw`.
     pub target: String,
-    /// Names in lower case, in the order sent.
+    /// Names in lower case, in the order sent. A driver may leave out what is not in [`HEADERS_READ`].
     pub headers: Vec<(String, Bytes)>,
     /// The whole body. The driver bounds it; limits that users see are checked here.
     pub body: Bytes,

@@ -10,6 +10,7 @@
 //! | `mux` | from a request line to a route, or to Go's own answers |
 //! | `route` | the table: pattern, methods, ACL rule, handler |
 //! | `request` | parameters, consistency mode, refused enterprise parameters |
+//! | `bodies` | rendered answers, kept until the service changes |
 //! | `count` | what is counted of requests |
 //! | `blocking` | the gate of each consistency mode, and when there is news |
 //! | `respond`, `errors` | headers and status codes |
@@ -17,6 +18,7 @@
 
 mod api;
 mod blocking;
+mod bodies;
 mod count;
 mod decode;
 mod errors;
@@ -29,7 +31,7 @@ mod request;
 mod respond;
 mod route;
 
-pub use message::{FrontInput, FrontOutput, HttpReply, HttpRequest};
+pub use message::{FrontInput, FrontOutput, HEADERS_READ, HttpReply, HttpRequest};
 pub use route::Rule;
 
 use crate::config::RuntimeConfig;
@@ -41,6 +43,8 @@ use crate::view::View;
 use crate::watch::{ChangeSet, Parked};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
+use bodies::Bodies;
+use core::cell::RefCell;
 use errors::HttpError;
 use pending::Pending;
 
@@ -67,6 +71,7 @@ pub struct Front {
     metrics: Recorder,
     /// Where the newest request went.
     routed: Option<Endpoint>,
+    bodies: RefCell<Bodies>,
 }
 
 impl Front {
@@ -83,6 +88,7 @@ impl Front {
             parked: Parked::default(),
             metrics: Recorder::default(),
             routed: None,
+            bodies: RefCell::default(),
         }
     }
 

@@ -97,7 +97,7 @@ impl Front {
     ) -> Result<(), HttpError> {
         refuse_enterprise(&rq, method.enterprise)?;
         self.count(now, view, &rq, method.handler);
-        let cx = Cx { view, now, above: None, filter: None };
+        let cx = Cx { view, now, above: None, filter: None, bodies: &self.bodies };
         match method.handler {
             Handler::NotBuilt => {
                 let path = alloc::string::String::from(&*rq.path);
@@ -181,7 +181,7 @@ impl Front {
         let Some(Pending { rq, state }) = self.pending.remove(&req) else { return };
         match state {
             State::Calling { finish, .. } => {
-                let cx = Cx { view, now, above: None, filter: None };
+                let cx = Cx { view, now, above: None, filter: None, bodies: &self.bodies };
                 let reply = finish(&cx, &rq, reply).unwrap_or_else(|error| respond::error(&error));
                 self.answer(req, reply);
             }
@@ -262,7 +262,7 @@ impl Front {
         mut reading: Reading,
         cause: Cause,
     ) {
-        match reading.look(&rq, view, now, cause) {
+        match reading.look(&rq, view, now, cause, &self.bodies) {
             Ok(Some(reply)) => self.answer(req, reply),
             Err(error) => self.answer(req, respond::error(&error)),
             Ok(None) => {
@@ -292,7 +292,8 @@ impl Front {
         match u64::from_str_radix(rq.query.get("hash"), 16) {
             Ok(hash) => self.look_hash(now, view, req, rq, HashWait { one, hash, deadline }, Cause::News),
             Err(_) => {
-                let (_, reply) = one(&Cx { view, now, above: None, filter: None }, &rq)?;
+                let (_, reply) =
+                    one(&Cx { view, now, above: None, filter: None, bodies: &self.bodies }, &rq)?;
                 self.answer(req, reply);
             }
         }
@@ -308,7 +309,7 @@ impl Front {
         wait: HashWait,
         cause: Cause,
     ) {
-        match (wait.one)(&Cx { view, now, above: None, filter: None }, &rq) {
+        match (wait.one)(&Cx { view, now, above: None, filter: None, bodies: &self.bodies }, &rq) {
             Err(error) => self.answer(req, respond::error(&error)),
             Ok((found, reply)) if found != wait.hash || cause == Cause::Deadline => {
                 self.answer(req, reply);

@@ -1,7 +1,7 @@
 //! A request taken apart: path, parameters, and the options that every read shares.
 
 use super::errors::HttpError;
-use super::message::HttpRequest;
+use super::message::{HEADERS_READ, HttpRequest};
 use super::path::Query;
 use crate::config::RuntimeConfig;
 use crate::duration;
@@ -43,6 +43,7 @@ impl Request {
 
     /// The first header of that (lower-case) name, if it is text and not empty.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
+        debug_assert!(HEADERS_READ.contains(&name), "drivers leave out {name}");
         let (_, value) = self.headers.iter().find(|(n, _)| n == name)?;
         core::str::from_utf8(value).ok().filter(|v| !v.is_empty())
     }

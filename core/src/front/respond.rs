@@ -8,7 +8,6 @@ use crate::time::Instant;
 use crate::view::View;
 use alloc::borrow::Cow;
 use alloc::string::ToString;
-use alloc::vec::Vec;
 use bytes::Bytes;
 
 pub(super) const CONTENT_TYPE: &str = "Content-Type";
@@ -23,7 +22,7 @@ pub(super) fn reply(status: u16, content_type: &'static str, body: impl Into<Byt
 
 /// The JSON that `write` makes, indented if the request or the mode asks for it.
 pub(super) fn json(view: &View, rq: &Request, write: impl FnOnce(&mut Writer<'_>)) -> HttpReply {
-    reply(200, JSON, indent(view, rq, json::to_vec(write)))
+    reply(200, JSON, indent(view, rq, json::to_vec(write).into()))
 }
 
 /// What agent changes answer: nothing. Go sees no body to sniff, Consul then names JSON.
@@ -32,7 +31,7 @@ pub(super) fn done() -> HttpReply {
 }
 
 /// `?pretty` indents and ends with a newline; dev mode only indents.
-pub(super) fn indent(view: &View, rq: &Request, body: Vec<u8>) -> Vec<u8> {
+pub(super) fn indent(view: &View, rq: &Request, body: Bytes) -> Bytes {
     let asked = rq.query.has("pretty");
     if !asked && !view.config.dev_mode {
         return body;
@@ -41,7 +40,7 @@ pub(super) fn indent(view: &View, rq: &Request, body: Vec<u8>) -> Vec<u8> {
     if asked {
         out.push(b'\n');
     }
-    out
+    out.into()
 }
 
 /// The answer to an error.

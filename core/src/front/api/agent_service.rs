@@ -126,7 +126,7 @@ fn answer(cx: &Cx<'_>, rq: &Request, code: u16, reason: String, body: Vec<u8>) -
         rq.query.get("format") == "text" || rq.header("accept").is_some_and(|a| a.starts_with("text/plain"));
     let mut reply = match text {
         true => respond::reply(code, "text/plain", reason.clone()),
-        false => respond::reply(code, JSON, respond::indent(cx.view, rq, body)),
+        false => respond::reply(code, JSON, respond::indent(cx.view, rq, body.into())),
     };
     reply.headers.push(("X-Consul-Reason", Cow::Owned(reason)));
     reply

@@ -13,8 +13,9 @@ use crate::Str;
 use crate::call;
 use crate::command::Command;
 use crate::filter::{Record, Subject};
+use crate::json::Writer;
 use crate::store::{Applied, Store};
-use crate::types::Node;
+use crate::types::{CheckServiceNode, Node};
 use crate::view::View;
 use crate::watch::WatchKey;
 use alloc::borrow::Cow;
@@ -98,17 +99,15 @@ pub(in crate::front) static SERVICE: Read = Read {
     answer: |cx, rq| {
         let name = rq.named("service name")?;
         refuse_peers(rq)?;
-        let store = &cx.view.store;
         let meta = MetaFilter::of(rq);
-        Ok(Answer::json(cx, store.service_index(name), |w| {
-            w.array(|w| {
-                store
-                    .service_instances(name)
-                    .filter(|(node, service)| meta.matches(node) && has_tags(rq, service))
-                    .filter(|(node, service)| cx.passes(Record::ServiceNode(node, service)))
-                    .for_each(|(node, service)| render::service::with_node(w, node, service));
-            });
-        }))
+        let shown = |entry: &CheckServiceNode| {
+            let asked = meta.matches(&entry.node) && has_tags(rq, &entry.service);
+            asked && cx.passes(Record::ServiceNode(&entry.node, &entry.service))
+        };
+        let write = |w: &mut Writer<'_>, entry: &CheckServiceNode| {
+            render::service::with_node(w, &entry.node, &entry.service);
+        };
+        Ok(Answer::instances(cx, rq, name, shown, write))
     },
     watch: |_, rq| vec![WatchKey::Service(folded(rq.arg()))],
     style: STYLE,

@@ -8,7 +8,7 @@ use super::super::route::{Read, Style};
 use super::{MetaFilter, folded, has_tags, refuse_peers};
 use crate::filter::{Record, Subject};
 use crate::store::Store;
-use crate::types::{HealthCheck, status};
+use crate::types::{CheckServiceNode, HealthCheck, status};
 use crate::watch::WatchKey;
 use alloc::sync::Arc;
 use alloc::vec;
@@ -80,19 +80,13 @@ pub(in crate::front) static SERVICE: Read = Read {
         let name = rq.named("service name")?;
         refuse_peers(rq)?;
         let passing = only_passing(rq)?;
-        let store = &cx.view.store;
         let meta = MetaFilter::of(rq);
-        Ok(Answer::json(cx, store.service_index(name), |w| {
-            w.array(|w| {
-                for entry in store.check_service_nodes(name) {
-                    let healthy = !passing || entry.checks.iter().all(|c| &*c.status == status::PASSING);
-                    let asked = meta.matches(&entry.node) && has_tags(rq, &entry.service);
-                    if healthy && asked && cx.passes(Record::Entry(&entry)) {
-                        render::service::entry(w, &entry);
-                    }
-                }
-            });
-        }))
+        let shown = |entry: &CheckServiceNode| {
+            let healthy = !passing || entry.checks.iter().all(|c| &*c.status == status::PASSING);
+            let asked = meta.matches(&entry.node) && has_tags(rq, &entry.service);
+            healthy && asked && cx.passes(Record::Entry(entry))
+        };
+        Ok(Answer::instances(cx, rq, name, shown, render::service::entry))
     },
     watch: |_, rq| vec![WatchKey::Service(folded(rq.arg()))],
     style: Style::Catalog { meta_on_error: false },

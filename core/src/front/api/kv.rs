@@ -2,7 +2,7 @@
 
 use super::super::blocking::{Answer, Body, Cx};
 use super::super::errors::HttpError;
-use super::super::path::clean_keeping_slash;
+use super::super::path::{clean_keeping_slash, is_clean};
 use super::super::render;
 use super::super::request::{Request, parse_uint, refuse_other_datacenter};
 use super::super::respond;
@@ -28,7 +28,9 @@ fn key_name(rq: &Request, config: &RuntimeConfig) -> Result<String, HttpError> {
     if raw.is_empty() || config.disable_http_unprintable_char_filter {
         return Ok(raw.into());
     }
-    let key = clean_keeping_slash(raw);
+    // The cleaned name, without the work for names that are clean, which nearly all are.
+    let rooted = rq.path.get(rq.matched.saturating_sub(1)..).unwrap_or("");
+    let key = if is_clean(rooted) { raw.into() } else { clean_keeping_slash(raw) };
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b",_./-?&=".contains(&b);
     if key.bytes().all(allowed) { Ok(key) } else { Err(HttpError::KeyName) }
 }

@@ -15,6 +15,7 @@ use crate::json::{self, Writer};
 use crate::store::{Applied, TxnError, TxnItem, TxnResult};
 use alloc::boxed::Box;
 use alloc::vec;
+use bytes::Bytes;
 
 fn parse(cx: &Cx<'_>, rq: &Request) -> Result<bodies::Parsed, HttpError> {
     let config = &cx.view.config;
@@ -59,12 +60,12 @@ static READ: Read = Read {
         let parsed = parse(cx, rq)?;
         let result = cx.view.store.read_txn(&parsed.txn);
         let failed = !result.errors.is_empty();
-        let body = json::to_vec(|w| {
+        let body = Bytes::from(json::to_vec(|w| {
             w.object(|w| {
                 fields(w, &result);
                 meta(w, 1, Meta::of(cx.view, cx.now.mono, 1));
             });
-        });
+        }));
         Ok(Answer { index: 1, body: if failed { Body::Conflict(body) } else { Body::Json(body) } })
     },
     watch: |_, _| vec![],
