@@ -156,7 +156,8 @@ impl Front {
             .and_then(|()| reading.start_filter(&rq))
             // What the handler itself refuses, it refuses first.
             .map_err(|error| {
-                match (read.answer)(&Cx { view, now, above: Some(u64::MAX), filter: None }, &rq) {
+                let cx = Cx { view, now, above: Some(u64::MAX), filter: None, bodies: &self.bodies };
+                match (read.answer)(&cx, &rq) {
                     Err(first) => first,
                     Ok(_) => error,
                 }

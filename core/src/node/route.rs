@@ -557,13 +557,14 @@ impl Node {
     }
 
     fn publish(&mut self) {
-        let mut raft = raft_view(&self.raft, &self.store, &self.id, &self.addresses);
+        let mut lease_until = self.raft.lease_until().unwrap_or(Instant::ZERO);
         if mutant!(self, DefaultReadsAnywhere) {
-            raft.lease_until = Instant::FAR_FUTURE;
+            lease_until = Instant::FAR_FUTURE;
         }
-        if self.changes.is_empty() && !self.stale_view && raft.lease_until == self.view.raft.lease_until {
+        if self.changes.is_empty() && !self.stale_view && lease_until == self.view.raft.lease_until {
             return;
         }
+        let raft = RaftView { lease_until, ..raft_view(&self.raft, &self.store, &self.id, &self.addresses) };
         self.stale_view = false;
         self.view = Arc::new(View {
             store: self.store.clone(),
