@@ -189,32 +189,32 @@ impl<R: Rt> Drop for Parked<R> {
 impl<R: Rt> FrontCell<R> {
     /// Hands a request to the front.
     pub fn ask(self: &Arc<Self>, request: HttpRequest) -> Asked<R> {
-        let (tx, mut rx) = oneshot::channel();
-        let req = {
-            let mut state = lock(&self.state);
-            state.next_req += 1;
-            let req = ReqId(state.next_req);
-            if !state.ended {
-                state.waiting.insert(req, tx);
-                let since = self.rt.now().mono;
-                self.step_locked(&mut state, FrontInput::Http { req, request });
-                if let Some(endpoint) = state.front.routed() {
-                    if state.waiting.contains_key(&req) {
-                        state.parked.insert(req, (endpoint, since));
-                    } else {
-                        self.answered(&mut state, endpoint, since);
-                    }
-                }
-            }
-            if let Some(watcher) = state.watcher.take() {
-                return Asked::Lines(watcher);
-            }
-            req
-        };
-        match rx.try_recv() {
-            Ok(reply) => Asked::Now(reply),
-            Err(_) => Asked::Later(Parked { cell: self.clone(), req, reply: rx, done: false }),
+        let mut state = lock(&self.state);
+        state.next_req += 1;
+        let req = ReqId(state.next_req);
+        if state.ended {
+            // Without a sender: the client hears that the agent is shutting down.
+            let (_, reply) = oneshot::channel();
+            return Asked::Later(Parked { cell: self.clone(), req, reply, done: false });
         }
+        let since = self.rt.now().mono;
+        let answer = self.step_locked(&mut state, FrontInput::Http { req, request }, Some(req));
+        let routed = state.front.routed();
+        if let Some(watcher) = state.watcher.take() {
+            return Asked::Lines(watcher);
+        }
+        if let Some(reply) = answer {
+            if let Some(endpoint) = routed {
+                self.answered(&mut state, endpoint, since);
+            }
+            return Asked::Now(reply);
+        }
+        if let Some(endpoint) = routed {
+            state.parked.insert(req, (endpoint, since));
+        }
+        let (tx, reply) = oneshot::channel();
+        state.waiting.insert(req, tx);
+        Asked::Later(Parked { cell: self.clone(), req, reply, done: false })
     }
 
     /// The log that this front writes to.
@@ -252,10 +252,12 @@ impl<R: Rt> FrontCell<R> {
     }
 
     fn step(&self, input: FrontInput) {
-        self.step_locked(&mut lock(&self.state), input);
+        self.step_locked(&mut lock(&self.state), input, None);
     }
 
-    fn step_locked(&self, state: &mut State, input: FrontInput) {
+    /// Hands over one input and carries out the outputs; the reply to `asking`, if there is one already.
+    fn step_locked(&self, state: &mut State, input: FrontInput, asking: Option<ReqId>) -> Option<HttpReply> {
+        let mut answer = None;
         let view = self.view.load();
         let now = self.rt.now();
         let mut next = Some(input);
@@ -264,6 +266,7 @@ impl<R: Rt> FrontCell<R> {
             state.front.handle(now, &view, input);
             while let Some(output) = state.front.poll_output() {
                 match output {
+                    FrontOutput::HttpReply { req, reply } if asking == Some(req) => answer = Some(reply),
                     FrontOutput::HttpReply { req, reply } => {
                         if let Some((endpoint, since)) = state.parked.remove(&req) {
                             self.answered(state, endpoint, since);
@@ -294,6 +297,7 @@ impl<R: Rt> FrontCell<R> {
             self.sooner.notify_one();
         }
         state.deadline = deadline;
+        answer
     }
 }
 

@@ -5,21 +5,21 @@ use super::access::Access;
 use super::gzip;
 use super::limits::ClientLimits;
 use super::lines::ReplyBody;
+use super::names;
 use super::timer::RtTimer;
 use crate::front::{Asked, FrontCell};
 use crate::log::Watcher;
 use crate::rt::Rt;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::ext::ReasonPhrase;
-use hyper::header::{
-    ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, VARY,
-};
+use hyper::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderValue, VARY};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
-use lictor_core::front::{HttpReply, HttpRequest};
+use lictor_core::front::{HEADERS_READ, HttpReply, HttpRequest};
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ pub(super) async fn connection<R: Rt>(
         return;
     };
     let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(RtTimer(rt.clone()))
+    http.timer(RtTimer::new(rt.clone()))
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(settings.max_header_bytes.max(8192))
         // A client that closes is gone: what it waited for is dropped, and its place is free again.
@@ -99,6 +99,7 @@ async fn answer<R: Rt>(
         headers: head
             .headers
             .iter()
+            .filter(|(name, _)| HEADERS_READ.contains(&name.as_str()))
             .map(|(name, value)| (name.as_str().to_owned(), Bytes::copy_from_slice(value.as_bytes())))
             .collect(),
         body,
@@ -142,6 +143,9 @@ async fn read_body<R: Rt>(
     limit: usize,
     clients: &ClientLimits,
 ) -> Result<Body, Refusal> {
+    if body.is_end_stream() {
+        return Ok((Bytes::new(), None));
+    }
     let length =
         headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     match length {
@@ -210,11 +214,14 @@ fn respond(reply: HttpReply, gzip_ok: bool) -> Response<ReplyBody> {
         response.extensions_mut().insert(ReasonPhrase::from_static(b"Request Entity Too Large"));
     }
     let headers = response.headers_mut();
-    for (name, value) in &reply.headers {
+    headers.reserve(reply.headers.len() + 4);
+    for (name, value) in reply.headers {
+        let value = match value {
+            Cow::Borrowed(value) => HeaderValue::from_str(value),
+            Cow::Owned(value) => HeaderValue::from_maybe_shared(Bytes::from(value)),
+        };
         // A value that is not a legal header (a user's text in `X-Consul-Reason`) is left out.
-        if let (Ok(name), Ok(value)) =
-            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes()))
-        {
+        if let (Ok(name), Ok(value)) = (names::header(name), value) {
             headers.append(name, value);
         }
     }

@@ -5,6 +5,7 @@ mod conn;
 mod gzip;
 mod limits;
 mod lines;
+mod names;
 mod timer;
 
 pub use limits::ClientLimits;

@@ -1,35 +1,62 @@
-//! hyper's timer over [`Rt`], for the header read timeout.
+//! hyper's timer over [`Rt`], for the header read timeout of one connection.
+//!
+//! hyper sets the timeout anew for every request. A timer of the runtime for each would cost more than
+//! reading the request, so a connection keeps one for all: it runs to an old deadline, and only when that
+//! has come does it look whether the newest one has too.
 
 use crate::rt::Rt;
+use lictor_core::time::Instant as Deadline;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// Sleeps by the runtime's clock.
-pub(super) struct RtTimer<R>(pub(super) R);
+/// The timer of one connection. Deadlines must not go back.
+pub(super) struct RtTimer<R>(Arc<Shared<R>>);
 
-struct Sleep(Pin<Box<dyn Future<Output = ()> + Send>>);
+struct Shared<R> {
+    rt: R,
+    /// Sleeps to the deadline of the newest sleep, or to an older one.
+    running: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
+}
 
-// The future is only ever polled through `&mut`, never through a shared reference.
-struct SyncSleep(std::sync::Mutex<Sleep>);
-
-impl Future for SyncSleep {
-    type Output = ();
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.get_mut();
-        let sleep = this.0.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
-        sleep.0.as_mut().poll(cx)
+impl<R: Rt> RtTimer<R> {
+    pub(super) fn new(rt: R) -> RtTimer<R> {
+        RtTimer(Arc::new(Shared { rt, running: Mutex::new(None) }))
     }
 }
 
-impl hyper::rt::Sleep for SyncSleep {}
+struct Sleep<R> {
+    deadline: Deadline,
+    shared: Arc<Shared<R>>,
+}
+
+impl<R: Rt> Future for Sleep<R> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Shared { rt, running } = &*self.shared;
+        let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let sleep = running.get_or_insert_with(|| Box::pin(rt.sleep_until(self.deadline)));
+            if sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            *running = None;
+            if rt.now().mono >= self.deadline {
+                return Poll::Ready(());
+            }
+        }
+    }
+}
+
+impl<R: Rt> hyper::rt::Sleep for Sleep<R> {}
 
 impl<R: Rt> hyper::rt::Timer for RtTimer<R> {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn hyper::rt::Sleep>> {
-        let at = self.0.now().mono + duration;
-        let sleep = Sleep(Box::pin(self.0.sleep_until(at)));
-        Box::pin(SyncSleep(std::sync::Mutex::new(sleep)))
+        let deadline = self.0.rt.now().mono + duration;
+        Box::pin(Sleep { deadline, shared: self.0.clone() })
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
