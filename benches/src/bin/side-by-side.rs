@@ -20,6 +20,7 @@ Consul where CONSUL_BIN names its binary. Prints Markdown.
   --rounds    turns that each server gets (default 7)
   --seconds   length of a turn (default 1)
 
+LICTOR_BIN measures another build than this tree's, for a before and after.
 Data lies in target/side-by-side, or where SIDE_BY_SIDE_DIR says: it must be a real disk.";
 
 struct Options {
@@ -85,8 +86,11 @@ fn parse(arguments: &[String]) -> io::Result<Options> {
     Ok(options)
 }
 
-/// The release binary of the agent, built if need be.
+/// The release binary of the agent, built if need be, or the one that `LICTOR_BIN` names.
 fn lictor() -> io::Result<PathBuf> {
+    if let Some(binary) = std::env::var_os("LICTOR_BIN") {
+        return Ok(binary.into());
+    }
     let own = std::env::current_exe()?;
     let dir = own.parent().ok_or_else(|| io::Error::other("no directory of its own"))?;
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
