@@ -12,9 +12,11 @@
 //! | [`load`] | closed-loop load over HTTP and DNS |
 //! | [`workload`] | what is asked, and the catalog it is asked of |
 //! | [`report`] | medians, ranges, tables |
+//! | [`world`] | a node and a front in memory, for the criterion benchmarks of single functions |
 
 pub mod floor;
 pub mod load;
 pub mod report;
 pub mod subject;
 pub mod workload;
+pub mod world;
