@@ -215,6 +215,7 @@ fn respond(reply: HttpReply, gzip_ok: bool) -> Response<ReplyBody> {
     }
     let headers = response.headers_mut();
     headers.reserve(reply.headers.len() + 4);
+    let routed = reply.headers.iter().any(|(name, _)| *name == "X-Consul-Default-Acl-Policy");
     for (name, value) in reply.headers {
         let value = match value {
             Cow::Borrowed(value) => HeaderValue::from_str(value),
@@ -229,7 +230,6 @@ fn respond(reply: HttpReply, gzip_ok: bool) -> Response<ReplyBody> {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     // As in Consul, only what a route of the API answered is ever compressed.
-    let routed = reply.headers.iter().any(|(name, _)| *name == "X-Consul-Default-Acl-Policy");
     if routed {
         headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     }
