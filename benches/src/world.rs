@@ -105,7 +105,7 @@ impl World {
                     FrontOutput::Call { call, request } => {
                         inputs.push_back(Input::Call { from: FrontId(0), call, request });
                     }
-                    FrontOutput::Event(_) => {}
+                    FrontOutput::Event(_) | FrontOutput::Monitor { .. } => {}
                 }
             }
             match self.node.poll_output() {

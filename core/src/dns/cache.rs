@@ -71,6 +71,7 @@ fn indexes(store: &Store) -> [u64; 3] {
 
 impl Cache {
     /// [`super::answer_from`], from what is kept where that is as good.
+    #[expect(clippy::too_many_arguments, reason = "the whole of what an answer depends on")]
     pub fn answer(
         &mut self,
         store: &Store,

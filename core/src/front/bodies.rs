@@ -179,7 +179,7 @@ mod tests {
         let node = Node { node: format!("n{id}").into(), ..Node::default() };
         let id = format!("web-{id}").into();
         let service = NodeService { id, modify_index: state, ..NodeService::default() };
-        let status = if state % 3 == 0 { "critical" } else { "passing" };
+        let status = if state.is_multiple_of(3) { "critical" } else { "passing" };
         let check = HealthCheck { status: status.into(), ..HealthCheck::default() };
         Arc::new(CheckServiceNode { node: node.into(), service: service.into(), checks: vec![check.into()] })
     }

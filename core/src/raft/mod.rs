@@ -162,7 +162,7 @@ impl Raft {
             // Pre-votes speak of a term that nobody has begun.
             Body::PreVote { last } => return self.on_pre_vote(from, term, *last),
             Body::PreVoteReply { granted: true } => return self.on_pre_vote_granted(from, term),
-            Body::Vote { transfer: false, .. } if term > self.hard.term && self.is_led() => return,
+            Body::Vote { transfer: false, .. } if term >= self.hard.term && self.is_led() => return,
             _ => {}
         }
         if term < self.hard.term {

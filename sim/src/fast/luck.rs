@@ -23,14 +23,14 @@ impl Luck {
     }
 
     /// A uniform number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0)
     }
 
     /// A number below `bound`; 0 when `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
+        ((u128::from(self.draw()) * u128::from(bound)) >> 64) as u64
     }
 
     /// A number in `low..=high`; `low` when the range is empty.
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn streams_replay_and_differ_by_label_and_number() {
-        let draw = |label, number| Luck::of(7, label, number).next();
+        let draw = |label, number| Luck::of(7, label, number).draw();
         assert_eq!(draw("link", 1), draw("link", 1));
         assert_ne!(draw("link", 1), draw("link", 2));
         assert_ne!(draw("link", 1), draw("disk", 1));

@@ -124,7 +124,7 @@ impl Server {
     /// Starts the process from its disk. The node's outputs are not drained yet.
     pub(super) fn boot(&mut self, now: u64) -> Result<(), BootError> {
         self.life += 1;
-        let entropy = Luck::of(self.seed, "entropy", (self.slot as u64) << 32 | u64::from(self.life)).next();
+        let entropy = Luck::of(self.seed, "entropy", (self.slot as u64) << 32 | u64::from(self.life)).draw();
         let seed = Seed::from_u64(entropy);
         let boot = Boot {
             config: self.config.clone(),

@@ -488,7 +488,7 @@ impl World {
         if by_snapshot && !view.raft.is_leader && upto > from + 1 {
             self.marks.hit(Mark::SnapshotInstalled);
         }
-        if by_snapshot || upto % 32 == 0 {
+        if by_snapshot || upto.is_multiple_of(32) {
             store::equal_stores(&self.reference, &self.servers[slot].id, &view.store)?;
         }
         Ok(())
