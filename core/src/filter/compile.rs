@@ -11,8 +11,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use regex::bytes::Regex;
 
-/// How many patterns an expression may hold: each one takes memory.
+/// How many patterns an expression may hold: each has its fixed costs.
 const MAX_PATTERNS: usize = 32;
+/// How long the patterns of an expression may be together, in bytes. Consul has no bound of its own. A few
+/// bytes can name a class of thousands of characters, so a longer text would keep its thread for seconds.
+const MAX_PATTERN_BYTES: usize = 512;
+/// How much memory the patterns of an expression may take together when compiled, in bytes: a blocking query
+/// holds them for as long as it waits.
+const MAX_COMPILED: usize = 256 << 10;
 
 #[derive(Clone, Debug)]
 pub(super) enum Expr {
@@ -40,22 +46,44 @@ pub(super) enum Operand {
 }
 
 pub(super) fn compile(syntax: &Syntax, subject: &'static Kind) -> Result<Expr, Error> {
-    let mut patterns = 0;
-    expr(syntax, subject, &mut patterns)
+    let (count, bytes) = patterns(syntax);
+    if count > MAX_PATTERNS {
+        return Err(Error(format!("the expression holds more than {MAX_PATTERNS} patterns")));
+    }
+    if bytes > MAX_PATTERN_BYTES {
+        return Err(Error(format!(
+            "the patterns of the expression are longer than {MAX_PATTERN_BYTES} bytes together"
+        )));
+    }
+    // Each gets the same share, so that what one may take does not depend on the order.
+    expr(syntax, subject, MAX_COMPILED / count.max(1))
 }
 
-fn expr(syntax: &Syntax, subject: &'static Kind, patterns: &mut usize) -> Result<Expr, Error> {
-    let mut all =
-        |list: &[Syntax]| list.iter().map(|one| expr(one, subject, patterns)).collect::<Result<Vec<_>, _>>();
+/// How many patterns an expression holds, and how many bytes they are together.
+fn patterns(syntax: &Syntax) -> (usize, usize) {
+    match syntax {
+        Syntax::Not(inner) => patterns(inner),
+        Syntax::All(list) | Syntax::Any(list) => {
+            list.iter().map(patterns).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+        }
+        Syntax::Match(Match { op: Op::Matches | Op::NotMatches, value: Some(text), .. }) => (1, text.len()),
+        Syntax::Match(_) => (0, 0),
+    }
+}
+
+/// `share`: how much memory each pattern may take when compiled, in bytes.
+fn expr(syntax: &Syntax, subject: &'static Kind, share: usize) -> Result<Expr, Error> {
+    let all =
+        |list: &[Syntax]| list.iter().map(|one| expr(one, subject, share)).collect::<Result<Vec<_>, _>>();
     Ok(match syntax {
-        Syntax::Not(inner) => Expr::Not(Box::new(expr(inner, subject, patterns)?)),
+        Syntax::Not(inner) => Expr::Not(Box::new(expr(inner, subject, share)?)),
         Syntax::All(list) => Expr::All(all(list)?),
         Syntax::Any(list) => Expr::Any(all(list)?),
-        Syntax::Match(one) => Expr::Test(test(one, subject, patterns)?),
+        Syntax::Match(one) => Expr::Test(test(one, subject, share)?),
     })
 }
 
-fn test(one: &Match, subject: &'static Kind, patterns: &mut usize) -> Result<Test, Error> {
+fn test(one: &Match, subject: &'static Kind, share: usize) -> Result<Test, Error> {
     let shown = |upto: usize| strconv::quote(&one.selector[..upto].join(&b'.'));
     let mut kind = subject;
     for (i, name) in one.selector.iter().enumerate() {
@@ -84,11 +112,7 @@ fn test(one: &Match, subject: &'static Kind, patterns: &mut usize) -> Result<Tes
     };
     let operand = match (one.op, operand) {
         (Op::Matches | Op::NotMatches, Operand::Text(text)) => {
-            *patterns += 1;
-            if *patterns > MAX_PATTERNS {
-                return Err(Error(format!("the expression holds more than {MAX_PATTERNS} patterns")));
-            }
-            Operand::Pattern(pattern::compile(&text).map_err(|why| {
+            Operand::Pattern(pattern::compile(&text, share).map_err(|why| {
                 Error(format!("Failed to compile regular expression {}: {why}", strconv::quote(&text)))
             })?)
         }

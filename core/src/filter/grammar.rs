@@ -21,6 +21,8 @@ pub const MAX_BYTES: usize = 64 << 10;
 pub const MAX_DEPTH: usize = 100;
 /// How many comparisons an expression may hold. Consul has no bound.
 pub const MAX_MATCHES: usize = 2048;
+/// How many complaints are kept.
+const MAX_ERRORS: usize = 100;
 
 /// Reads an expression.
 pub(super) fn parse(text: &str) -> Result<Syntax, Error> {
@@ -90,8 +92,12 @@ impl Grammar<'_> {
     }
 
     fn complain(&mut self, at: usize, rule: &str, what: &str) {
+        // A place takes a look at all of the text before it.
+        if self.errors.len() == MAX_ERRORS {
+            return;
+        }
         let error = format!("{}: rule \"{rule}\": {what}", self.place(at));
-        if !self.errors.contains(&error) && self.errors.len() < 100 {
+        if !self.errors.contains(&error) {
             self.errors.push(error);
         }
     }
@@ -185,6 +191,8 @@ impl Grammar<'_> {
             g.end().then_some(inner)
         })
         .or_else(|| {
+            // What the first try counted is read again.
+            self.matches = 0;
             self.attempt(|g| {
                 g.spaces();
                 let found = g.or_expression()?;
@@ -274,7 +282,7 @@ impl Grammar<'_> {
     }
 
     fn comparison(&mut self) -> Option<Syntax> {
-        if self.matches > MAX_MATCHES {
+        if self.matches >= MAX_MATCHES {
             self.over = Some(format!("the expression compares more than {MAX_MATCHES} times"));
             return None;
         }

@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod tests;
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -16,21 +17,20 @@ use regex::bytes::{Regex, RegexBuilder};
 
 /// Most repetitions in Go, those of nested operators multiplied.
 const MAX_REPEAT: u64 = 1000;
-/// How much memory a pattern may take when compiled, in bytes.
-const MAX_COMPILED: usize = 1 << 20;
 /// How deep groups may nest. Go's bound is 1000.
 const MAX_NESTING: u32 = 250;
 
-/// The pattern, or Go's error.
-pub(super) fn compile(pattern: &[u8]) -> Result<Regex, String> {
+/// The pattern, or Go's error. `max` is how much memory it may take when compiled, in bytes; the time for that
+/// is bounded by the pattern's length alone, which is the caller's to look at.
+pub(super) fn compile(pattern: &[u8], max: usize) -> Result<Regex, String> {
     let Ok(text) = core::str::from_utf8(pattern) else {
         let shown = String::from_utf8_lossy(pattern);
         return Err(error("invalid UTF-8", &shown));
     };
     let translated = Translator::new(text).run().map_err(|(what, part)| error(what, part))?;
     RegexBuilder::new(&translated)
-        .size_limit(MAX_COMPILED)
-        .dfa_size_limit(MAX_COMPILED)
+        .size_limit(max)
+        .dfa_size_limit(max)
         .nest_limit(MAX_NESTING)
         .build()
         .map_err(|why| match why {
@@ -67,6 +67,8 @@ struct Translator<'a> {
     /// Flags that were set and not written yet: a repetition still belongs before them.
     flags: String,
     groups: Vec<Group>,
+    /// Escapes of Unicode's sets, as written, that the engine was asked about and knows.
+    known: BTreeSet<String>,
 }
 
 impl<'a> Translator<'a> {
@@ -77,6 +79,7 @@ impl<'a> Translator<'a> {
             out: String::new(),
             flags: String::new(),
             groups: vec![Group::default()],
+            known: BTreeSet::new(),
         }
     }
 
@@ -268,7 +271,7 @@ impl<'a> Translator<'a> {
                 return Ok(());
             }
             _ => {
-                let (written, rest) = match set(text)? {
+                let (written, rest) = match set(text, &mut self.known)? {
                     Some(found) => found,
                     None => character(text).map(|(c, rest)| (code(c), rest))?,
                 };
@@ -310,7 +313,7 @@ impl<'a> Translator<'a> {
                 continue;
             }
             if rest.starts_with('\\')
-                && let Some((written, after)) = set(rest)?
+                && let Some((written, after)) = set(rest, &mut self.known)?
             {
                 out.push_str(&written);
                 rest = after;
@@ -372,7 +375,7 @@ fn counts(text: &str) -> Option<(u64, Option<u64>, &str)> {
 }
 
 /// A set named by an escape: one of Perl's, or of Unicode's.
-fn set(text: &str) -> Result<Option<(String, &str)>, Refusal<'_>> {
+fn set<'a>(text: &'a str, known: &mut BTreeSet<String>) -> Result<Option<(String, &'a str)>, Refusal<'a>> {
     let perl = match text.as_bytes().get(1) {
         Some(b'd') => "[0-9]",
         Some(b'D') => "[^0-9]",
@@ -380,14 +383,14 @@ fn set(text: &str) -> Result<Option<(String, &str)>, Refusal<'_>> {
         Some(b'S') => "[^\\t\\n\\x0c\\r\\x20]",
         Some(b'w') => "[0-9A-Za-z_]",
         Some(b'W') => "[^0-9A-Za-z_]",
-        Some(b'p' | b'P') => return unicode(text).map(Some),
+        Some(b'p' | b'P') => return unicode(text, known).map(Some),
         _ => return Ok(None),
     };
     Ok(Some((perl.into(), &text[2..])))
 }
 
 /// `\pL`, `\p{Greek}`, and their negations by `\P` and `^`.
-fn unicode(text: &str) -> Result<(String, &str), Refusal<'_>> {
+fn unicode<'a>(text: &'a str, known: &mut BTreeSet<String>) -> Result<(String, &'a str), Refusal<'a>> {
     let mut negated = text.starts_with("\\P");
     let (name, rest) = match text[2..].strip_prefix('{') {
         Some(inner) => inner.split_once('}').ok_or((RANGE, text))?,
@@ -399,8 +402,14 @@ fn unicode(text: &str) -> Result<(String, &str), Refusal<'_>> {
     let shown = &text[..text.len() - rest.len()];
     let plain = name.strip_prefix('^').inspect(|_| negated = !negated).unwrap_or(name);
     let written = format!("\\{}{{{plain}}}", if negated { 'P' } else { 'p' });
-    let known = plain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && Regex::new(&written).is_ok();
-    if known { Ok((written, rest)) } else { Err((RANGE, shown)) }
+    if !known.contains(&written) {
+        let name = plain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if !name || Regex::new(&written).is_err() {
+            return Err((RANGE, shown));
+        }
+        known.insert(written.clone());
+    }
+    Ok((written, rest))
 }
 
 /// An escaped character, from its backslash on.

@@ -281,8 +281,40 @@ proptest! {
 
     #[test]
     fn any_pattern_is_compiled_or_refused(pattern in "[-a\\[\\](){}|*+?^$.\\\\:0-9pPQEx]{0,24}") {
-        let _ = super::pattern::compile(pattern.as_bytes());
+        let _ = super::pattern::compile(pattern.as_bytes(), 256 << 10);
     }
+}
+
+fn refusal(text: &str) -> String {
+    match parse(text).and_then(|read| read.about(Subject::Entry)) {
+        Ok(_) => panic!("{text} is taken"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn a_first_operand_in_parentheses_counts_once() {
+    let first = vec!["Node.Node==a"; MAX_MATCHES / 2 + 1].join(" or ");
+    let of = |rest: usize| format!("({first}){}", " and Node.Node==b".repeat(rest));
+    assert!(parse(&of(MAX_MATCHES / 2 - 1)).is_ok());
+    assert!(parse(&of(MAX_MATCHES / 2)).is_err(), "one too many");
+}
+
+#[test]
+fn the_patterns_of_an_expression_are_bounded_together() {
+    let test = |pattern: &str| format!("Node.Node matches `{pattern}`");
+    let of = |pattern: &str, count: usize| vec![test(pattern); count].join(" or ");
+    assert!(parse(&of(&"a".repeat(256), 2)).unwrap().about(Subject::Entry).is_ok());
+    // Refused for its length before anything of it is looked at.
+    let long = of(&r"(?i)\pL".repeat(40), 2);
+    assert_eq!(refusal(&long), "the patterns of the expression are longer than 512 bytes together");
+    assert_eq!(refusal(&of("a", 33)), "the expression holds more than 32 patterns");
+    // What one may take alone, two may not take each.
+    let large = r"\pL{5}";
+    assert!(parse(&test(large)).unwrap().about(Subject::Entry).is_ok());
+    assert!(refusal(&of(large, 16)).contains("expression too large"));
+    assert!(refusal(&test(r"\pL{1000}")).contains("expression too large"));
+    assert!(parse(&of("^web-[0-9]+.*", 32)).unwrap().about(Subject::Entry).is_ok());
 }
 
 const TOKENS: [&str; 30] = [

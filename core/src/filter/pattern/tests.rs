@@ -28,12 +28,12 @@ fn patterns_mean_what_they_mean_in_go() {
         ("a||b", "x"),
     ];
     for (pattern, text) in yes {
-        let found = compile(pattern.as_bytes()).unwrap_or_else(|e| panic!("{pattern}: {e}"));
+        let found = compile(pattern.as_bytes(), 256 << 10).unwrap_or_else(|e| panic!("{pattern}: {e}"));
         assert!(found.is_match(text.as_bytes()), "{pattern} on {text}");
     }
     let no = [(r"^\d$", "٣"), (r"^\w$", "é"), ("^a.c$", "a\nc"), (r"^[^a]$", "a"), (r"\bé", " é")];
     for (pattern, text) in no {
-        let found = compile(pattern.as_bytes()).unwrap_or_else(|e| panic!("{pattern}: {e}"));
+        let found = compile(pattern.as_bytes(), 256 << 10).unwrap_or_else(|e| panic!("{pattern}: {e}"));
         assert!(!found.is_match(text.as_bytes()), "{pattern} on {text}");
     }
 }
@@ -70,7 +70,7 @@ fn refusals_are_those_of_go() {
         ("(?P<n-m>a)", "invalid named capture: `(?P<n-m>`"),
     ];
     for (pattern, wanted) in cases {
-        let found = compile(pattern.as_bytes()).map(|_| ()).unwrap_err();
+        let found = compile(pattern.as_bytes(), 256 << 10).map(|_| ()).unwrap_err();
         assert_eq!(found, format!("error parsing regexp: {wanted}"), "{pattern}");
     }
 }
