@@ -27,7 +27,7 @@ mod report;
 pub use aggregate::{Counter, INTERVAL_SECONDS, Sample, Window};
 pub use catalogue::{Kind, Metric};
 pub use filter::Filter;
-pub use recorder::{Endpoint, MAX_NAMED, Recorder};
+pub use recorder::{Endpoint, MAX_NAME_BYTES, MAX_NAMED, Recorder};
 pub use report::{Gauge, Naming, Report};
 
 #[cfg(test)]

@@ -11,6 +11,9 @@ use alloc::vec::Vec;
 /// The most series with names of services that one recorder keeps. What comes after them, once none of them has
 /// been idle for a minute, is counted without its name.
 pub const MAX_NAMED: usize = 1024;
+/// How long name and tags of a named series may be together, in bytes. Longer ones, which no service has, are
+/// counted without.
+pub const MAX_NAME_BYTES: usize = 256;
 /// Intervals after which a named series may make room for another.
 const IDLE: u64 = 6;
 
@@ -64,9 +67,13 @@ impl Recorder {
         self.counters[metric as usize].add(interval(now), 1);
     }
 
-    /// One more for a service, and for a tag unless it is empty.
+    /// One more for a service, and for a tag unless it is empty. Names longer than [`MAX_NAME_BYTES`] and those
+    /// beyond [`MAX_NAMED`] are counted without the name.
     pub fn count_named(&mut self, now: Now, metric: Metric, service: &str, tag: &str) {
         let interval = interval(now);
+        if service.len() + tag.len() > MAX_NAME_BYTES {
+            return self.counters[metric as usize].add(interval, 1);
+        }
         let named = self.named.entry(metric).or_default();
         if let Some(counter) = named.get_mut(service).and_then(|tags| tags.get_mut(tag)) {
             return counter.add(interval, 1);

@@ -143,6 +143,19 @@ fn names_that_strangers_ask_for_cannot_fill_the_memory() {
 }
 
 #[test]
+fn names_longer_than_any_service_has_are_counted_without() {
+    let mut recorder = Recorder::default();
+    let name = "n".repeat(MAX_NAME_BYTES - 1);
+    for tag in ["t", "tt"] {
+        recorder.count_named(at(100), Metric::HealthServiceQueryTags, &name, tag);
+    }
+    let text = report(at(100), &[&recorder]).prometheus(&naming(&Filter::default()));
+    assert_eq!(value_of(&text, "consul_health_service_query_tags"), 1.0);
+    assert!(text.contains(&format!("{{service=\"{name}\",tag=\"t\"}} 1\n")), "{text}");
+    assert!(!text.contains("tag=\"tt\""));
+}
+
+#[test]
 fn a_series_with_labels_ends_after_the_retention_time() {
     let mut recorder = Recorder::default();
     recorder.count_named(at(100), Metric::HealthServiceQuery, "web", "blue");
