@@ -146,6 +146,7 @@ impl Node {
             reloads: VecDeque::new(),
             started: now,
             metrics: Recorder::default(),
+            told_role: None,
             proposals: VecDeque::new(),
             halted: false,
             #[cfg(feature = "mutants")]

@@ -45,7 +45,6 @@ impl Node {
 
     /// This server has another role.
     pub(super) fn count_role(&mut self, now: Now, role: Role) {
-        self.proposals.clear();
         let metric = match role {
             Role::Follower => Metric::RaftStateFollower,
             Role::PreCandidate => Metric::RaftHeartbeatTimeout,
@@ -53,5 +52,61 @@ impl Node {
             Role::Leader => Metric::RaftStateLeader,
         };
         self.metrics.count(now, metric);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Str;
+    use crate::config::RuntimeConfig;
+    use crate::ids::{ServerId, Term};
+    use crate::metrics::{Filter, Naming};
+    use crate::node::{Boot, DiskImage, Output};
+    use crate::raft::Membership;
+    use crate::rng::Seed;
+    use crate::time::WallTime;
+    use alloc::collections::BTreeMap;
+    use alloc::format;
+    use alloc::sync::Arc;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn a_role_is_counted_and_logged_when_it_begins_and_not_at_every_term_and_leader() {
+        let ids = ["a", "b", "c"].map(ServerId::from);
+        let boot = Boot {
+            config: Arc::new(RuntimeConfig { node_name: Str::from("n1"), ..RuntimeConfig::default() }),
+            node_id: ids[0].clone(),
+            disk: DiskImage::default(),
+            bootstrap: Some(Membership::of_voters(ids.clone())),
+            addresses: BTreeMap::new(),
+            seed: Seed::from_u64(1),
+        };
+        let now = Now { mono: Instant::ZERO, wall: WallTime(0) };
+        let mut node = Node::boot(boot, now).expect("an empty disk boots");
+        for (role, term, leader) in [
+            (Role::Follower, 1, None),
+            (Role::Follower, 1, Some(&ids[1])),
+            (Role::Follower, 2, None),
+            (Role::Follower, 2, Some(&ids[2])),
+            (Role::PreCandidate, 2, None),
+            (Role::Follower, 2, Some(&ids[2])),
+        ] {
+            node.role_changed(now, role, Term(term), leader.cloned());
+        }
+        let filter = Filter::default();
+        let naming =
+            Naming { prefix: "consul", hostname: None, node: "n1", filter: &filter, retention_seconds: 60 };
+        let text = node.report(now).prometheus(&naming);
+        assert!(text.contains("consul_raft_state_follower 2\n"), "{text}");
+        let events: Vec<_> = core::iter::from_fn(|| node.poll_output())
+            .filter_map(|output| match output {
+                Output::Event(event) => Some(format!("{event:?}")),
+                _ => None,
+            })
+            .collect();
+        let count = |text: &str| events.iter().filter(|event| event.contains(text)).count();
+        assert_eq!(count("entering follower state"), 2, "{events:?}");
+        assert_eq!(count("New leader elected"), 3, "{events:?}");
     }
 }

@@ -38,7 +38,7 @@ use crate::agent::{Agent, AgentInput};
 use crate::config::RuntimeConfig;
 use crate::ids::{Index, ServerId, Ticket};
 use crate::metrics::Recorder;
-use crate::raft::Raft;
+use crate::raft::{Raft, Role};
 use crate::server::Leader;
 use crate::store::Store;
 use crate::time::{Instant, Now};
@@ -82,6 +82,8 @@ pub struct Node {
     reloads: VecDeque<calls::Caller>,
     started: Now,
     metrics: Recorder,
+    /// The role last counted and logged; raft also speaks of other terms and leaders in the same role.
+    told_role: Option<Role>,
     /// Entries of this leader that are not applied yet, and when they were proposed.
     proposals: VecDeque<(Index, Instant)>,
     halted: bool,

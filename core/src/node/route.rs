@@ -399,9 +399,9 @@ impl Node {
         }
     }
 
-    fn role_changed(&mut self, now: Now, role: Role, term: Term, leader: Option<ServerId>) {
+    pub(super) fn role_changed(&mut self, now: Now, role: Role, term: Term, leader: Option<ServerId>) {
         self.stale_view = true;
-        self.count_role(now, role);
+        self.proposals.clear();
         if role != Role::Leader {
             if self.leader.active() {
                 self.log(Event::new(Level::Info, "agent.server", "cluster leadership lost"));
@@ -415,16 +415,9 @@ impl Node {
                 self.answer(caller, Reply::Failed(error));
             }
         }
-        let name = match role {
-            Role::Follower => "entering follower state",
-            Role::PreCandidate => "heartbeat timeout reached, starting election",
-            Role::Candidate => "entering candidate state",
-            Role::Leader => "entering leader state",
-        };
-        let level = if role == Role::PreCandidate { Level::Warn } else { Level::Info };
-        self.log(Event::new(level, "agent.server.raft", name).with("term", term.to_string()));
-        if role == Role::Leader {
-            self.log(Event::new(Level::Info, "agent.server", "cluster leadership acquired"));
+        if self.told_role.replace(role) != Some(role) {
+            self.count_role(now, role);
+            self.log_role(role, term);
         }
         if let Some(leader) = leader {
             let payload = if leader == self.id { self.config.node_name.clone() } else { leader };
@@ -435,6 +428,20 @@ impl Node {
                 self.dispatch(now, deadline, call);
             }
             self.to_agent.push_back(AgentInput::ServerUp);
+        }
+    }
+
+    fn log_role(&mut self, role: Role, term: Term) {
+        let name = match role {
+            Role::Follower => "entering follower state",
+            Role::PreCandidate => "heartbeat timeout reached, starting election",
+            Role::Candidate => "entering candidate state",
+            Role::Leader => "entering leader state",
+        };
+        let level = if role == Role::PreCandidate { Level::Warn } else { Level::Info };
+        self.log(Event::new(level, "agent.server.raft", name).with("term", term.to_string()));
+        if role == Role::Leader {
+            self.log(Event::new(Level::Info, "agent.server", "cluster leadership acquired"));
         }
     }
 
