@@ -160,6 +160,9 @@ impl Calls {
     /// Whether `from` asks for the write it numbers `id` for the first time. Messages may come twice, and a
     /// write that is done twice could undo what others wrote in between; nor may the copy be refused, since
     /// the refusal would stand for the original.
+    ///
+    /// This is a memory of the last [`MAX_ASKED`] writes and of this process: a copy that comes after as many
+    /// other writes, or after a restart, is not known again and would be done a second time.
     pub(super) fn asks_first(&mut self, from: &ServerId, id: u64) -> bool {
         if !self.asked.insert((from.clone(), id)) {
             return false;
