@@ -2,7 +2,8 @@
 
 mod support;
 
-use lictor_core::front::MAX_PARKED;
+use lictor_core::config::RuntimeConfig;
+use lictor_core::front::{Front, MAX_PARKED};
 use support::{World, text};
 
 #[test]
@@ -29,6 +30,18 @@ fn a_transaction_may_be_as_large_as_the_larger_of_its_two_limits() {
     let reply = world.ask("PUT", "/v1/txn", &txn("MTIzNDU2Nzg5MDEyMzQ1"));
     assert_eq!(reply.status, 413);
     assert!(text(&reply).ends_with("config-files#txn_max_req_len."), "{}", text(&reply));
+}
+
+#[test]
+fn what_the_driver_refuses_unread_names_the_same_limits() {
+    for (kv, txn) in [(4, 60), (60, 4)] {
+        let config =
+            RuntimeConfig { kv_max_value_size: kv, txn_max_req_len: txn, ..RuntimeConfig::default() };
+        let said = |target| text(&Front::body_too_large(target, 99, 80, &config)).to_owned();
+        assert!(said("/v1/txn").contains("max size: 60 bytes"), "{}", said("/v1/txn"));
+        assert!(said("/v1/kv/a").contains(&format!("max size: {kv} bytes")), "{}", said("/v1/kv/a"));
+        assert!(said("/v1/agent/self").contains("max size: 80 bytes"));
+    }
 }
 
 #[test]

@@ -164,6 +164,14 @@ pub struct HttpLimits {
     pub response_headers: BTreeMap<String, String>,
 }
 
+impl RuntimeConfig {
+    /// How large the body of a transaction may be, in bytes: room for one value as large as may be, whatever
+    /// `txn_max_req_len` says.
+    pub fn max_txn_body(&self) -> usize {
+        self.txn_max_req_len.max(self.kv_max_value_size)
+    }
+}
+
 impl Default for RuntimeConfig {
     /// Consul's defaults for a server on loopback; what a file or flag changes is laid over this.
     fn default() -> Self {

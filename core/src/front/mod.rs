@@ -125,7 +125,7 @@ impl Front {
     pub fn body_too_large(target: &str, len: u64, limit: usize, config: &RuntimeConfig) -> HttpReply {
         let (max, setting) = match target {
             t if t.starts_with("/v1/kv/") => (config.kv_max_value_size, Some("kv_max_value_size")),
-            t if t.starts_with("/v1/txn") => (config.txn_max_req_len, Some("txn_max_req_len")),
+            t if t.starts_with("/v1/txn") => (config.max_txn_body(), Some("txn_max_req_len")),
             _ => (limit, None),
         };
         let len = usize::try_from(len).unwrap_or(usize::MAX);

@@ -20,7 +20,7 @@ use bytes::Bytes;
 fn parse(cx: &Cx<'_>, rq: &Request) -> Result<bodies::Parsed, HttpError> {
     let config = &cx.view.config;
     refuse_other_datacenter(rq, &config.datacenter)?;
-    let (len, max) = (rq.body.len(), config.txn_max_req_len.max(config.kv_max_value_size));
+    let (len, max) = (rq.body.len(), config.max_txn_body());
     if len > max {
         return Err(HttpError::BodyTooLarge { len, max, setting: Some("txn_max_req_len") });
     }
