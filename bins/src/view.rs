@@ -174,17 +174,6 @@ const ENTRY: &[Field] = &[
     Field { name: "Checks", shape: Shape::List(CHECK), optional: false },
 ];
 
-const EVENT: &[Field] = &[
-    text("ID"),
-    text("Name"),
-    list("Payload"),
-    text("NodeFilter"),
-    text("ServiceFilter"),
-    text("TagFilter"),
-    number("Version"),
-    number("LTime"),
-];
-
 impl View {
     fn new(kind: &'static str, path: String, shape: Shape) -> View {
         View { kind, path, query: Vec::new(), may_be_missing: false, shape, single: false }
@@ -232,13 +221,6 @@ impl View {
     /// The checks in a state.
     pub fn checks_in(state: &str) -> View {
         View::new("checks", format!("/v1/health/state/{}", escape_path(state)), Shape::List(CHECK))
-    }
-
-    /// The events of a name, or all.
-    pub fn events(name: Option<&str>) -> View {
-        let mut view = View::new("event", "/v1/event/list".into(), Shape::List(EVENT));
-        view.query.extend(name.map(|name| ("name", name.to_owned())));
-        view
     }
 
     /// The same view through a filter expression.

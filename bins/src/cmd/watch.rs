@@ -33,7 +33,7 @@ answer, the watch tries again, after 5 s at first and 3 min at most.",
         own: &[&[
             Flag::text("filter", "expression", "Filter expression; not for keys and events."),
             Flag::text("key", "key", "Key to watch. For type key."),
-            Flag::text("name", "name", "Name of the events to watch. For type event."),
+            Flag::text("name", "name", "For type event, which is not supported."),
             Flag::text("passingonly", "bool", "Only instances whose checks all pass. For type service.")
                 .or("false"),
             Flag::text("prefix", "prefix", "Prefix of the keys to watch. For type keyprefix."),
@@ -41,11 +41,14 @@ answer, the watch tries again, after 5 s at first and 3 min at most.",
             Flag::switch("shell", "Run the child in a shell, $SHELL or else /bin/sh.").or("true"),
             Flag::text("state", "state", "State of the checks to watch. For type checks."),
             Flag::list("tag", "tag", "Only instances with this tag, repeatable. For type service."),
-            Flag::text("type", "type", "key, keyprefix, services, nodes, service, checks or event."),
+            Flag::text("type", "type", "key, keyprefix, services, nodes, service or checks."),
         ]],
         run,
     },
 };
+
+/// What `-type=event` is told.
+const EVENTS: &str = "Type event is not supported: Lictor has no user events (/v1/event is not built)";
 
 /// The wait after the first failure; it grows with the square of their number.
 const RETRY: Duration = Duration::from_secs(5);
@@ -64,13 +67,13 @@ fn run(cx: &mut Context<'_, '_>) -> Outcome {
         .map_err(|e| format!("Error querying Consul agent: {e}"))?;
     let child = cx.flags.args.clone();
     let mut last = Last::default();
-    let mut failures = 0;
+    let mut failures = 0_u32;
     loop {
         let (index, shown) = match look(&client, &view, last.index) {
             Ok(found) => found,
             Err(why) => {
-                failures += 1;
-                let wait = (RETRY * (failures * failures)).min(RETRY_MAX);
+                failures = failures.saturating_add(1);
+                let wait = wait_after(failures);
                 // A server that starts anew may count from below: ask for everything again.
                 last.index = None;
                 let retry = duration::format(i64::try_from(wait.as_nanos()).unwrap_or(i64::MAX));
@@ -92,6 +95,11 @@ fn run(cx: &mut Context<'_, '_>) -> Outcome {
             return Ok(1);
         }
     }
+}
+
+/// How long to wait after so many failures in a row.
+fn wait_after(failures: u32) -> Duration {
+    RETRY.saturating_mul(failures.saturating_mul(failures)).min(RETRY_MAX)
 }
 
 /// What was last seen.
@@ -154,7 +162,7 @@ fn view(cx: &Context<'_, '_>) -> Result<View, String> {
                 (View::checks_in(&state.unwrap_or_else(|| "any".into())), &["service", "filter", "state"])
             }
         },
-        "event" => (View::events(text("name").as_deref()), &["name"]),
+        "event" => return Err(EVENTS.into()),
         other if other.starts_with("connect_") || other.starts_with("agent_") => {
             return Err(format!("Type {other} is not supported in the CLI tool"));
         }
@@ -214,6 +222,29 @@ fn handle(cx: &Context<'_, '_>, child: &[String], index: u64, shown: &[u8]) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_wait_grows_with_the_square_of_the_failures_up_to_its_end() {
+        assert_eq!([1, 2, 3].map(wait_after), [5, 20, 45].map(Duration::from_secs));
+        for many in [7, 65_536, u32::MAX] {
+            assert_eq!(wait_after(many), RETRY_MAX);
+        }
+    }
+
+    #[test]
+    fn events_which_no_agent_has_are_refused_at_once() {
+        let mut err = Vec::new();
+        let mut shell = crate::shell::Shell {
+            program: "lictor".into(),
+            vars: std::collections::BTreeMap::new(),
+            stdin: &mut std::io::empty(),
+            out: &mut std::io::sink(),
+            err: &mut err,
+        };
+        let args = ["watch", "-type=event", "-name=deploy"].map(str::to_owned);
+        assert_eq!(crate::cmd::run(&mut shell, &args), 1);
+        assert!(String::from_utf8_lossy(&err).contains(EVENTS), "{}", String::from_utf8_lossy(&err));
+    }
 
     #[test]
     fn an_answer_is_news_when_index_and_content_differ_and_an_index_that_goes_back_starts_anew() {
