@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 /// The line that zsh needs before the first of ours.
 const ZSH_LOADER: &str = "autoload -U +X bashcompinit && bashcompinit";
+/// The same as we write it, to tell it from one that was there before.
+const OUR_LOADER: &str = "autoload -U +X bashcompinit && bashcompinit # for lictor";
 
 /// Prints what could stand at the end of the shell's line, one word a line.
 pub fn complete(shell: &mut Shell<'_>, line: &str) {
@@ -51,24 +53,40 @@ fn candidates(line: &str) -> Vec<String> {
 /// One shell's start-up file with the line that belongs into it.
 struct StartUp {
     file: PathBuf,
-    before: Option<&'static str>,
+    /// The line needs bash's completion to be loaded before it.
+    loads: bool,
     line: String,
+}
+
+/// The binary's path as an argument of `complete -C`. The shell reads that argument, as part of its own line and
+/// again as a command at every completion; so a path with anything but plain characters is quoted twice.
+fn completer(path: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_./-".contains(c);
+    match path.chars().all(plain) {
+        true => path.into(),
+        false => quoted(&quoted(path)),
+    }
+}
+
+/// A word that a shell reads as `text`.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// The start-up files of this user's shells, as far as they exist.
 fn start_ups(shell: &Shell<'_>) -> Result<Vec<StartUp>, String> {
     let home = PathBuf::from(shell.var("HOME").ok_or("HOME is not set: which user's shell is meant?")?);
     let binary = std::env::current_exe().map_err(|e| format!("this program's own path is not known: {e}"))?;
-    let (binary, program) = (binary.display(), &shell.program);
+    let (binary, program) = (completer(&binary.to_string_lossy()), &shell.program);
     let mut found = Vec::new();
     let bash = [".bashrc", ".bash_profile", ".bash_login", ".profile"];
     if let Some(file) = bash.iter().map(|name| home.join(name)).find(|file| file.is_file()) {
-        found.push(StartUp { file, before: None, line: format!("complete -C {binary} {program}") });
+        found.push(StartUp { file, loads: false, line: format!("complete -C {binary} {program}") });
     }
     let file = home.join(".zshrc");
     if file.is_file() {
         let line = format!("complete -o nospace -C {binary} {program}");
-        found.push(StartUp { file, before: Some(ZSH_LOADER), line });
+        found.push(StartUp { file, loads: true, line });
     }
     if found.is_empty() {
         return Err(format!("{} has no start-up file of bash or zsh to write to", home.display()));
@@ -78,7 +96,7 @@ fn start_ups(shell: &Shell<'_>) -> Result<Vec<StartUp>, String> {
 
 /// `-autocomplete-install`.
 pub fn install(shell: &mut Shell<'_>) -> Result<(), String> {
-    for StartUp { file, before, line } in start_ups(shell)? {
+    for StartUp { file, loads, line } in start_ups(shell)? {
         let text = read(&file)?;
         let has = |wanted: &str| text.lines().any(|l| l == wanted);
         if has(&line) {
@@ -89,7 +107,8 @@ pub fn install(shell: &mut Shell<'_>) -> Result<(), String> {
         if !text.is_empty() && !text.ends_with('\n') {
             added.push('\n');
         }
-        for line in before.into_iter().filter(|l| !has(l)).chain([line.as_str()]) {
+        let loader = (loads && !has(ZSH_LOADER) && !has(OUR_LOADER)).then_some(OUR_LOADER);
+        for line in loader.into_iter().chain([line.as_str()]) {
             added.push_str(line);
             added.push('\n');
         }
@@ -105,10 +124,17 @@ pub fn install(shell: &mut Shell<'_>) -> Result<(), String> {
 pub fn uninstall(shell: &mut Shell<'_>) -> Result<(), String> {
     for StartUp { file, line, .. } in start_ups(shell)? {
         let text = read(&file)?;
-        let kept: String = text.split_inclusive('\n').filter(|l| l.trim_end_matches('\n') != line).collect();
+        let without = |text: &str, line: &str| {
+            text.split_inclusive('\n').filter(|l| l.trim_end_matches('\n') != line).collect::<String>()
+        };
+        let mut kept = without(&text, &line);
         if kept.len() == text.len() {
             shell.say(format!("{} has no line of ours", file.display()));
             continue;
+        }
+        // Another completion may have come to rely on our loader.
+        if !kept.lines().any(|l| l.trim_start().starts_with("complete ")) {
+            kept = without(&kept, OUR_LOADER);
         }
         // The new text is whole before the old one goes. The file may be a link: write to where it points.
         let target = fs::canonicalize(&file).map_err(|e| told(&file, &e))?;
@@ -145,6 +171,19 @@ mod tests {
         assert!(candidates("lictor ").len() > 10);
     }
 
+    #[test]
+    fn a_path_with_special_characters_survives_both_readings_by_the_shell() {
+        assert_eq!(completer("/usr/local/bin/lictor-1.0_a"), "/usr/local/bin/lictor-1.0_a");
+        let read = |text: &str| {
+            let script = format!("printf %s {text}");
+            let out = std::process::Command::new("/bin/sh").arg("-c").arg(script).output().expect("a shell");
+            String::from_utf8(out.stdout).expect("text")
+        };
+        for path in ["/opt/my tools/lictor", "/opt/$HOME;x/lictor", "/opt/it's/`a`/lictor"] {
+            assert_eq!(read(&read(&completer(path))), path);
+        }
+    }
+
     fn with_home(home: &Path, run: impl FnOnce(&mut Shell<'_>) -> Result<(), String>) -> Result<(), String> {
         run(&mut Shell {
             program: "lictor".into(),
@@ -176,6 +215,15 @@ mod tests {
         assert_eq!(fs::read_to_string(&bash).expect("text"), once.0);
         with_home(&home, uninstall).expect("removed");
         assert_eq!(fs::read_to_string(&bash).expect("text"), "alias l=ls\n");
+        assert_eq!(fs::read_to_string(&zsh).expect("text"), "setopt x\n");
+        // A loader that was there stays, and so does ours while somebody else's line needs it.
+        for kept in [format!("{ZSH_LOADER}\n"), format!("{OUR_LOADER}\ncomplete -C x y\n")] {
+            fs::write(&zsh, &kept).expect("written");
+            with_home(&home, install).expect("installed");
+            assert_eq!(fs::read_to_string(&zsh).expect("text").matches(ZSH_LOADER).count(), 1);
+            with_home(&home, uninstall).expect("removed");
+            assert_eq!(fs::read_to_string(&zsh).expect("text"), kept);
+        }
         fs::remove_dir_all(&home).expect("removed");
     }
 }
