@@ -229,3 +229,33 @@ fn large_bodies_from_everywhere_at_once_take_bounded_memory() {
     let names = |text: &str| text.matches("Key").count() + text.matches("ServiceID").count();
     assert_eq!(names(&server.holds()), names(&before));
 }
+
+#[test]
+fn reads_that_wait_hold_no_memory_for_bodies() {
+    let server = Server::start("parked_bodies", "");
+    settled(&server);
+    // More than all bodies together may take.
+    let body = vec![b' '; 8 << 20];
+    let head = format!(
+        "GET /v1/kv/x?index=1000000000&wait=10m HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut parked = Vec::new();
+    for _ in 0..24 {
+        let mut connection = Connection::open(server.http).expect("a connection");
+        let stream = connection.raw();
+        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)).expect("taken");
+        parked.push(connection);
+    }
+    let waiting = || {
+        let metrics = server.get("/v1/agent/metrics").json();
+        let gauges = metrics["Gauges"].as_array().cloned().unwrap_or_default();
+        let blocking =
+            gauges.iter().filter(|g| g["Name"].as_str().is_some_and(|n| n.ends_with("rpc.queries_blocking")));
+        blocking.filter_map(|g| g["Value"].as_f64()).sum::<f64>()
+    };
+    assert!(wait(|| waiting() == 24.0), "{} of 24 wait", waiting());
+    assert_eq!(server.put("/v1/kv/large", &"x".repeat(512 << 10)).status, 200);
+    drop(parked);
+    assert!(wait(|| waiting() == 0.0));
+}

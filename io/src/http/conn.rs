@@ -16,7 +16,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::ext::ReasonPhrase;
 use hyper::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderValue, VARY};
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode, Version};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use lictor_core::front::{HEADERS_READ, HttpReply, HttpRequest};
 use std::borrow::Cow;
@@ -86,11 +86,19 @@ async fn answer<R: Rt>(
     let gzip_ok = head.headers.get(ACCEPT_ENCODING).and_then(|v| v.to_str().ok()).is_some_and(gzip::accepted);
     let target = head.uri.path_and_query().map_or_else(|| "/".to_owned(), |t| t.as_str().to_owned());
     let limit = settings.max_body_bytes;
-    // The memory is given back once the request is answered.
-    let (body, _room) = match read_body(&rt, &head.headers, body, limit, clients).await {
-        Ok(body) => body,
+    let read = match read_body(&rt, &head.headers, body, limit, clients).await {
+        Ok(read) => read,
         Err(Refusal::TooLarge(len)) => return respond(cell.body_too_large(&target, len, limit), false),
         Err(Refusal::Other(status, text)) => return plain(status, text.into()),
+    };
+    // No read takes a body, and a read may wait for minutes: what came is let go. A write keeps its memory
+    // until it is answered, for its command holds the bytes until then.
+    let (body, _room) = match head.method {
+        Method::GET | Method::HEAD => {
+            drop(read);
+            (Bytes::new(), None)
+        }
+        _ => read,
     };
     let access = Access { method: head.method.clone(), uri: head.uri.clone(), from };
     let request = HttpRequest {
