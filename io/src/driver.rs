@@ -3,14 +3,13 @@
 //! One task owns the [`Node`]; in production it has a thread to itself. Nothing here waits for
 //! I/O: every order goes to a queue whose owner reports back with an input.
 
-use crate::front::FrontMailbox;
+use crate::front::{FrontMailbox, Measure};
 use crate::log::Log;
 use crate::meter::Meter;
 use crate::rt::Rt;
 use arc_swap::ArcSwap;
 use lictor_core::agent::CheckSpec;
 use lictor_core::ids::{RunId, ServerId, Ticket};
-use lictor_core::metrics::Report;
 use lictor_core::node::{DiskBatch, HaltReason, Input, Node, Output, Reply, StopKind};
 use lictor_core::time::Instant;
 use lictor_core::view::View;
@@ -60,8 +59,9 @@ pub struct Hands {
     pub peers: Option<mpsc::UnboundedSender<(ServerId, bytes::Bytes)>>,
     /// Reads the configuration files again, away from the node's thread.
     pub read_config: Arc<dyn Fn() -> Input + Send + Sync>,
-    /// Adds to a report what all other threads have counted.
-    pub measure: Arc<dyn Fn(&mut Report) + Send + Sync>,
+    /// Adds to a report what all other threads have counted. It waits for them, so the front that asked
+    /// does it.
+    pub measure: Measure,
     /// The log.
     pub log: Arc<Log>,
 }
@@ -119,13 +119,14 @@ fn step<R: Rt>(rt: &R, node: &mut Node, meter: &mut Meter, input: Input) {
 fn carry_out<R: Rt>(rt: &R, node: &mut Node, hands: &Hands, meter: &mut Meter) -> Option<Exit> {
     while let Some(output) = node.poll_output() {
         match output {
-            Output::Reply { to, call, mut reply } => {
-                if let Reply::Metrics(report) = &mut reply {
-                    report.add(&meter.recorder);
-                    (hands.measure)(report);
-                }
-                if let Some(front) = hands.fronts.get(to.0 as usize) {
-                    front.reply(call, reply);
+            Output::Reply { to, call, reply } => {
+                let Some(front) = hands.fronts.get(to.0 as usize) else { continue };
+                match reply {
+                    Reply::Metrics(mut report) => {
+                        report.add(&meter.recorder);
+                        front.report(call, report, hands.measure.clone());
+                    }
+                    reply => front.reply(call, reply),
                 }
             }
             Output::Peer { to, bytes } => {

@@ -13,10 +13,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::{Notify, mpsc, oneshot};
 
+/// Adds what other threads have counted, each under its lock.
+pub type Measure = Arc<dyn Fn(&mut Report) + Send + Sync>;
+
 /// Mail for a front, from the node.
-#[derive(Debug)]
 enum Mail {
     Reply(CallId, Reply),
+    /// What the node has counted; the rest is to be added.
+    Report(CallId, Box<Report>, Measure),
     /// Look into `changes`.
     Changed,
 }
@@ -33,6 +37,11 @@ impl FrontMailbox {
     /// Delivers a reply. The number of calls in flight bounds the queue.
     pub fn reply(&self, call: CallId, reply: Reply) {
         let _ = self.mail.send(Mail::Reply(call, reply));
+    }
+
+    /// Delivers a report that the front completes with `measure`.
+    pub fn report(&self, call: CallId, report: Box<Report>, measure: Measure) {
+        let _ = self.mail.send(Mail::Report(call, report, measure));
     }
 
     /// Tells of a newly published view.
@@ -133,6 +142,11 @@ pub async fn run<R: Rt>(parts: FrontParts<R>) {
             biased;
             letter = mail.recv() => match letter {
                 Some(Mail::Reply(call, reply)) => cell.step(FrontInput::Reply { call, reply }),
+                Some(Mail::Report(call, mut report, measure)) => {
+                    // Without the lock of this front, which is among those that are taken.
+                    measure(&mut report);
+                    cell.step(FrontInput::Reply { call, reply: Reply::Metrics(report) });
+                }
                 Some(Mail::Changed) => {
                     let set = lock(&changes).take();
                     if let Some(set) = set {
@@ -304,4 +318,46 @@ impl<R: Rt> FrontCell<R> {
 /// A panic aborts the process in release; in tests the poisoned state is as good as any.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rt::TokioRt;
+    use arc_swap::ArcSwap;
+    use lictor_core::Str;
+    use lictor_core::config::RuntimeConfig;
+    use lictor_core::node::{Boot, DiskImage, Node};
+    use lictor_core::rng::Rng;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn a_report_is_completed_by_the_front_that_gets_it_so_that_the_node_waits_for_no_front() {
+        let boot = Boot {
+            config: Arc::new(RuntimeConfig::default()),
+            node_id: Str::from("11111111-2222-3333-4444-555555555555"),
+            disk: DiskImage::default(),
+            bootstrap: None,
+            addresses: BTreeMap::new(),
+            seed: TokioRt.entropy(),
+        };
+        let now = TokioRt.now();
+        let node = Node::boot(boot, now).expect("it starts");
+        let view = Arc::new(ArcSwap::new(node.view().clone()));
+        let (inbox, _inputs) = mpsc::channel(1);
+        let core = Front::new(FrontId(0), Rng::new(TokioRt.entropy()));
+        let parts = front(TokioRt, FrontId(0), core, view, inbox, Arc::new(Log::of_events(|_| {})));
+        let (cell, seen) = (parts.cell.clone(), Arc::new(AtomicBool::new(false)));
+        let measured = seen.clone();
+        let measure: Measure = Arc::new(move |report| {
+            cell.measure(report);
+            measured.store(true, Ordering::Relaxed);
+        });
+        parts.mailbox.report(CallId(1), Box::new(Report::new(now, now)), measure);
+        assert!(!seen.load(Ordering::Relaxed), "the sender measured");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        // The mailbox goes with it, so it ends after its mail.
+        runtime.block_on(run(parts));
+        assert!(seen.load(Ordering::Relaxed), "nobody measured");
+    }
 }
