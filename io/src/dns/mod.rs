@@ -209,10 +209,10 @@ impl Server {
                 }
             }
             more = datagrams && self.datagrams();
-            self.ask_recursors(now);
             for (job, told) in self.recursor.expire(self.poll.registry(), now) {
                 self.finish(job, told, now);
             }
+            self.ask_recursors(now);
             self.connections.close_idle(now);
         }
     }
@@ -222,10 +222,13 @@ impl Server {
         self.recursor.next_deadline().map_or(TICK, |deadline| deadline.since(now).min(TICK))
     }
 
+    /// Leaves none waiting: an answer to one query of a connection may let its next one in.
     fn ask_recursors(&mut self, now: Instant) {
-        for job in std::mem::take(&mut self.responder.waiting) {
-            if let Some(job) = self.recursor.ask(job, self.poll.registry(), now) {
-                self.finish(job, Told::Nothing, now);
+        while !self.responder.waiting.is_empty() {
+            for job in std::mem::take(&mut self.responder.waiting) {
+                if let Some(job) = self.recursor.ask(job, self.poll.registry(), now) {
+                    self.finish(job, Told::Nothing, now);
+                }
             }
         }
     }

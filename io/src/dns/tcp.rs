@@ -10,7 +10,7 @@ use std::io::{ErrorKind, Read, Write};
 
 /// Connections at once; more are closed as they come.
 const MAX_CONNECTIONS: usize = 1024;
-/// A connection without a finished query for this long is closed.
+/// A connection without a finished query for this long is closed, unless recursors are busy with one.
 const IDLE: Duration = Duration::from_secs(10);
 /// Replies that may wait for a client that does not read; beyond, its queries wait.
 const MAX_UNSENT: usize = 256 << 10;
@@ -79,6 +79,7 @@ impl Connections {
     ) {
         if let Some(connection) = self.open.get_mut(&id) {
             connection.waiting = connection.waiting.saturating_sub(1);
+            connection.active = now;
             push(&mut connection.output, reply);
             self.ready(id, responder, registry, now);
         }
@@ -86,7 +87,7 @@ impl Connections {
 
     pub(super) fn close_idle(&mut self, now: Instant) {
         // Dropping a stream also takes it out of the poll.
-        self.open.retain(|_, connection| now.since(connection.active) < IDLE);
+        self.open.retain(|_, connection| connection.waiting > 0 || now.since(connection.active) < IDLE);
     }
 }
 
@@ -173,5 +174,29 @@ fn push(output: &mut Vec<u8>, reply: &[u8]) {
     if let Ok(size) = u16::try_from(reply.len()) {
         output.extend_from_slice(&size.to_be_bytes());
         output.extend_from_slice(reply);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_recursors_are_busy_for_is_not_idle() {
+        let poll = mio::Poll::new().expect("a poll");
+        let listener = TcpListener::bind(([127, 0, 0, 1], 0).into()).expect("a listener");
+        let address = listener.local_addr().expect("its address");
+        let _client = std::net::TcpStream::connect(address).expect("connected");
+        let (mut connections, begin) = (Connections::default(), Instant(0));
+        while connections.open.is_empty() {
+            connections.accept(&listener, poll.registry(), begin);
+        }
+        let id = FIRST + connections.next;
+        connections.open.get_mut(&id).expect("open").waiting = 1;
+        connections.close_idle(begin + IDLE);
+        assert!(connections.open.contains_key(&id), "its reply is on its way");
+        connections.open.get_mut(&id).expect("open").waiting = 0;
+        connections.close_idle(begin + IDLE);
+        assert!(connections.open.is_empty());
     }
 }
