@@ -22,6 +22,7 @@ use lictor_core::raft::{Entry, HardState, Image, SnapshotMeta};
 use redb::backends::FileBackend;
 use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Written by this version; a higher number is refused.
@@ -51,8 +52,12 @@ impl RedbStorage {
     /// The file is damaged, of a newer format, held by another process, or cannot be read.
     pub fn open(path: &Path) -> Result<(RedbStorage, DiskImage), StorageError> {
         let io_error = |e: std::io::Error| explain(path, &Trouble::Redb(redb::Error::Io(e)));
-        if !path.exists() {
-            create(path).map_err(|e| explain(path, &e))?;
+        // Of the name itself: a link that leads nowhere, or a directory that may not be looked into, is not
+        // a state that was never made.
+        match fs::symlink_metadata(path) {
+            Ok(_) => {}
+            Err(e) if e.kind() == ErrorKind::NotFound => create(path).map_err(|e| explain(path, &e))?,
+            Err(e) => return Err(io_error(e)),
         }
         let file = File::options().read(true).write(true).open(path).map_err(io_error)?;
         let file = FileBackend::new(file).map_err(|e| open_error(path, &e))?;
@@ -366,4 +371,22 @@ fn decode_snapshot_meta(bytes: &[u8]) -> Option<(SnapshotMeta, usize)> {
         SnapshotMeta::decode(Bytes::copy_from_slice(meta)).ok()?,
         usize::try_from(u64::from_be_bytes(*length)).ok()?,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_refused_and_stays() {
+        let dir = std::env::temp_dir().join(format!("lictor-link-{}", std::process::id()));
+        fs::create_dir_all(&dir).expect("a directory");
+        let (path, target) = (dir.join("state.redb"), dir.join("not mounted"));
+        std::os::unix::fs::symlink(&target, &path).expect("a link");
+        let refused = RedbStorage::open(&path).err().map(|e| e.to_string()).unwrap_or_default();
+        let kept = fs::read_link(&path).ok();
+        fs::remove_dir_all(&dir).expect("removed");
+        assert!(refused.contains(&path.display().to_string()), "{refused}");
+        assert_eq!(kept, Some(target));
+    }
 }
