@@ -29,6 +29,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 /// A client that has not finished its headers by then is dropped.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// A request with more headers is answered 431, whatever their size.
+const MAX_HEADERS: usize = 1024;
 /// A client that has not finished its body by then is answered 408.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Bodies up to this many bytes are not counted against the memory for bodies.
@@ -58,6 +60,7 @@ pub(super) async fn connection<R: Rt>(
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(RtTimer::new(rt.clone()))
         .header_read_timeout(HEADER_TIMEOUT)
+        .max_headers(MAX_HEADERS)
         .max_buf_size(settings.max_header_bytes.max(8192))
         // A client that closes is gone: what it waited for is dropped, and its place is free again.
         .half_close(false)
@@ -80,7 +83,9 @@ async fn answer<R: Rt>(
     request: Request<Incoming>,
 ) -> Response<ReplyBody> {
     let (head, body) = request.into_parts();
-    if head.version == Version::HTTP_11 && !head.headers.contains_key(HOST) {
+    let nameless = head.version == Version::HTTP_11 && !head.headers.contains_key(HOST);
+    // CONNECT says whom it means in its target.
+    if nameless && head.method != Method::CONNECT {
         return plain(StatusCode::BAD_REQUEST, "400 Bad Request: missing required Host header".into());
     }
     let gzip_ok = head.headers.get(ACCEPT_ENCODING).and_then(|v| v.to_str().ok()).is_some_and(gzip::accepted);
