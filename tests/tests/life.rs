@@ -2,6 +2,7 @@
 
 use lictor_tests::backend::Backend;
 use lictor_tests::{Scratch, Server, binary, request, wait};
+use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -150,4 +151,22 @@ fn a_critical_service_leaves_answers_and_then_the_registry() {
     // A minute is the least that Consul grants: it is not taken away at once.
     std::thread::sleep(Duration::from_secs(3));
     assert!(server.get("/v1/agent/services").json()["doomed"].is_object());
+}
+
+#[test]
+fn the_soft_limit_on_open_files_is_raised_to_the_hard_one() {
+    let mut server = Server::prepare("files", "");
+    let agent = server.command();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -Sn 256 && exec \"$0\" \"$@\""]);
+    command.arg(agent.get_program()).args(agent.get_args());
+    server.launch_as(command);
+    server.wait_for_leader();
+    let Ok(limits) = fs::read_to_string(format!("/proc/{}/limits", server.pid())) else {
+        println!("SKIPPED: the system does not tell a process's limits");
+        return;
+    };
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("the limit");
+    let [soft, hard] = [3, 4].map(|i| line.split_whitespace().nth(i).expect("a number"));
+    assert_eq!(soft, hard, "{line}");
 }

@@ -71,6 +71,7 @@ fn start(launch: Launch) -> Result<u8, String> {
         let valid = "[TRACE DEBUG INFO WARN ERR ERROR]";
         return Err(format!("Invalid log level: {}. Valid log levels are: {valid}", config.log_level));
     }
+    process::raise_open_files();
     let log = Arc::new(Log::open(&config)?);
     let rt = TokioRt;
     let addresses = Addresses::of(&config);
