@@ -111,12 +111,22 @@ fn a_flood_of_connections_leaves_it_answering() {
     assert!(server.runs());
 }
 
+/// How many blocking queries wait.
+fn waiting(server: &Server) -> usize {
+    let scrape = server.get("/v1/agent/metrics?format=prometheus").text();
+    let points = lictor_tests::prometheus::parse(&scrape).expect("metrics");
+    let gauge = points.iter().find(|p| p.name == "consul_rpc_queries_blocking");
+    gauge.expect("the gauge").value as usize
+}
+
 #[test]
 fn parked_reads_of_clients_that_left_are_forgotten() {
-    let mut server = Server::start("parked", "");
+    let telemetry = r#"{"telemetry": {"prometheus_retention_time": "60s", "disable_hostname": true}}"#;
+    let mut server = Server::start("parked", telemetry);
     server.put("/v1/kv/watched", "1");
     let index = server.get("/v1/kv/watched").index();
     let at_rest = process::memory(server.pid()).unwrap_or(0);
+    assert_eq!(waiting(&server), 0);
     for round in 0..10 {
         let mut readers: Vec<_> = (0..100)
             .map(|_| Connection::open_from([127, 0, 5, round + 1], server.http).expect("a connection"))
@@ -125,8 +135,11 @@ fn parked_reads_of_clients_that_left_are_forgotten() {
             let request = format!("GET /v1/kv/watched?index={index}&wait=10m HTTP/1.1\r\nHost: a\r\n\r\n");
             std::io::Write::write_all(reader.raw(), request.as_bytes()).expect("sent");
         }
+        assert!(wait(|| waiting(&server) == 100), "{} wait, of 100", waiting(&server));
+        drop(readers);
+        assert!(wait(|| waiting(&server) == 0), "{} wait for nobody", waiting(&server));
     }
-    // All are gone; the write finds nobody and the server is as light as before.
+    // The write finds nobody and the server is as light as before.
     assert_eq!(server.put("/v1/kv/watched", "2").text(), "true");
     let now = process::memory(server.pid()).unwrap_or(0);
     println!("{} KiB at rest, {} KiB after 1,000 readers left", at_rest >> 10, now >> 10);
