@@ -7,6 +7,9 @@ use super::verdict::{Kind, Violation};
 use super::world::{SECOND, World};
 use crate::oracle::{Run, indexed, linear};
 
+/// One seed in so many is judged without the log too: that takes ten times as long as the run.
+const BLACK_BOX_EVERY: u64 = 32;
+
 /// What came of a run.
 #[derive(Debug)]
 pub struct Report {
@@ -37,7 +40,7 @@ pub fn run(plan: &Plan, trace: Trace) -> Report {
     }
     let mut confirmed = 0;
     if world.violation.is_none() {
-        match judge(&world.run) {
+        match judge(&world.run, plan.seed) {
             Ok(count) => confirmed = count,
             Err(violation) => world.fail(violation),
         }
@@ -54,11 +57,13 @@ pub fn run(plan: &Plan, trace: Trace) -> Report {
     }
 }
 
-fn judge(run: &Run) -> Result<usize, Violation> {
+fn judge(run: &Run, seed: u64) -> Result<usize, Violation> {
     let wrong = |found: crate::oracle::Violation| {
         Violation::new(Kind::Linearizability, found.rule, found.to_string())
     };
     let summary = indexed::check(run).map_err(wrong)?;
-    linear::check(&run.operations).map_err(wrong)?;
+    if seed.is_multiple_of(BLACK_BOX_EVERY) {
+        linear::check(&run.operations).map_err(wrong)?;
+    }
     Ok(summary.reads + summary.writes)
 }

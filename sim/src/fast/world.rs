@@ -7,7 +7,7 @@
 use super::client::{Client, Role};
 use super::disk::Flushed;
 use super::event::{Event, Heap};
-use super::invariant::{self, Checked, client, raft, store, watch};
+use super::invariant::{self, Checked, client, promise, raft, store, watch};
 use super::luck::Luck;
 use super::marks::{Mark, Marks};
 use super::net::Net;
@@ -358,8 +358,11 @@ impl World {
 
     fn send(&mut self, slot: usize, to: ServerId, bytes: Bytes) {
         let Some(target) = slot_of(&to).filter(|t| *t < self.servers.len()) else { return };
-        let fate = self.net.send(self.now, slot, target);
         let from = self.servers[slot].id.clone();
+        let checked =
+            promise::promises_rest_on_the_disk(&from, &to, &bytes, &self.servers[slot].disk.platter);
+        self.check(checked);
+        let fate = self.net.send(self.now, slot, target);
         let life = self.servers[target].life;
         match (fate.first, fate.second) {
             (None, _) => self.marks.hit(Mark::MessageLost),
@@ -435,6 +438,10 @@ impl World {
         if before.leads && !now.leads {
             self.marks.hit(Mark::LeaderDeposed);
         }
+        if before.leads && now.leads && before.term == now.term && now.commit > before.commit {
+            raft::commits_its_own_term(&self.servers[slot].shadow, &id, now.term, now.commit)?;
+        }
+        self.check_lease(slot, &id, view)?;
         if now.commit > before.commit {
             self.check_commit(slot, &id, before.commit, now)?;
         }
@@ -444,6 +451,19 @@ impl World {
             self.on_applied(slot, before.applied, now.applied, view)?;
         }
         Ok(())
+    }
+
+    fn check_lease(&self, slot: usize, id: &ServerId, view: &View) -> Checked {
+        let mono = |server: &Server| server.clock.now(self.now).mono;
+        if !promise::reads_by_lease(view, mono(&self.servers[slot])) {
+            return Ok(());
+        }
+        // A process that is paused answers nobody.
+        let others = self.servers.iter().filter(|other| {
+            let reads = |process: &Process| promise::reads_by_lease(&process.view, mono(other));
+            other.slot != slot && !other.paused && other.up.as_ref().is_some_and(reads)
+        });
+        promise::one_lease(id, view, others.map(|other| &other.id))
     }
 
     fn check_commit(&mut self, slot: usize, id: &ServerId, from: u64, now: Shown) -> Checked {

@@ -3,11 +3,13 @@
 //! | file | rules |
 //! |---|---|
 //! | `raft` | election safety, one vote per term, log matching, leader completeness, commits for ever and on a quorum of disks, nothing runs backwards |
+//! | `promise` | votes and acknowledgements rest on the disk, one lease at a time |
 //! | `store` | equal stores at equal indexes |
 //! | `watch` | no lost wake-up, nothing is forgotten, queues are bounded |
 //! | `client` | an index is never 0 and never runs backwards for a client |
 
 pub(super) mod client;
+pub(super) mod promise;
 pub(super) mod raft;
 pub(super) mod store;
 pub(super) mod watch;

@@ -159,6 +159,20 @@ pub(in crate::fast) fn committed_for_ever(
     Ok(())
 }
 
+/// A leader counts replicas of entries of its own term only; older ones are committed with them (raft paper,
+/// figure 8 and section 5.4.2).
+pub(in crate::fast) fn commits_its_own_term(log: &Shadow, id: &ServerId, term: u64, commit: u64) -> Checked {
+    if let Some(entry) = log.get(commit) {
+        hold!(
+            entry.term.0 == term,
+            "commits count entries of the own term",
+            "{id} leads term {term} and commits up to {commit}, an entry of term {}",
+            entry.term
+        );
+    }
+    Ok(())
+}
+
 /// An entry is committed only when a majority holds it on disk (thesis, section 3.6; design.md, section 6).
 /// `lost` voters had a disk that is gone by now: what they acknowledged before counts, as the leader counted it.
 pub(in crate::fast) fn committed_on_quorum<'a>(

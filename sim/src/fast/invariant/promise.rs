@@ -1,0 +1,87 @@
+//! Rules about what a server promises: to others, by a message; to its clients, by a lease.
+
+use super::{Checked, hold};
+use crate::fast::disk::Platter;
+use bytes::Bytes;
+use lictor_core::ids::ServerId;
+use lictor_core::raft::{Body, Message};
+use lictor_core::time::Instant;
+use lictor_core::view::View;
+
+/// The first byte of a frame that holds one of raft's messages (core/src/node/forward.rs).
+const RAFT: u8 = 0;
+
+/// Votes, requests for votes and acknowledgements leave when what they rest on is on the platter (raft paper,
+/// figure 2: "updated on stable storage before responding to RPCs"; core/src/raft/cursor.rs).
+pub(in crate::fast) fn promises_rest_on_the_disk(
+    id: &ServerId,
+    to: &ServerId,
+    frame: &Bytes,
+    platter: &Platter,
+) -> Checked {
+    if frame.first() != Some(&RAFT) {
+        return Ok(());
+    }
+    let Ok(Message { term, body }) = Message::decode(frame.slice(1..)) else { return Ok(()) };
+    let hard = &platter.hard;
+    // A newer term on the platter: the promise is old, and was kept when it was made.
+    let newer = hard.term > term;
+    let voted = |whom: &ServerId| newer || (hard.term == term && hard.voted_for.as_ref() == Some(whom));
+    match body {
+        Body::VoteReply { granted: true } => hold!(
+            voted(to),
+            "votes are on disk",
+            "{id} votes for {to} in term {term}, and its disk holds term {} with a vote for {:?}",
+            hard.term,
+            hard.voted_for
+        ),
+        Body::Vote { .. } => hold!(
+            voted(id),
+            "votes are on disk",
+            "{id} stands for election in term {term}, and its disk holds term {} with a vote for {:?}",
+            hard.term,
+            hard.voted_for
+        ),
+        Body::AppendOk { upto } => {
+            let in_log = platter.log.back().map_or(0, |entry| entry.index.0);
+            let in_snapshot = platter.snapshot.as_ref().map_or(0, |(meta, _)| meta.index.0);
+            hold!(
+                newer || in_log.max(in_snapshot) >= upto.0,
+                "acknowledgements are on disk",
+                "{id} acknowledges entries up to {upto} in term {term}, and its disk ends at {in_log}, its \
+                 snapshot at {in_snapshot}"
+            );
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Whether a view may answer default reads at this time of its server.
+pub(in crate::fast) fn reads_by_lease(view: &View, now: Instant) -> bool {
+    view.raft.lease_until > now
+}
+
+/// Nobody else reads under a lease while this server does, and this server knows what its predecessors have
+/// committed (thesis, sections 6.4 and 6.4.1).
+pub(in crate::fast) fn one_lease<'a>(
+    id: &ServerId,
+    view: &View,
+    others: impl Iterator<Item = &'a ServerId>,
+) -> Checked {
+    hold!(
+        view.raft.status.ready,
+        "leases wait for an own commit",
+        "{id} reads under a lease in term {} and has committed nothing in it",
+        view.raft.term
+    );
+    for other in others {
+        hold!(
+            other == id,
+            "one lease at a time",
+            "{id} reads under a lease in term {}, and so does {other}",
+            view.raft.term
+        );
+    }
+    Ok(())
+}
