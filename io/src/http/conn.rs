@@ -2,6 +2,7 @@
 
 use super::HttpSettings;
 use super::access::Access;
+use super::ending::{Ending, Patient};
 use super::gzip;
 use super::limits::ClientLimits;
 use super::lines::ReplyBody;
@@ -21,7 +22,9 @@ use hyper_util::rt::TokioIo;
 use lictor_core::front::{HEADERS_READ, HttpReply, HttpRequest};
 use std::borrow::Cow;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -62,12 +65,20 @@ pub(super) async fn connection<R: Rt>(
         .header_read_timeout(HEADER_TIMEOUT)
         .max_headers(MAX_HEADERS)
         .max_buf_size(settings.max_header_bytes.max(8192))
-        // A client that closes is gone: what it waited for is dropped, and its place is free again.
+        // A client that closes is gone, as far as [`Ending`] tells of it.
         .half_close(false)
         .title_case_headers(true);
+    let ending = Arc::new(Ending::default());
+    let stream = Patient { stream, ending: ending.clone() };
     let service = service_fn(move |request| {
-        let (rt, cell, clients) = (rt.clone(), cell.clone(), clients.clone());
-        async move { Ok::<_, Infallible>(answer(rt, cell, settings, &clients, from, request).await) }
+        let (rt, cell, clients, ending) = (rt.clone(), cell.clone(), clients.clone(), ending.clone());
+        // Before hyper reads on.
+        ending.keep();
+        async move {
+            let response = answer(rt, cell, settings, &clients, &ending, from, request).await;
+            ending.answered();
+            Ok::<_, Infallible>(response)
+        }
     });
     // An error here is the client's: it went away or sent something that is not HTTP, and hyper
     // has answered it where it could.
@@ -79,6 +90,7 @@ async fn answer<R: Rt>(
     cell: Arc<FrontCell<R>>,
     settings: HttpSettings,
     clients: &ClientLimits,
+    ending: &Ending,
     from: SocketAddr,
     request: Request<Incoming>,
 ) -> Response<ReplyBody> {
@@ -91,7 +103,16 @@ async fn answer<R: Rt>(
     let gzip_ok = head.headers.get(ACCEPT_ENCODING).and_then(|v| v.to_str().ok()).is_some_and(gzip::accepted);
     let target = head.uri.path_and_query().map_or_else(|| "/".to_owned(), |t| t.as_str().to_owned());
     let limit = settings.max_body_bytes;
-    let read = match read_body(&rt, &head.headers, body, limit, clients).await {
+    let mut reading = pin!(read_body(&rt, &head.headers, body, limit, clients));
+    let read = poll_fn(|cx| {
+        let read = reading.as_mut().poll(cx);
+        if read.is_pending() && ending.is_kept() {
+            // The body breaks off.
+            ending.tell();
+        }
+        read
+    });
+    let read = match read.await {
         Ok(read) => read,
         Err(Refusal::TooLarge(len)) => return respond(cell.body_too_large(&target, len, limit), false),
         Err(Refusal::Other(status, text)) => return plain(status, text.into()),
@@ -105,6 +126,7 @@ async fn answer<R: Rt>(
         }
         _ => read,
     };
+    let may_wait = target.contains("index=") || target.contains("hash=");
     let access = Access { method: head.method.clone(), uri: head.uri.clone(), from };
     let request = HttpRequest {
         method: head.method.as_str().to_owned(),
@@ -121,11 +143,21 @@ async fn answer<R: Rt>(
     let since = rt.now().mono;
     let reply = match cell.ask(request) {
         Asked::Now(reply) => reply,
-        Asked::Lines(watcher) => return monitor(watcher),
-        Asked::Later(parked) => match parked.reply().await {
-            Some(reply) => reply,
-            None => return plain(StatusCode::SERVICE_UNAVAILABLE, "the agent is shutting down\n".into()),
-        },
+        Asked::Lines(watcher) => {
+            ending.tell();
+            return monitor(watcher);
+        }
+        Asked::Later(parked) => {
+            if may_wait {
+                ending.tell();
+            }
+            match parked.reply().await {
+                Some(reply) => reply,
+                None => {
+                    return plain(StatusCode::SERVICE_UNAVAILABLE, "the agent is shutting down\n".into());
+                }
+            }
+        }
     };
     access.answered(cell.log(), &reply, || rt.now().mono.since(since));
     respond(reply, gzip_ok)

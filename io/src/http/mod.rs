@@ -2,6 +2,7 @@
 
 mod access;
 mod conn;
+mod ending;
 mod gzip;
 mod limits;
 mod lines;

@@ -1,0 +1,109 @@
+//! When a connection learns that its client has sent all it will.
+//!
+//! hyper takes the end of what a client sends for its leaving, and drops the request in hand. For a read
+//! that waits for a change that is right: its place is free again. Any other request is answered first,
+//! for `printf ... | nc -N` closes its half of the connection as soon as it has asked.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The end is told at once.
+const TOLD: u8 = 0;
+/// A request is in hand: the end is kept back.
+const KEPT: u8 = 1;
+/// Until its answer has left.
+const LEAVING: u8 = 2;
+
+/// What the requests of a connection and its stream know of each other. Both run in one task.
+#[derive(Default)]
+pub(super) struct Ending {
+    phase: AtomicU8,
+    /// The stream has ended while it was kept back.
+    seen: AtomicBool,
+    reader: Mutex<Option<Waker>>,
+}
+
+impl Ending {
+    /// A request came.
+    pub(super) fn keep(&self) {
+        self.phase.store(KEPT, Ordering::Relaxed);
+    }
+
+    /// What is in hand is dropped when its client goes.
+    pub(super) fn tell(&self) {
+        self.phase.store(TOLD, Ordering::Relaxed);
+        if let Some(reader) = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            reader.wake();
+        }
+    }
+
+    /// The answer is made: what was kept back is told once it has left.
+    pub(super) fn answered(&self) {
+        let _ = self.phase.compare_exchange(KEPT, LEAVING, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Nothing more will come, and nobody was told.
+    pub(super) fn is_kept(&self) -> bool {
+        self.seen.load(Ordering::Relaxed) && self.phase.load(Ordering::Relaxed) != TOLD
+    }
+}
+
+/// A stream whose end is kept back.
+pub(super) struct Patient<S> {
+    pub(super) stream: S,
+    pub(super) ending: Arc<Ending>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        let ended = buf.filled().len() == before && buf.remaining() > 0;
+        if ended && self.ending.phase.load(Ordering::Relaxed) != TOLD {
+            self.ending.seen.store(true, Ordering::Relaxed);
+            let mut reader = self.ending.reader.lock().unwrap_or_else(PoisonError::into_inner);
+            *reader = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, data)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, data)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    /// hyper flushes when all it has was written.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        if self.ending.phase.load(Ordering::Relaxed) == LEAVING {
+            self.ending.tell();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
