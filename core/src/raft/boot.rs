@@ -102,6 +102,11 @@ impl Raft {
             raft.append(Entry { index: Index(1), term: Term(1), payload: Payload::Membership(membership) });
         }
         if raft.is_sole_voter() {
+            // What a sole voter has on disk is committed, and nobody else can be elected without it: it
+            // is applied before anybody reads, not only when the new term has its first entry.
+            if !fresh {
+                raft.commit = raft.log.last().index;
+            }
             raft.become_candidate(false);
         }
         raft.settle();
