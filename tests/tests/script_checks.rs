@@ -40,7 +40,7 @@ fn programs_are_refused_unless_enabled_and_from_remote_calls_unless_enabled_for_
             false => check("remote", "true", ""),
         };
         let answer = server.put(path, &body);
-        assert_eq!(answer.status, 400, "{}", answer.text());
+        assert_eq!(answer.status, 500, "as Consul: {}", answer.text());
         assert!(
             answer.text().contains("Scripts are disabled on this agent from remote calls"),
             "{}",
