@@ -1,7 +1,7 @@
 //! Known bugs, put back on purpose so that the simulator can prove that it sees them.
 //!
 //! They exist only under the cargo feature `mutants`, which no shipped binary enables. A node is started
-//! with one through [`crate::node::Node::boot_mutant`]; nothing is global. Each names who should see it.
+//! with one through `Node::boot_mutant`; nothing is global. Each names who should see it.
 
 /// Whether `$holder` was started with this bug, or one of these. The constant `false` without the feature.
 macro_rules! mutant {
