@@ -88,7 +88,7 @@ fn a_bit_that_flips_is_noticed_or_harmless() {
         }
     }
     println!("{test}: {refused} refused, {harmless} harmless");
-    assert!(refused > 20 && harmless > 20, "{refused} refused, {harmless} harmless");
+    assert!(refused > 0 && harmless > 0, "{refused} refused, {harmless} harmless");
 }
 
 #[test]
