@@ -85,13 +85,24 @@ impl core::fmt::Display for CallError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             CallError::NoLeader => f.write_str("No cluster leader"),
-            CallError::NotLeader { .. } => f.write_str("node is not the leader"),
-            CallError::Busy => f.write_str("too many requests are in flight, try again later"),
-            CallError::TooLarge => f.write_str("the write is too large for a log entry"),
-            CallError::DiskFull => f.write_str(
-                "the server's disk is nearly full: writes are refused until space is freed in the data directory",
+            CallError::NotLeader { leader: None } => {
+                f.write_str("No cluster leader: this server is not the leader and knows of none")
+            }
+            CallError::NotLeader { leader: Some(id) } => {
+                write!(f, "node is not the leader: this server cannot forward yet, the leader is server {id}")
+            }
+            CallError::Busy => f.write_str(
+                "rate limit exceeded: this server has too many requests in flight, nothing was changed, try again",
             ),
-            CallError::Unknown => f.write_str("leadership lost while committing log"),
+            CallError::TooLarge => {
+                f.write_str("the request is larger than one log entry may be, nothing was changed")
+            }
+            CallError::DiskFull => f.write_str(
+                "the disk of this server is nearly full: writes are refused until space is freed, reads go on",
+            ),
+            CallError::Unknown => f.write_str(
+                "leadership lost while committing log: the outcome is unknown, read before you try again",
+            ),
             CallError::Refused(why) => f.write_str(why),
         }
     }

@@ -29,19 +29,20 @@ pub(crate) fn unquote(literal: &str) -> Option<Vec<u8>> {
         rest = &rest[c.len_utf8()..];
         match c {
             '\n' => return None,
-            '\\' => rest = escape(&mut out, rest)?,
+            '\\' => rest = escape(&mut out, rest, None)?,
             c => push(&mut out, c),
         }
     }
     Some(out)
 }
 
-fn push(out: &mut Vec<u8>, c: char) {
+pub(crate) fn push(out: &mut Vec<u8>, c: char) {
     out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
-/// What follows a backslash; the rest comes back.
-fn escape<'a>(out: &mut Vec<u8>, rest: &'a str) -> Option<&'a str> {
+/// What follows a backslash; the rest comes back. `surrogate` stands for half of a surrogate pair, which is
+/// a syntax error where there is none.
+pub(crate) fn escape<'a>(out: &mut Vec<u8>, rest: &'a str, surrogate: Option<char>) -> Option<&'a str> {
     let c = rest.chars().next()?;
     let after = &rest[c.len_utf8()..];
     let simple = match c {
@@ -58,7 +59,7 @@ fn escape<'a>(out: &mut Vec<u8>, rest: &'a str) -> Option<&'a str> {
         '0'..='7' => return digits(rest, 3, 8).and_then(|(n, rest)| byte(out, n, rest)),
         'u' | 'U' => {
             let (code, rest) = digits(after, if c == 'u' { 4 } else { 8 }, 16)?;
-            push(out, char::from_u32(code)?);
+            push(out, char::from_u32(code).or(surrogate.filter(|_| code <= char::MAX.into()))?);
             return Some(rest);
         }
         _ => return None,

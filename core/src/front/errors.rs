@@ -143,7 +143,7 @@ impl fmt::Display for HttpError {
             CaughtUpTooLate => {
                 f.write_str("No cluster leader: this server did not catch up with the leader in time")
             }
-            Call(error) => call_text(error, f),
+            Call(error) => error.fmt(f),
             Agent(
                 AgentError::Invalid(text)
                 | AgentError::NotFound(text)
@@ -151,31 +151,6 @@ impl fmt::Display for HttpError {
                 | AgentError::Failed(text),
             ) => f.write_str(text),
         }
-    }
-}
-
-fn call_text(error: &CallError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    match error {
-        CallError::NoLeader => f.write_str("No cluster leader"),
-        CallError::NotLeader { leader: None } => {
-            f.write_str("No cluster leader: this server is not the leader and knows of none")
-        }
-        CallError::NotLeader { leader: Some(id) } => {
-            write!(f, "node is not the leader: this server cannot forward yet, the leader is server {id}")
-        }
-        CallError::Busy => f.write_str(
-            "rate limit exceeded: this server has too many requests in flight, nothing was changed, try again",
-        ),
-        CallError::TooLarge => {
-            f.write_str("the request is larger than one log entry may be, nothing was changed")
-        }
-        CallError::DiskFull => f.write_str(
-            "the disk of this server is nearly full: writes are refused until space is freed, reads go on",
-        ),
-        CallError::Unknown => f.write_str(
-            "leadership lost while committing log: the outcome is unknown, read before you try again",
-        ),
-        CallError::Refused(why) => f.write_str(why),
     }
 }
 

@@ -15,6 +15,7 @@ mod scan;
 mod tests;
 
 use crate::json;
+use crate::strconv;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -61,8 +62,8 @@ fn unquote(text: &str) -> Option<Vec<u8>> {
         rest = &rest[c.len_utf8()..];
         match c {
             '\n' | '"' => return None,
-            '\\' => rest = escape(&mut out, rest)?,
-            c => push(&mut out, c),
+            '\\' => rest = strconv::escape(&mut out, rest, Some(char::REPLACEMENT_CHARACTER))?,
+            c => strconv::push(&mut out, c),
         }
     }
     Some(out)
@@ -80,42 +81,4 @@ fn interpolation(text: &str) -> Option<usize> {
         }
     }
     None
-}
-
-fn push(out: &mut Vec<u8>, c: char) {
-    out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-}
-
-/// What follows a backslash; the rest comes back.
-fn escape<'t>(out: &mut Vec<u8>, rest: &'t str) -> Option<&'t str> {
-    let c = rest.chars().next()?;
-    let after = &rest[c.len_utf8()..];
-    let (digits, radix, from) = match c {
-        'x' => (2, 16, after),
-        'u' => (4, 16, after),
-        'U' => (8, 16, after),
-        '0'..='7' => (3, 8, rest),
-        _ => {
-            out.push(match c {
-                'a' => 7,
-                'b' => 8,
-                'f' => 12,
-                'n' => b'\n',
-                'r' => b'\r',
-                't' => b'\t',
-                'v' => 11,
-                '\\' | '"' => c as u8,
-                _ => return None,
-            });
-            return Some(after);
-        }
-    };
-    let number = from.get(..digits).filter(|d| d.chars().all(|c| c.is_digit(radix)))?;
-    let value = u32::from_str_radix(number, radix).ok()?;
-    match c {
-        'u' | 'U' if value > char::MAX.into() => return None,
-        'u' | 'U' => push(out, char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER)),
-        _ => out.push(u8::try_from(value).ok()?),
-    }
-    from.get(digits..)
 }
