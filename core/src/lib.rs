@@ -21,7 +21,7 @@
 //! | answers | [`front`], [`dns`] |
 //! | between them | [`view`], [`call`] |
 //! | parts | [`agent`], [`server`] |
-//! | machines | [`raft`], [`store`], [`watch`] |
+//! | machines | [`raft`], [`gossip`], [`store`], [`watch`] |
 //! | shapes | [`types`], [`command`], [`config`], [`filter`], [`wire`], [`json`], [`metrics`] |
 //! | ground | [`time`], [`rng`], [`ids`], [`map`], [`duration`], [`event`] |
 #![no_std]
@@ -53,6 +53,7 @@ pub mod types;
 pub mod wire;
 
 pub mod dns;
+pub mod gossip;
 pub mod raft;
 pub mod store;
 pub mod view;

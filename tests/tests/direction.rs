@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["duration", "event", "ids", "invariant", "map", "mutant", "rng", "time"],
     &["json", "metrics", "strconv", "types", "wire"],
+    &["gossip"],
     &["command", "config", "filter"],
     &["raft", "store", "watch"],
     &["agent", "server"],
@@ -24,6 +25,8 @@ const STRANGERS: &[(&str, &str)] = &[
     ("raft", "store"),
     ("store", "raft"),
     ("raft", "watch"),
+    ("raft", "gossip"),
+    ("store", "gossip"),
     ("front", "node"),
     ("node", "front"),
     ("dns", "front"),
