@@ -21,7 +21,7 @@
 //! | answers | [`front`], [`dns`] |
 //! | between them | [`view`], [`call`] |
 //! | parts | [`agent`], [`server`] |
-//! | machines | [`raft`], [`gossip`], [`store`], [`watch`] |
+//! | machines | [`raft`], [`gossip`], [`rpc`], [`store`], [`watch`] |
 //! | shapes | [`types`], [`command`], [`config`], [`filter`], [`wire`], [`json`], [`metrics`] |
 //! | ground | [`time`], [`rng`], [`ids`], [`map`], [`duration`], [`event`] |
 #![no_std]
@@ -55,6 +55,7 @@ pub mod wire;
 pub mod dns;
 pub mod gossip;
 pub mod raft;
+pub mod rpc;
 pub mod store;
 pub mod view;
 pub mod watch;

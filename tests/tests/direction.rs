@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["duration", "event", "ids", "invariant", "map", "mutant", "rng", "time"],
     &["json", "metrics", "strconv", "types", "wire"],
-    &["gossip"],
+    &["gossip", "rpc"],
     &["command", "config", "filter"],
     &["raft", "store", "watch"],
     &["agent", "server"],
@@ -26,6 +26,8 @@ const STRANGERS: &[(&str, &str)] = &[
     ("store", "raft"),
     ("raft", "watch"),
     ("raft", "gossip"),
+    ("gossip", "rpc"),
+    ("rpc", "gossip"),
     ("store", "gossip"),
     ("front", "node"),
     ("node", "front"),

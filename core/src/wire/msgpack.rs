@@ -10,9 +10,12 @@
 //! that depends on `T`, so the caller limits the size of what it hands over.
 
 mod read;
+mod scan;
 #[cfg(test)]
 mod tests;
 mod write;
+
+pub use scan::Scan;
 
 use alloc::string::String;
 use alloc::string::ToString;
