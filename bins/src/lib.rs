@@ -1,7 +1,8 @@
 //! The `lictor` binary: the agent, and every command that talks to one.
 //!
-//! Started through a link named `consul`, it answers under that name; scripts, wrappers and the
-//! Go SDK's test harness then run unchanged.
+//! It is one file under four names. Through a link named `consul` it answers under that name; scripts,
+//! wrappers and the Go SDK's test harness then run unchanged. `lictor-server` and `lictor-agent` are
+//! the entry points for units and images that must not depend on what a configuration says.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -20,20 +21,26 @@ pub mod view;
 
 use shell::Shell;
 
-/// Runs the command line of this process, with `first` put before its arguments.
-pub fn main(first: &[&str]) -> ExitCode {
+/// Runs the command line of this process. Called as `lictor-server` or `lictor-agent`, that is
+/// `lictor agent` as a server or as a client, whatever files and flags say.
+pub fn main() -> ExitCode {
     let mut argv = std::env::args_os().map(|a| a.to_string_lossy().into_owned());
-    let program = name_of(&argv.next().unwrap_or_default());
-    let args: Vec<String> = first.iter().map(|a| (*a).to_owned()).chain(argv).collect();
-    run_here(program, &args)
+    let called = argv.next().unwrap_or_default();
+    let rest: Vec<String> = argv.collect();
+    let args = match forced_role(&called) {
+        Some(server) => agent_args(server, &rest),
+        None => rest,
+    };
+    run_here(name_of(&called), &args)
 }
 
-/// Runs `lictor agent` with the arguments of this process, as a server or as a client whatever they say.
-pub fn agent_main(server: bool) -> ExitCode {
-    let mut argv = std::env::args_os().map(|a| a.to_string_lossy().into_owned());
-    let program = name_of(&argv.next().unwrap_or_default());
-    let rest: Vec<String> = argv.collect();
-    run_here(program, &agent_args(server, &rest))
+/// Whether the name says to be a server (`true`) or a client (`false`).
+fn forced_role(argv0: &str) -> Option<bool> {
+    match argv0.rsplit('/').next() {
+        Some("lictor-server") => Some(true),
+        Some("lictor-agent") => Some(false),
+        _ => None,
+    }
 }
 
 /// The last of a repeated switch counts, so the forced one goes behind the flags given; it cannot
@@ -88,6 +95,15 @@ mod tests {
         assert_eq!(name_of("consul"), "consul");
         for other in ["lictor", "./lictor", "lictor-server", "/a/consul-old", ""] {
             assert_eq!(name_of(other), "lictor");
+        }
+    }
+
+    #[test]
+    fn only_two_names_force_a_role() {
+        assert_eq!(forced_role("/usr/bin/lictor-server"), Some(true));
+        assert_eq!(forced_role("lictor-agent"), Some(false));
+        for other in ["lictor", "consul", "lictor-server/lictor", ""] {
+            assert_eq!(forced_role(other), None);
         }
     }
 

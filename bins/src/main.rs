@@ -1,7 +1,8 @@
-//! `lictor`: one binary with every command; a link named `consul` makes it a drop-in.
+//! `lictor`: one binary with every command; links named `consul`, `lictor-server` and `lictor-agent` give
+//! it other names (see the library).
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    lictor_bins::main(&[])
+    lictor_bins::main()
 }

@@ -128,15 +128,20 @@ fn a_link_named_consul_and_the_thin_binaries_are_the_same_program() {
     assert_eq!(server.put("/v1/kv/a", "b").text(), "true");
     server.kill();
 
-    // The server binary is `agent` with -server on, whatever the files say.
+    // The other names are `agent` with -server on or off, whatever the files say.
+    let named = |name: &str| {
+        let link = dir.path().join(name);
+        symlink(binary(), &link).expect("a link");
+        Command::new(link)
+    };
     let mut server = Server::prepare("names-server", r#"{"server": false}"#);
-    let mut command = Command::new(binary().with_file_name("lictor-server"));
+    let mut command = named("lictor-server");
     command.args(server.command().get_args().skip(1));
     server.launch_as(command);
     server.wait_for_leader();
 
     let second = Server::prepare("names-agent", "");
-    let mut command = Command::new(binary().with_file_name("lictor-agent"));
+    let mut command = named("lictor-agent");
     command.args(second.command().get_args().skip(1));
     // A client agent with bootstrap_expect is refused, as Consul refuses it: it took -server=false.
     let out = command.output().expect("it starts");
