@@ -7,10 +7,13 @@ use lictor_core::front::{Front, FrontInput, FrontOutput, HttpReply, HttpRequest}
 use lictor_core::ids::{CallId, FrontId, ReqId};
 use lictor_core::metrics::{Endpoint, Gauge, Metric, Report};
 use lictor_core::node::{CallError, Input, Reply};
-use lictor_core::time::Instant;
+use lictor_core::time::{Instant, Now};
 use lictor_core::watch::ChangeSet;
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, ready};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 /// Adds what other threads have counted, each under its lock.
@@ -180,11 +183,11 @@ pub struct Parked<R: Rt> {
 }
 
 impl<R: Rt> Parked<R> {
-    /// Waits for the reply; `None` when the process is ending.
-    pub async fn reply(mut self) -> Option<HttpReply> {
-        let reply = (&mut self.reply).await.ok();
+    /// The reply; `None` when the process is ending.
+    pub fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Option<HttpReply>> {
+        let reply = ready!(Pin::new(&mut self.reply).poll(cx)).ok();
         self.done = true;
-        reply
+        Poll::Ready(reply)
     }
 }
 
@@ -211,8 +214,9 @@ impl<R: Rt> FrontCell<R> {
             let (_, reply) = oneshot::channel();
             return Asked::Later(Parked { cell: self.clone(), req, reply, done: false });
         }
-        let since = self.rt.now().mono;
-        let answer = self.step_locked(&mut state, FrontInput::Http { req, request }, Some(req));
+        let now = self.rt.now();
+        let since = now.mono;
+        let answer = self.step_locked(&mut state, now, FrontInput::Http { req, request }, Some(req));
         let routed = state.front.routed();
         if let Some(watcher) = state.watcher.take() {
             return Asked::Lines(watcher);
@@ -266,14 +270,19 @@ impl<R: Rt> FrontCell<R> {
     }
 
     fn step(&self, input: FrontInput) {
-        self.step_locked(&mut lock(&self.state), input, None);
+        self.step_locked(&mut lock(&self.state), self.rt.now(), input, None);
     }
 
     /// Hands over one input and carries out the outputs; the reply to `asking`, if there is one already.
-    fn step_locked(&self, state: &mut State, input: FrontInput, asking: Option<ReqId>) -> Option<HttpReply> {
+    fn step_locked(
+        &self,
+        state: &mut State,
+        now: Now,
+        input: FrontInput,
+        asking: Option<ReqId>,
+    ) -> Option<HttpReply> {
         let mut answer = None;
         let view = self.view.load();
-        let now = self.rt.now();
         let mut next = Some(input);
         let mut refused = Vec::new();
         while let Some(input) = next {

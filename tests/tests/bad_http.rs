@@ -159,6 +159,85 @@ fn chunked_bodies_old_versions_and_pipelined_requests_are_served() {
     }
 }
 
+/// Sends `pieces` with a pause between them; status line and headers but for `Date`, sorted, and the body.
+fn answer_to(server: &Server, pieces: &[&[u8]]) -> (Vec<String>, Vec<u8>) {
+    let mut connection = Connection::open(server.http).expect("a connection");
+    for (i, piece) in pieces.iter().enumerate() {
+        if i > 0 {
+            std::thread::sleep(Duration::from_millis(30));
+        }
+        connection.raw().write_all(piece).expect("sent");
+    }
+    let mut bytes = Vec::new();
+    connection.raw().read_to_end(&mut bytes).expect("an answer");
+    let end = bytes.windows(4).position(|w| w == b"\r\n\r\n").expect("headers");
+    let body = bytes.split_off(end + 4);
+    let head = String::from_utf8(bytes).expect("text");
+    let mut lines: Vec<_> = head.lines().filter(|l| !l.starts_with("Date: ")).map(str::to_owned).collect();
+    lines.sort();
+    (lines, body)
+}
+
+#[test]
+fn a_request_is_answered_alike_whether_it_comes_whole_or_in_pieces() {
+    let server = Server::start("pieces", "");
+    settled(&server);
+    let get = |target: &str, headers: &str| {
+        format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{headers}\r\n").into_bytes()
+    };
+    server.put("/v1/kv/long", &"long ".repeat(1000));
+    let cases = [
+        get("/v1/kv/kept", ""),
+        get("/v1/kv/kept?raw", ""),
+        get("/v1/kv/kept?index=1&wait=1s", ""),
+        get("/v1/kv/none", ""),
+        get("/v1/kv/", ""),
+        get("/v1/kv/a%20b", ""),
+        get("/v1/kv/long", "Accept-Encoding: gzip\r\n"),
+        get("/v1/kv/long?raw", "Accept-Encoding: br, gzip;q=0.5\r\n"),
+        get("/v1/kv/kept?consistent", "X-Consul-Namespace: n\r\n"),
+        get("/v1/kv/kept?index=x", ""),
+        get("/v1/catalog/services", "Cache-Control: max-age=x\r\n"),
+        get("/v1/health/service/consul?passing", ""),
+        get("/v1/catalog//nodes?a=b", ""),
+        get("/v1/none", ""),
+        get("/v1/kv/a;b", ""),
+        get("/v1/kv/%zz", ""),
+        get("/", ""),
+        sized("/v1/kv/kept", b"value"),
+        sized("/v1/kv/kept?cas=x", b"value"),
+        sized("/v1/txn", b"[]"),
+        sized("/v1/none", b""),
+        sized("/v1/catalog/nodes", b"{}"),
+        sized(REGISTER, b"{nonsense"),
+    ];
+    for request in cases {
+        let line = String::from_utf8_lossy(&request[..request.len().min(50)]).into_owned();
+        let whole = answer_to(&server, &[&request]);
+        // After its first piece it is not known yet what it will be.
+        let in_pieces = answer_to(&server, &[&request[..9], &request[9..]]);
+        assert_eq!(whole.0, in_pieces.0, "{line}");
+        assert_eq!(whole.1, in_pieces.1, "{line}");
+    }
+}
+
+#[test]
+fn a_connection_may_be_idle_for_longer_than_headers_may_take() {
+    let server = Server::start("idle_http", "");
+    let mut whole = Connection::open(server.http).expect("a connection");
+    let mut pieces = Connection::open(server.http).expect("a connection");
+    let unused = Connection::open(server.http).expect("a connection");
+    assert_eq!(whole.ask("GET", "/v1/status/leader", b"").expect("an answer").status, 200);
+    pieces.raw().write_all(b"GET /v1/status/").expect("sent");
+    std::thread::sleep(Duration::from_millis(30));
+    pieces.raw().write_all(b"leader HTTP/1.1\r\nHost: a\r\n\r\n").expect("sent");
+    assert_eq!(pieces.answer().expect("an answer").status, 200);
+    std::thread::sleep(Duration::from_secs(32));
+    for mut connection in [whole, pieces, unused] {
+        assert_eq!(connection.ask("GET", "/v1/status/leader", b"").expect("still open").status, 200);
+    }
+}
+
 #[test]
 fn headers_that_trickle_in_hold_up_nobody_and_are_given_up() {
     let server = Server::start("slow", "");

@@ -1,7 +1,6 @@
 //! The lines that requests leave in the log, as Consul writes them.
 
 use crate::log::Log;
-use hyper::{Method, Uri};
 use lictor_core::duration;
 use lictor_core::event::{Event, Level};
 use lictor_core::front::HttpReply;
@@ -9,16 +8,16 @@ use lictor_core::time::Duration;
 use std::net::SocketAddr;
 
 /// A request as the log shows it.
-pub(super) struct Access {
-    pub(super) method: Method,
-    pub(super) uri: Uri,
+pub(super) struct Access<'a> {
+    pub(super) method: &'a str,
+    pub(super) target: &'a str,
     pub(super) from: SocketAddr,
 }
 
-impl Access {
+impl Access<'_> {
     /// The request was answered. An answer that refuses is an error with its text; that it was answered at all is for
-    /// DEBUG.
-    pub(super) fn answered(&self, log: &Log, reply: &HttpReply, latency: impl FnOnce() -> Duration) {
+    /// DEBUG. `latency` is asked for then; a request that came before DEBUG was switched on has none.
+    pub(super) fn answered(&self, log: &Log, reply: &HttpReply, latency: impl FnOnce() -> Option<Duration>) {
         // Health as a status code and a transaction's conflict are answers, not refusals.
         let refused = reply.status >= 400
             && reply.status != 409
@@ -27,18 +26,19 @@ impl Access {
             let text = String::from_utf8_lossy(&reply.body);
             log.write(&self.event(Level::Error, "Request error").with("error", text.trim()));
         }
-        if log.shows(Level::Debug) {
-            let nanos = i64::try_from(latency().as_nanos()).unwrap_or(i64::MAX);
+        if log.shows(Level::Debug)
+            && let Some(latency) = latency()
+        {
+            let nanos = i64::try_from(latency.as_nanos()).unwrap_or(i64::MAX);
             let event = self.event(Level::Debug, "Request finished");
             log.write(&event.with("latency", duration::format(nanos)));
         }
     }
 
     fn event(&self, level: Level, message: &str) -> Event {
-        let target = self.uri.path_and_query().map_or("/", |t| t.as_str());
         Event::new(level, "agent.http", message)
-            .with("method", self.method.as_str())
-            .with("url", hide_token(target))
+            .with("method", self.method)
+            .with("url", hide_token(self.target))
             .with("from", self.from.to_string())
     }
 }

@@ -4,9 +4,13 @@
 //! that waits for a change that is right: its place is free again. Any other request is answered first,
 //! for `printf ... | nc -N` closes its half of the connection as soon as it has asked.
 
+use super::Serving;
+use crate::rt::Rt;
+use bytes::Bytes;
+use lictor_core::time::Instant;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -24,12 +28,15 @@ pub(super) struct Ending {
     phase: AtomicU8,
     /// The stream has ended while it was kept back.
     seen: AtomicBool,
+    /// When the first bytes of the next request came, in nanoseconds; 0: none did.
+    began: AtomicU64,
     reader: Mutex<Option<Waker>>,
 }
 
 impl Ending {
     /// A request came.
     pub(super) fn keep(&self) {
+        self.began.store(0, Ordering::Relaxed);
         self.phase.store(KEPT, Ordering::Relaxed);
     }
 
@@ -46,6 +53,18 @@ impl Ending {
         let _ = self.phase.compare_exchange(KEPT, LEAVING, Ordering::Relaxed, Ordering::Relaxed);
     }
 
+    /// Bytes came.
+    fn begin(&self, now: impl FnOnce() -> Instant) {
+        if self.began.load(Ordering::Relaxed) == 0 {
+            self.began.store(now().0.max(1), Ordering::Relaxed);
+        }
+    }
+
+    /// When a request began that has not come yet; `None` for a connection that is idle.
+    pub(super) fn began(&self) -> Option<Instant> {
+        Some(self.began.load(Ordering::Relaxed)).filter(|at| *at > 0).map(Instant)
+    }
+
     /// Nothing more will come, and nobody was told.
     pub(super) fn is_kept(&self) -> bool {
         self.seen.load(Ordering::Relaxed) && self.phase.load(Ordering::Relaxed) != TOLD
@@ -53,17 +72,27 @@ impl Ending {
 }
 
 /// A stream whose end is kept back.
-pub(super) struct Patient<S> {
-    pub(super) stream: S,
+pub(super) struct Patient<R: Rt> {
+    pub(super) serving: Arc<Serving<R>>,
+    pub(super) stream: R::Stream,
+    /// Read before hyper came.
+    pub(super) early: Bytes,
     pub(super) ending: Arc<Ending>,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<R: Rt> AsyncRead for Patient<R> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if !this.early.is_empty() {
+            this.ending.begin(|| this.serving.rt.now().mono);
+            let part = this.early.split_to(this.early.len().min(buf.remaining()));
+            buf.put_slice(&part);
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         let ended = buf.filled().len() == before && buf.remaining() > 0;
@@ -73,11 +102,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
             *reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
+        if !ended {
+            self.ending.begin(|| self.serving.rt.now().mono);
+        }
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<R: Rt> AsyncWrite for Patient<R> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, data)
     }

@@ -1,19 +1,32 @@
 //! HTTP: listeners and connections; every answer comes from a front.
+//!
+//! | file | decides |
+//! |---|---|
+//! | `conn` | the life of a connection while its requests are plain |
+//! | `plain` | which requests are plain, and reads them |
+//! | `reply` | what is added to an answer, and its bytes |
+//! | `gzip` | whether and how bodies are compressed |
+//! | `general` | every other connection, by hyper |
+//! | `ending`, `timer`, `lines`, `names` | what hyper is told of a connection and its answers |
+//! | `limits`, `access` | what a client may hold, and what it leaves in the log |
 
 mod access;
 mod conn;
 mod ending;
+mod general;
 mod gzip;
 mod limits;
 mod lines;
 mod names;
+mod plain;
+mod reply;
 mod timer;
 
 pub use limits::ClientLimits;
 
 use crate::front::{self, FrontCell, FrontParts};
 use crate::rt::Rt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Limits on what one client may send before it is refused.
@@ -25,8 +38,19 @@ pub struct HttpSettings {
     pub max_body_bytes: usize,
 }
 
-/// How long replies that are already made may take to reach their clients at the end.
+/// Replies that are already made, and those of writes that are on their way to the disk, may take so long to
+/// reach their clients at the end.
 const DRAIN: Duration = Duration::from_millis(100);
+
+/// What the connections of one front share.
+struct Serving<R: Rt> {
+    rt: R,
+    cell: Arc<FrontCell<R>>,
+    settings: HttpSettings,
+    clients: Arc<ClientLimits>,
+    packed: Mutex<gzip::Packed>,
+    date: Mutex<reply::Date>,
+}
 
 /// The life of one front: serves its listeners until the node is gone and the last replies had time
 /// to leave. Then the caller ends the tasks that are left: connections that are idle or too slow.
@@ -37,29 +61,29 @@ pub async fn serve<R: Rt>(
     settings: HttpSettings,
     clients: Arc<ClientLimits>,
 ) {
+    let serving = Arc::new(Serving {
+        rt: rt.clone(),
+        cell: parts.cell.clone(),
+        settings,
+        clients,
+        packed: Mutex::default(),
+        date: Mutex::default(),
+    });
     for listener in listeners {
-        rt.spawn(accept(rt.clone(), listener, parts.cell.clone(), settings, clients.clone()));
+        rt.spawn(accept(listener, serving.clone()));
     }
+    drop(serving);
     front::run(parts).await;
     rt.sleep_until(rt.now().mono + DRAIN).await;
 }
 
 /// Accepts connections until the runtime ends. A failed accept is retried after a pause: the usual
 /// cause is a lack of file descriptors, which passes.
-async fn accept<R: Rt>(
-    rt: R,
-    mut listener: R::Listener,
-    cell: Arc<FrontCell<R>>,
-    settings: HttpSettings,
-    clients: Arc<ClientLimits>,
-) {
+async fn accept<R: Rt>(mut listener: R::Listener, serving: Arc<Serving<R>>) {
+    let rt = &serving.rt;
     loop {
         match rt.accept(&mut listener).await {
-            Ok((stream, from)) => {
-                let task =
-                    conn::connection(rt.clone(), stream, from, cell.clone(), settings, clients.clone());
-                rt.spawn(task);
-            }
+            Ok((stream, from)) => rt.spawn(conn::connection(serving.clone(), stream, from)),
             Err(_) => {
                 let later = rt.now().mono + Duration::from_millis(100);
                 rt.sleep_until(later).await;

@@ -10,6 +10,10 @@ use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::{TcpListener, TcpStream};
 
+/// Silence after which the other side of a connection is asked whether it is still there, and pause between
+/// questions.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
 /// The process's monotonic zero.
 static START: OnceLock<std::time::Instant> = OnceLock::new();
 
@@ -73,6 +77,9 @@ impl Rt for TokioRt {
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
         }
+        // Connections inherit it: the host of an idle one may have gone without a word. Go's default.
+        let probes = socket2::TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
+        socket.set_tcp_keepalive(&probes)?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         socket.listen(1024)?;

@@ -1,0 +1,259 @@
+//! A connection that is not plain, served by hyper from there on.
+
+use super::access::Access;
+use super::ending::{Ending, Patient};
+use super::limits::ClientLimits;
+use super::lines::ReplyBody;
+use super::timer::RtTimer;
+use super::{Serving, gzip, names, reply};
+use crate::front::Asked;
+use crate::log::Watcher;
+use crate::rt::Rt;
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body as _, Incoming};
+use hyper::ext::ReasonPhrase;
+use hyper::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, VARY};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode, Version};
+use hyper_util::rt::TokioIo;
+use lictor_core::front::{HEADERS_READ, HttpReply, HttpRequest};
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// A client that has begun its headers and not finished them by then is dropped.
+pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// A request with more headers is answered 431, whatever their size.
+const MAX_HEADERS: usize = 1024;
+/// A client that has not finished its body by then is answered 408.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bodies up to this many bytes are not counted against the memory for bodies.
+const SMALL_BODY: usize = 64 << 10;
+const NO_ROOM: &str =
+    "rate limit exceeded: too many large request bodies at once, nothing was changed, try again\n";
+
+/// Serves a connection until it ends. `early` was read from it before.
+pub(super) async fn connection<R: Rt>(
+    serving: Arc<Serving<R>>,
+    stream: R::Stream,
+    early: Vec<u8>,
+    from: SocketAddr,
+) {
+    let ending = Arc::new(Ending::default());
+    let stream = Patient { serving: serving.clone(), stream, early: early.into(), ending: ending.clone() };
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(RtTimer::new(serving.rt.clone(), ending.clone()))
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(serving.settings.max_header_bytes.max(8192))
+        // A client that closes is gone, as far as [`Ending`] tells of it.
+        .half_close(false)
+        .title_case_headers(true);
+    let service = service_fn(move |request| {
+        let (serving, ending) = (serving.clone(), ending.clone());
+        // Before hyper reads on.
+        ending.keep();
+        async move {
+            let response = answer(&serving, &ending, from, request).await;
+            ending.answered();
+            Ok::<_, Infallible>(response)
+        }
+    });
+    // An error here is the client's: it went away or sent something that is not HTTP, and hyper
+    // has answered it where it could.
+    let _ = http.serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn answer<R: Rt>(
+    serving: &Serving<R>,
+    ending: &Ending,
+    from: SocketAddr,
+    request: Request<Incoming>,
+) -> Response<ReplyBody> {
+    let Serving { rt, cell, settings, clients, .. } = serving;
+    let (head, body) = request.into_parts();
+    let nameless = head.version == Version::HTTP_11 && !head.headers.contains_key(HOST);
+    // CONNECT says whom it means in its target.
+    if nameless && head.method != Method::CONNECT {
+        return respond(HttpReply::text(400, "400 Bad Request: missing required Host header"));
+    }
+    let gzip_ok = head.headers.get(ACCEPT_ENCODING).and_then(|v| v.to_str().ok()).is_some_and(gzip::accepted);
+    let target = head.uri.path_and_query().map_or_else(|| "/".to_owned(), |t| t.as_str().to_owned());
+    let limit = settings.max_body_bytes;
+    let mut reading = pin!(read_body(rt, &head.headers, body, limit, clients));
+    let read = poll_fn(|cx| {
+        let read = reading.as_mut().poll(cx);
+        if read.is_pending() && ending.is_kept() {
+            // The body breaks off.
+            ending.tell();
+        }
+        read
+    });
+    let read = match read.await {
+        Ok(read) => read,
+        Err(Refusal::TooLarge(len)) => {
+            let mut reply = cell.body_too_large(&target, len, limit);
+            reply::wrap(&mut reply, false, |_| false);
+            return respond(reply);
+        }
+        Err(Refusal::Other(status, text)) => return respond(HttpReply::text(status, text)),
+    };
+    // No read takes a body, and a read may wait for minutes: what came is let go. A write keeps its memory
+    // until it is answered, for its command holds the bytes until then.
+    let (body, _room) = match head.method {
+        Method::GET | Method::HEAD => {
+            drop(read);
+            (Bytes::new(), None)
+        }
+        _ => read,
+    };
+    let may_wait = target.contains("index=") || target.contains("hash=");
+    let request = HttpRequest {
+        method: head.method.as_str().to_owned(),
+        target: target.clone(),
+        headers: head
+            .headers
+            .iter()
+            .filter(|(name, _)| HEADERS_READ.contains(&name.as_str()))
+            .map(|(name, value)| (name.as_str().to_owned(), Bytes::copy_from_slice(value.as_bytes())))
+            .collect(),
+        body,
+        remote: from,
+    };
+    let since = rt.now().mono;
+    let mut reply = match cell.ask(request) {
+        Asked::Now(reply) => reply,
+        Asked::Lines(watcher) => {
+            ending.tell();
+            return monitor(watcher);
+        }
+        Asked::Later(mut parked) => {
+            if may_wait {
+                ending.tell();
+            }
+            poll_fn(|cx| parked.poll_reply(cx)).await.unwrap_or_else(shutting_down)
+        }
+    };
+    let access = Access { method: head.method.as_str(), target: &target, from };
+    access.answered(cell.log(), &reply, || Some(rt.now().mono.since(since)));
+    reply::wrap(&mut reply, gzip_ok, |reply| {
+        reply::pack(reply, &mut serving.packed.lock().unwrap_or_else(PoisonError::into_inner))
+    });
+    respond(reply)
+}
+
+/// The answer to a request that came when the process ends, or that it can no longer finish.
+pub(super) fn shutting_down() -> HttpReply {
+    HttpReply::text(503, "the agent is shutting down\n")
+}
+
+/// An endless answer, without a type as Consul's.
+fn monitor(watcher: Watcher) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::Lines(watcher));
+    let headers = response.headers_mut();
+    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    headers.insert("X-Consul-Default-Acl-Policy", HeaderValue::from_static("allow"));
+    response
+}
+
+/// Why a body was not read to its end.
+enum Refusal {
+    /// It has, or would have, at least this many bytes.
+    TooLarge(u64),
+    Other(u16, &'static str),
+}
+
+type Body = (Bytes, Option<OwnedSemaphorePermit>);
+
+async fn read_body<R: Rt>(
+    rt: &R,
+    headers: &hyper::HeaderMap,
+    body: Incoming,
+    limit: usize,
+    clients: &ClientLimits,
+) -> Result<Body, Refusal> {
+    if body.is_end_stream() {
+        return Ok((Bytes::new(), None));
+    }
+    let length =
+        headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    match length {
+        Some(0) => return Ok((Bytes::new(), None)),
+        Some(n) if n > limit as u64 => return Err(Refusal::TooLarge(n)),
+        _ => {}
+    }
+    let late = rt.sleep_until(rt.now().mono + BODY_TIMEOUT);
+    tokio::select! {
+        biased;
+        read = collect(body, limit, clients) => read,
+        () = late => Err(Refusal::Other(408, "the request body took too long\n")),
+    }
+}
+
+/// Gathers a body as it comes. What goes beyond a small one is counted as it arrives, so that a client
+/// holds only what it has sent.
+async fn collect(mut body: Incoming, limit: usize, clients: &ClientLimits) -> Result<Body, Refusal> {
+    let mut data = Bytes::new();
+    let mut more = BytesMut::new();
+    let (mut total, mut counted) = (0, SMALL_BODY);
+    let mut room: Option<OwnedSemaphorePermit> = None;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            return Err(Refusal::Other(400, "the request body could not be read\n"));
+        };
+        let Ok(part) = frame.into_data() else { continue };
+        total += part.len();
+        if total > limit {
+            return Err(Refusal::TooLarge(total as u64));
+        }
+        if total > counted {
+            let step = (total - counted).max(SMALL_BODY);
+            let taken = clients.room_for(step).ok_or(Refusal::Other(429, NO_ROOM))?;
+            counted += step;
+            match &mut room {
+                Some(room) => room.merge(taken),
+                None => room = Some(taken),
+            }
+        }
+        // Most bodies come in one part and are not copied.
+        if data.is_empty() && more.is_empty() {
+            data = part;
+        } else {
+            more.extend_from_slice(&std::mem::take(&mut data));
+            more.extend_from_slice(&part);
+        }
+    }
+    Ok((if more.is_empty() { data } else { more.freeze() }, room))
+}
+
+fn respond(reply: HttpReply) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::Whole(Full::new(reply.body)));
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if reply.status == 413 {
+        // Go's name for it.
+        let name = ReasonPhrase::from_static(reply::reason(413).as_bytes());
+        response.extensions_mut().insert(name);
+    }
+    let headers = response.headers_mut();
+    headers.reserve(reply.headers.len() + 2);
+    for (name, value) in reply.headers {
+        let value = match value {
+            Cow::Borrowed(value) => HeaderValue::from_str(value),
+            Cow::Owned(value) => HeaderValue::from_maybe_shared(Bytes::from(value)),
+        };
+        // A value that is not a legal header (a user's text in `X-Consul-Reason`) is left out.
+        if let (Ok(name), Ok(value)) = (names::header(name), value) {
+            headers.append(name, value);
+        }
+    }
+    if reply.close {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
