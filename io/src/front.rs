@@ -75,14 +75,19 @@ pub struct FrontCell<R: Rt> {
 struct State {
     front: Front,
     next_req: u64,
-    waiting: BTreeMap<ReqId, oneshot::Sender<HttpReply>>,
-    /// Where requests went that wait, and since when.
-    parked: BTreeMap<ReqId, (Endpoint, Instant)>,
+    waiting: BTreeMap<ReqId, Waiting>,
     deadline: Option<Instant>,
     /// The node is gone: whoever asks is told so.
     ended: bool,
     /// What the request that is being taken in turned out to want.
     watcher: Option<Watcher>,
+}
+
+/// A request that waits: who for, since when, and where it went.
+struct Waiting {
+    reply: oneshot::Sender<HttpReply>,
+    since: Instant,
+    routed: Option<Endpoint>,
 }
 
 /// A front, its mailbox, and the mail that [`run`] will deliver.
@@ -111,15 +116,8 @@ pub fn front<R: Rt>(
 ) -> FrontParts<R> {
     let (tx, rx) = mpsc::unbounded_channel();
     let changes = Arc::new(Mutex::new(None));
-    let state = State {
-        front,
-        next_req: 0,
-        waiting: BTreeMap::new(),
-        parked: BTreeMap::new(),
-        deadline: None,
-        ended: false,
-        watcher: None,
-    };
+    let state =
+        State { front, next_req: 0, waiting: BTreeMap::new(), deadline: None, ended: false, watcher: None };
     FrontParts {
         cell: Arc::new(FrontCell {
             rt,
@@ -196,7 +194,6 @@ impl<R: Rt> Drop for Parked<R> {
         if !self.done {
             let mut state = lock(&self.cell.state);
             state.waiting.remove(&self.req);
-            state.parked.remove(&self.req);
             drop(state);
             self.cell.step(FrontInput::HttpGone { req: self.req });
         }
@@ -223,15 +220,13 @@ impl<R: Rt> FrontCell<R> {
         }
         if let Some(reply) = answer {
             if let Some(endpoint) = routed {
-                self.answered(&mut state, endpoint, since);
+                let now = self.rt.now();
+                state.front.metrics().time_endpoint(now, endpoint, now.mono.since(since));
             }
             return Asked::Now(reply);
         }
-        if let Some(endpoint) = routed {
-            state.parked.insert(req, (endpoint, since));
-        }
         let (tx, reply) = oneshot::channel();
-        state.waiting.insert(req, tx);
+        state.waiting.insert(req, Waiting { reply: tx, since, routed });
         Asked::Later(Parked { cell: self.clone(), req, reply, done: false })
     }
 
@@ -245,11 +240,6 @@ impl<R: Rt> FrontCell<R> {
         let mut state = lock(&self.state);
         report.gauge(Gauge::new(Metric::RpcQueriesBlocking, state.front.parked() as f64));
         report.add(state.front.metrics());
-    }
-
-    fn answered(&self, state: &mut State, endpoint: Endpoint, since: Instant) {
-        let now = self.rt.now();
-        state.front.metrics().time_endpoint(now, endpoint, now.mono.since(since));
     }
 
     /// How many requests wait for an answer.
@@ -285,16 +275,19 @@ impl<R: Rt> FrontCell<R> {
         let view = self.view.load();
         let mut next = Some(input);
         let mut refused = Vec::new();
+        // All who waited for the same are answered at the same time.
+        let mut ended = None;
         while let Some(input) = next {
             state.front.handle(now, &view, input);
             while let Some(output) = state.front.poll_output() {
                 match output {
                     FrontOutput::HttpReply { req, reply } if asking == Some(req) => answer = Some(reply),
                     FrontOutput::HttpReply { req, reply } => {
-                        if let Some((endpoint, since)) = state.parked.remove(&req) {
-                            self.answered(state, endpoint, since);
-                        }
-                        if let Some(waiting) = state.waiting.remove(&req) {
+                        if let Some(Waiting { reply: waiting, since, routed }) = state.waiting.remove(&req) {
+                            if let Some(endpoint) = routed {
+                                let now = ended.get_or_insert_with(|| self.rt.now());
+                                state.front.metrics().time_endpoint(*now, endpoint, now.mono.since(since));
+                            }
                             // The client may have gone: then nobody wants the reply.
                             let _ = waiting.send(reply);
                         }

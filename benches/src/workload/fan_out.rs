@@ -3,7 +3,7 @@
 use super::catalog::instance;
 use super::closed::teach;
 use crate::load::http::{Load, once, request};
-use crate::report::{number, time};
+use crate::report::{Spread, number, time};
 use crate::subject::{Kind, Subject};
 use std::io;
 use std::time::{Duration, Instant};
@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 /// The head of the table.
 pub const HEAD: [&str; 7] =
     ["waiters", "server", "last woken", "CPU-us each", "RSS parked", "RSS again", "wrong wakes"];
+
+/// How often all are parked and woken. Memory is shown after the first two.
+const TURNS: u8 = 5;
 
 /// Parks `waiters` queries, writes something unrelated, then makes the one change.
 ///
@@ -28,11 +31,10 @@ pub fn run(subjects: &[Subject], waiters: usize) -> io::Result<Vec<Vec<String>>>
 fn one(subject: &Subject, waiters: usize) -> io::Result<Vec<String>> {
     let (before, _) = subject.memory()?;
     let mut load = Load::connect(subject.parking, waiters)?;
-    let mut took = Duration::ZERO;
-    let mut cost = 0.0;
+    let (mut took, mut cost) = (Vec::new(), Vec::new());
     let mut wrong = 0;
     let mut parked = Vec::new();
-    for turn in 0..2 {
+    for turn in 0..TURNS {
         load.ask_all(&question(subject)?)?;
         settle(subject)?;
         parked.push(subject.memory()?.0.saturating_sub(before) as f64 / waiters as f64);
@@ -50,16 +52,16 @@ fn one(subject: &Subject, waiters: usize) -> io::Result<Vec<String>> {
             move || once(address, "PUT", "/v1/catalog/register", change.as_bytes())
         });
         let run = load.answers()?;
-        took = start.elapsed();
+        took.push(start.elapsed().as_secs_f64());
         let _ = waker.join();
         settle(subject)?;
-        cost = subject.cpu()?.saturating_sub(cpu).as_nanos() as f64 / 1e3 / run.done.max(1) as f64;
+        cost.push(subject.cpu()?.saturating_sub(cpu).as_nanos() as f64 / 1e3 / run.done.max(1) as f64);
     }
     Ok(vec![
         waiters.to_string(),
         subject.kind.name().to_owned(),
-        time(took),
-        number(cost),
+        time(Duration::from_secs_f64(Spread::of(took).median)),
+        Spread::of(cost).text(),
         format!("{} KB", number(parked[0] / 1024.0)),
         format!("{} KB", number(parked[1] / 1024.0)),
         wrong.to_string(),

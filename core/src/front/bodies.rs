@@ -8,7 +8,6 @@ use super::request::Request;
 use crate::json::Writer;
 use crate::types::CheckServiceNode;
 use alloc::collections::BTreeMap;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -21,18 +20,24 @@ const MAX_BYTES: usize = 16 << 20;
 const NOT_ASKED: &[&str] =
     &["index", "wait", "stale", "consistent", "max_stale", "cached", "pretty", "dc", "datacenter", "token"];
 
-/// What decides which instances an answer shows.
+/// What decides which instances an answer shows: path and parameters, each behind its length, so that no two
+/// questions look alike.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Question {
-    path: String,
-    parameters: Vec<(String, String)>,
-}
+struct Question(Vec<u8>);
 
 impl Question {
     fn of(rq: &Request) -> Question {
-        let asked = |(name, _): &(&str, &str)| !NOT_ASKED.contains(name);
-        let owned = |(name, value): (&str, &str)| (name.into(), value.into());
-        Question { path: rq.path.clone(), parameters: rq.query.pairs().filter(asked).map(owned).collect() }
+        let mut bytes = Vec::with_capacity(rq.path.len() + 64);
+        let mut put = |text: &str| {
+            bytes.extend_from_slice(&text.len().to_le_bytes());
+            bytes.extend_from_slice(text.as_bytes());
+        };
+        put(&rq.path);
+        for (name, value) in rq.query.pairs().filter(|(name, _)| !NOT_ASKED.contains(name)) {
+            put(name);
+            put(value);
+        }
+        Question(bytes)
     }
 }
 
@@ -160,6 +165,7 @@ mod tests {
     use super::*;
     use crate::json;
     use crate::types::{HealthCheck, Node, NodeService};
+    use alloc::string::String;
     use alloc::{format, vec};
     use core::net::SocketAddr;
     use proptest::prelude::*;
@@ -186,6 +192,29 @@ mod tests {
 
     fn passing(entry: &CheckServiceNode) -> bool {
         entry.checks.iter().all(|c| &*c.status == "passing")
+    }
+
+    #[test]
+    fn no_parameter_can_be_written_so_that_it_looks_like_another_question() {
+        let asks = [
+            "",
+            "tag=a",
+            "tag=a&tag=b",
+            "tag=a%00tag%00b",
+            "tag=ab",
+            "taga=b",
+            "t=aga",
+            "passing",
+            "passing=1",
+        ];
+        let questions: Vec<_> = asks.iter().map(|ask| Question::of(&request(ask))).collect();
+        for (i, question) in questions.iter().enumerate() {
+            assert!(!questions[..i].contains(question), "{}", asks[i]);
+        }
+        assert_eq!(
+            Question::of(&request("index=7&passing&wait=1s")),
+            Question::of(&request("passing&stale"))
+        );
     }
 
     proptest! {

@@ -8,15 +8,20 @@ use crate::time::Instant;
 use crate::view::View;
 use alloc::borrow::Cow;
 use alloc::string::ToString;
+use alloc::vec::Vec;
 use bytes::Bytes;
 
 pub(super) const CONTENT_TYPE: &str = "Content-Type";
 pub(super) const JSON: &str = "application/json";
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
+/// A read has so many, with those that the driver adds.
+const MOST_HEADERS: usize = 9;
+
 /// An answer with a body of the given type.
 pub(super) fn reply(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> HttpReply {
-    let headers = alloc::vec![(CONTENT_TYPE, Cow::Borrowed(content_type))];
+    let mut headers = Vec::with_capacity(MOST_HEADERS);
+    headers.push((CONTENT_TYPE, Cow::Borrowed(content_type)));
     HttpReply { status, headers, body: body.into(), close: false }
 }
 

@@ -38,14 +38,14 @@ pub(super) async fn connection<R: Rt>(serving: Arc<Serving<R>>, stream: R::Strea
     };
     loop {
         match poll_fn(|cx| conn.poll_next(cx)).await {
-            Next::Ended => break,
+            Next::Ended => return,
             Next::Other => {
                 let Conn { stream, early, .. } = conn;
                 return Box::pin(general::connection(serving, stream, early, from)).await;
             }
             Next::Request(request) => {
                 let close = request.close;
-                let Some(answer) = conn.answer(&serving, request, from).await else { break };
+                let Some(answer) = conn.answer(&serving, request, from).await else { return };
                 let close = close || answer.close;
                 let room = if answer.body.len() <= COPIED { answer.body.len() } else { 0 };
                 let mut head = {
@@ -58,12 +58,11 @@ pub(super) async fn connection<R: Rt>(serving: Arc<Serving<R>>, stream: R::Strea
                     body = Bytes::new();
                 }
                 if conn.send(head, body).await.is_err() || close {
-                    break;
+                    return;
                 }
             }
         }
     }
-    let _ = conn.stream.shutdown().await;
 }
 
 /// A connection between its requests.
