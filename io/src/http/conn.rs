@@ -26,7 +26,8 @@ const COPIED: usize = 4 << 10;
 
 /// Serves one connection until it ends.
 pub(super) async fn connection<R: Rt>(serving: Arc<Serving<R>>, stream: R::Stream, from: SocketAddr) {
-    let mut conn = Conn::<R> { stream, early: Vec::new(), ended: false };
+    let max_head = serving.settings.max_header_bytes;
+    let mut conn = Conn::<R> { stream, max_head, early: Vec::new(), ended: false };
     let Some(_place) = serving.clients.enter(from.ip()) else {
         // As Consul: a bare 429 before any request is read.
         let text = b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nContent-Length: 81\r\n\
@@ -68,6 +69,8 @@ pub(super) async fn connection<R: Rt>(serving: Arc<Serving<R>>, stream: R::Strea
 /// A connection between its requests.
 struct Conn<R: Rt> {
     stream: R::Stream,
+    /// Bytes of request line and headers.
+    max_head: usize,
     /// Read, and not yet looked at.
     early: Vec<u8>,
     /// The client has sent all it will.
@@ -86,7 +89,9 @@ enum Next {
 impl<R: Rt> Conn<R> {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
         if !self.early.is_empty() {
-            let Some((request, taken)) = plain::parse(&self.early) else { return Poll::Ready(Next::Other) };
+            let Some((request, taken)) = plain::parse(&self.early, self.max_head) else {
+                return Poll::Ready(Next::Other);
+            };
             self.early = self.early.split_off(taken);
             return Poll::Ready(Next::Request(request));
         }
@@ -100,7 +105,7 @@ impl<R: Rt> Conn<R> {
         if read.is_err() || bytes.is_empty() {
             return Poll::Ready(Next::Ended);
         }
-        let parsed = plain::parse(bytes);
+        let parsed = plain::parse(bytes, self.max_head);
         let taken = parsed.as_ref().map_or(0, |(_, taken)| *taken);
         self.early.extend_from_slice(&bytes[taken..]);
         Poll::Ready(parsed.map_or(Next::Other, |(request, _)| Next::Request(request)))

@@ -38,8 +38,7 @@ pub struct HttpSettings {
     pub max_body_bytes: usize,
 }
 
-/// Replies that are already made, and those of writes that are on their way to the disk, may take so long to
-/// reach their clients at the end.
+/// How long replies that are already made may take to reach their clients at the end.
 const DRAIN: Duration = Duration::from_millis(100);
 
 /// What the connections of one front share.

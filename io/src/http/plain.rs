@@ -33,14 +33,15 @@ pub(super) struct Plain {
     pub(super) close: bool,
 }
 
-/// The plain request that `bytes` begin with, and how many of them it has.
-pub(super) fn parse(bytes: &[u8]) -> Option<(Plain, usize)> {
+/// The plain request that `bytes` begin with, with at most `max_head` bytes of line and headers, and how many
+/// bytes it has.
+pub(super) fn parse(bytes: &[u8], max_head: usize) -> Option<(Plain, usize)> {
     let mut space = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut head = httparse::Request::new(&mut []);
     let Ok(Status::Complete(end)) = head.parse_with_uninit_headers(bytes, &mut space) else { return None };
     let method = ["GET", "PUT", "POST", "DELETE"].into_iter().find(|m| head.method == Some(m))?;
     let target = head.path.filter(|target| is_plain(target))?;
-    if head.version != Some(1) {
+    if head.version != Some(1) || end > max_head {
         return None;
     }
     let (mut host, mut length, mut accepts) = (false, None, None);
@@ -100,15 +101,17 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const MAX: usize = 1 << 20;
+
     fn get(headers: &str) -> Option<(Plain, usize)> {
-        parse(format!("GET /v1/kv/a HTTP/1.1\r\n{headers}\r\n").as_bytes())
+        parse(format!("GET /v1/kv/a HTTP/1.1\r\n{headers}\r\n").as_bytes(), MAX)
     }
 
     #[test]
     fn what_clients_send_is_plain() {
         let bytes = b"PUT /v1/kv/a?flags=1 HTTP/1.1\r\nHost: a\r\ncontent-Length: 2\r\nX-Consul-Token: t\r\n\
             Accept-Encoding: gzip\r\nUser-Agent: x\r\nConnection: close\r\n\r\nabGET /";
-        let (plain, taken) = parse(bytes).expect("plain");
+        let (plain, taken) = parse(bytes, MAX).expect("plain");
         assert_eq!(&bytes[taken..], b"GET /");
         let token = ("x-consul-token".to_owned(), Bytes::from_static(b"t"));
         let expected = Plain {
@@ -156,7 +159,7 @@ mod tests {
             "GET /v1/agent/%6donitor HTTP/1.1",
             "GET %2fv1/agent/monitor HTTP/1.1",
         ] {
-            assert_eq!(parse(format!("{line}\r\nHost: a\r\n\r\n").as_bytes()), None, "{line}");
+            assert_eq!(parse(format!("{line}\r\nHost: a\r\n\r\n").as_bytes(), MAX), None, "{line}");
         }
     }
 
@@ -167,11 +170,12 @@ mod tests {
             body in "[a-z]{0,20}",
             cut in 0.0..1.0f64,
         ) {
-            parse(&bytes);
+            parse(&bytes, MAX);
             let head = format!("PUT /v1/kv/a HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len());
             let all = [head.as_bytes(), body.as_bytes()].concat();
-            prop_assert_eq!(parse(&all).map(|(_, taken)| taken), Some(all.len()));
-            prop_assert_eq!(parse(&all[..(all.len() as f64 * cut) as usize]), None);
+            prop_assert_eq!(parse(&all, MAX).map(|(_, taken)| taken), Some(all.len()));
+            prop_assert_eq!(parse(&all[..(all.len() as f64 * cut) as usize], MAX), None);
+            prop_assert_eq!(parse(&all, head.len() - 1), None);
         }
     }
 }
