@@ -32,7 +32,9 @@ impl Leader {
         let deposed_at =
             if sole || mutant!(config, LeaseForEver) { Instant::FAR_FUTURE } else { self.deposed_at(config) };
         let handover_ends = self.handover.as_ref().map_or(Instant::FAR_FUTURE, |h| h.ends);
-        self.heartbeat_at.min(deposed_at).min(handover_ends)
+        // A heartbeat that nobody hears need not wake anyone.
+        let heartbeat_at = if self.peers.is_empty() { Instant::FAR_FUTURE } else { self.heartbeat_at };
+        heartbeat_at.min(deposed_at).min(handover_ends)
     }
 
     /// When it must assume that the others have elected someone else (check-quorum, section 6.2).

@@ -74,6 +74,10 @@ impl Raft {
     pub(super) fn on_change(&mut self, call: CallId, change: Change) {
         match self.changed(change) {
             Ok(membership) => {
+                if matches!(&self.state, State::Leader(leader) if leader.peers.is_empty()) {
+                    // Alone it sent no heartbeats; those that join have an election timeout from now.
+                    self.heartbeat();
+                }
                 self.append_call(call, Payload::Membership(membership));
                 self.advance_commit();
             }
