@@ -8,7 +8,7 @@
 //! | [`disk`], [`storage`] | batches to redb, one flush for all that queued meanwhile |
 //! | [`http`] | connections to a front and back |
 //! | [`dns`] | datagrams and TCP queries to the pure responder |
-//! | [`checks`] | probes: HTTP, TCP, gRPC, scripts |
+//! | [`checks`] | probes: HTTP, TCP, UDP, gRPC, H2 ping, Docker, scripts |
 //! | [`log`] | events to standard output, a file and watchers |
 //! | [`rt`] | the runtime surface that the simulator replaces |
 //! | [`config_files`] | files into the pure loader |

@@ -22,7 +22,7 @@ mod validate;
 
 pub use interface::{AgentEffect, AgentInput, CatalogCall, CatalogNode, CatalogReply, LocalWrite};
 pub use local::{Local, LocalService};
-pub use request::{AgentError, AgentReply, AgentRequest, CheckOutcome, CheckSpec, Probe};
+pub use request::{AgentError, AgentReply, AgentRequest, CheckOutcome, CheckSpec, Probe, ProbeTls};
 
 use crate::Str;
 use crate::config::RuntimeConfig;
@@ -70,6 +70,8 @@ pub struct Agent {
     /// Runs whose outcome is wanted, with their checks.
     runs: BTreeMap<RunId, Str>,
     next_run: u64,
+    /// What is asked for aliases of other nodes.
+    alias_calls: BTreeMap<CallId, Str>,
     sync: Sync,
     timers: Timers<Timer>,
     schedule_rng: Rng,
@@ -104,6 +106,7 @@ impl Agent {
             aliases: BTreeSet::new(),
             runs: BTreeMap::new(),
             next_run: 0,
+            alias_calls: BTreeMap::new(),
             sync: Sync::new(NodeInfo::new(&config, node_id)),
             timers: Timers::new(),
             schedule_rng: rng.fork("agent.schedule"),

@@ -46,7 +46,6 @@ impl Agent {
         Abilities {
             remote_scripts: self.config.enable_script_checks,
             local_scripts: self.config.enable_local_script_checks,
-            node: self.config.node_name.clone(),
         }
     }
 
@@ -182,7 +181,7 @@ impl Agent {
         with_service: bool,
     ) {
         let id = Str::from(definition.id.as_str());
-        let kind = definition.kind().map_or("", CheckKind::as_str);
+        let kind = definition.shown_kind().map_or("", CheckKind::as_str);
         self.show_check(&id, &definition, kind, with_service);
         let deregister_after = self.deregister_after(&definition);
         if source == Source::File && self.checks.get(&id).is_some_and(|old| old.source == Source::Http) {
@@ -204,13 +203,13 @@ impl Agent {
             return;
         }
         self.halt_check(&id);
-        let runner = match probe_of(&definition, self.config.check_output_max_size) {
+        let runner = match probe_of(&definition, &self.config) {
             Some(probe) => probe,
             None if definition.ttl > 0 => Runner::Ttl {
                 ttl: Duration::from_nanos(definition.ttl.max(0) as u64),
                 last_output: String::new(),
             },
-            None => Runner::Alias { service: Str::from(definition.alias_service.as_str()) },
+            None => self.alias_of(&definition),
         };
         if matches!(runner, Runner::Alias { .. }) {
             self.aliases.insert(id.clone());
@@ -237,6 +236,15 @@ impl Agent {
             self.forget_check_state(&id);
         }
         self.start_check(now, &id);
+    }
+
+    fn alias_of(&self, definition: &CheckDefinition) -> Runner {
+        let service = Str::from(definition.alias_service.as_str());
+        let node = Str::from(definition.alias_node.as_str());
+        match node.is_empty() || node.eq_ignore_ascii_case(&self.config.node_name) {
+            true => Runner::Alias { service, node },
+            false => Runner::FarAlias { service, node, failures: 0, call: None },
+        }
     }
 
     /// Puts the catalog's record of a check into the local view; status and output stay as they are.

@@ -1,9 +1,11 @@
 //! What a front asks the agent, and what the driver runs for it.
 
+use crate::config::AgentTls;
 use crate::types::{CheckDefinition, ServiceDefinition};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -98,7 +100,7 @@ pub enum Probe {
     Http {
         /// `http://` or `https://`.
         url: String,
-        /// Upper case; `GET` unless given.
+        /// As registered, in its letter case; `GET` unless given.
         method: String,
         /// As registered; `Host` is honoured.
         headers: BTreeMap<String, Vec<String>>,
@@ -106,15 +108,35 @@ pub enum Probe {
         body: String,
         /// Report a redirect as it is instead of following it.
         disable_redirects: bool,
-        /// For SNI and verification; empty: from the URL.
-        tls_server_name: String,
-        /// Do not verify the certificate.
-        tls_skip_verify: bool,
+        /// For URLs of the scheme `https`.
+        tls: ProbeTls,
     },
     /// Connect and close.
     Tcp {
         /// `host:port`.
         address: String,
+        /// `Some`: the TLS handshake must succeed, too.
+        tls: Option<ProbeTls>,
+    },
+    /// Send an empty datagram. Any answer passes, a refusal is critical, silence says nothing.
+    Udp {
+        /// `host:port`.
+        address: String,
+    },
+    /// An HTTP/2 PING.
+    H2Ping {
+        /// `host:port`.
+        address: String,
+        /// `Some`: over TLS.
+        tls: Option<ProbeTls>,
+    },
+    /// Run a program in a container of the local Docker daemon. Exit code 0 passing, 1 warning, other
+    /// critical.
+    Docker {
+        /// ID or name of the container.
+        container: String,
+        /// Program and arguments; never empty.
+        args: Vec<String>,
     },
     /// `grpc.health.v1.Health/Check`.
     Grpc {
@@ -122,13 +144,20 @@ pub enum Probe {
         address: String,
         /// Service to ask for; empty: the server as a whole.
         service: String,
-        /// Over TLS.
-        tls: bool,
-        /// Do not verify the certificate.
-        tls_skip_verify: bool,
-        /// For SNI and verification; empty: from the address.
-        tls_server_name: String,
+        /// `Some`: over TLS.
+        tls: Option<ProbeTls>,
     },
+}
+
+/// How a probe speaks TLS.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct ProbeTls {
+    /// For SNI and verification; empty: the host that is dialled.
+    pub server_name: String,
+    /// Take any certificate.
+    pub skip_verify: bool,
+    /// The agent's own authorities and certificate; `None`: the system's authorities, and no certificate.
+    pub agent: Option<Arc<AgentTls>>,
 }
 
 /// One run of a probe.
@@ -142,11 +171,21 @@ pub struct CheckSpec {
     pub output_max: usize,
 }
 
-/// What a probe found.
+/// How a probe ended. Outputs are for people, and already cut to the limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CheckOutcome {
-    /// `passing`, `warning` or `critical`.
-    pub status: &'static str,
-    /// For people; already cut to the limit.
-    pub output: String,
+pub enum CheckOutcome {
+    /// It found something; thresholds decide what that means.
+    Found {
+        /// `passing`, `warning` or `critical`.
+        status: &'static str,
+        /// What it saw.
+        output: String,
+    },
+    /// The program could not be started, or was killed: critical at once, thresholds do not apply.
+    Broken {
+        /// Why.
+        output: String,
+    },
+    /// It learnt nothing: status and output stay.
+    Nothing,
 }

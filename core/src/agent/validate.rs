@@ -24,8 +24,6 @@ pub(super) struct Abilities {
     pub(super) remote_scripts: bool,
     /// Scripts from files.
     pub(super) local_scripts: bool,
-    /// The node's name: aliases reach no other.
-    pub(super) node: Str,
 }
 
 impl Abilities {
@@ -171,26 +169,21 @@ fn check_rules(c: &CheckDefinition) -> Result<(), &'static str> {
     }
 }
 
-/// Whether this version, so configured, can run it.
+/// Whether this agent, so configured, can run it.
 fn runnable(c: &CheckDefinition, source: Source, abilities: &Abilities) -> Result<(), AgentError> {
-    let refuse = |what: &str| {
-        Err(AgentError::Invalid(format!("Invalid check: {what} checks are not supported by this version")))
-    };
     match c.kind() {
-        Some(CheckKind::Script) => abilities.allow_script(source),
-        Some(CheckKind::Docker) => {
-            abilities.allow_script(source)?;
-            refuse("docker")
-        }
-        Some(CheckKind::Tcp) if c.tcp_use_tls => refuse("tcp over TLS (TCPUseTLS)"),
-        Some(CheckKind::Http | CheckKind::Tcp | CheckKind::Grpc | CheckKind::Ttl) => Ok(()),
-        Some(CheckKind::Alias) => {
-            match c.alias_node.is_empty() || c.alias_node.eq_ignore_ascii_case(&abilities.node) {
-                true => Ok(()),
-                false => refuse("alias (of another node)"),
-            }
-        }
-        Some(kind @ (CheckKind::Udp | CheckKind::H2Ping | CheckKind::OsService)) => refuse(kind.as_str()),
+        Some(CheckKind::Script | CheckKind::Docker) => abilities.allow_script(source),
+        Some(
+            CheckKind::Http
+            | CheckKind::Tcp
+            | CheckKind::Udp
+            | CheckKind::Grpc
+            | CheckKind::H2Ping
+            | CheckKind::Ttl
+            | CheckKind::Alias,
+        ) => Ok(()),
+        // As Consul everywhere but on Windows, which has services to ask about.
+        Some(CheckKind::OsService) => Err(AgentError::Failed("not implemented".to_string())),
         None => Err(invalid("Invalid check: TTL must be > 0 for TTL checks")),
     }
 }

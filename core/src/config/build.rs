@@ -1,16 +1,17 @@
 //! A merged tree to the [`RuntimeConfig`]: defaults, what follows from what, and addresses.
 
 use super::addr::{self, Interface, Place};
-use super::definition;
 use super::runtime::{DnsConfig, HttpLimits, Performance, Ports, RuntimeConfig};
 use super::survey::{self, Survey};
 use super::tree::{self, Tree};
+use super::{check_tls, definition};
 use super::{source, validate};
 use crate::metrics::Filter;
 use crate::{Str, duration};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
@@ -51,6 +52,9 @@ pub(super) fn build(
     warnings.extend(survey.enterprise);
     config.unprotected = unprotected(tree);
     config.not_built_yet = survey.not_built;
+    if config.tls_for_checks.is_some() {
+        config.not_built_yet.retain(|key| !check_tls::is_read(key));
+    }
     config.warnings = warnings;
     Ok(config)
 }
@@ -298,6 +302,7 @@ fn checks(config: &mut RuntimeConfig, tree: &Tree, errors: &mut Vec<String>) {
     config.discard_check_output = flag("discard_check_output");
     config.check_update_interval = time(tree, "check_update_interval", config.check_update_interval);
     config.check_output_max_size = count(tree, "check_output_max_size", 4096) as usize;
+    config.tls_for_checks = flag("enable_agent_tls_for_checks").then(|| Arc::new(check_tls::build(tree)));
     config.services = tree::objects(tree, "services").map(|t| definition::service(t, errors)).collect();
     config.checks = tree::objects(tree, "checks").map(|t| definition::check(t, errors)).collect();
 }

@@ -144,7 +144,7 @@ pub(super) static ROOT: &[Key] = &[
     later("discovery_max_stale", Duration),
     used("dns_config", Object(DNS)),
     used("domain", Text),
-    switch("enable_agent_tls_for_checks", false),
+    used("enable_agent_tls_for_checks", Bool),
     switch("enable_central_service_config", false),
     used("enable_debug", Bool),
     used("enable_local_script_checks", Bool),

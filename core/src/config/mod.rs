@@ -7,6 +7,7 @@
 
 mod addr;
 mod build;
+mod check_tls;
 mod definition;
 mod flags;
 mod hcl;
@@ -23,7 +24,7 @@ pub use addr::Interface;
 pub use build::HostFacts;
 pub use flags::Flags;
 pub use reload::reload;
-pub use runtime::{DnsConfig, HttpLimits, Performance, Ports, RuntimeConfig};
+pub use runtime::{AgentTls, DnsConfig, HttpLimits, Performance, Ports, RuntimeConfig};
 pub use source::{Format, Source};
 
 use alloc::format;

@@ -5,6 +5,7 @@ use crate::metrics::Filter;
 use crate::types::{CheckDefinition, Locality, ServiceDefinition};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
@@ -50,6 +51,8 @@ pub struct RuntimeConfig {
     pub check_update_interval: Duration,
     pub check_output_max_size: usize,
     pub discard_check_output: bool,
+    /// `enable_agent_tls_for_checks`: checks over TLS use the agent's own files.
+    pub tls_for_checks: Option<Arc<AgentTls>>,
     /// Least time a critical service may stay before it is removed (default 1 min).
     pub check_deregister_interval_min: Duration,
     /// How often critical services are looked at for removal (default 30 s).
@@ -100,6 +103,16 @@ pub struct RuntimeConfig {
     pub unprotected: Vec<String>,
     /// Other warnings, ready to print.
     pub warnings: Vec<String>,
+}
+
+/// The agent's own TLS files, as paths; empty: none. `tls.internal_rpc`, else `tls.defaults`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[allow(missing_docs)]
+pub struct AgentTls {
+    pub ca_file: String,
+    pub ca_path: String,
+    pub cert_file: String,
+    pub key_file: String,
 }
 
 /// Listening ports; `None` is off (`-1`).
@@ -238,6 +251,7 @@ impl Default for RuntimeConfig {
             check_update_interval: Duration::from_secs(300),
             check_output_max_size: 4096,
             discard_check_output: false,
+            tls_for_checks: None,
             check_deregister_interval_min: Duration::from_secs(60),
             check_reap_interval: Duration::from_secs(30),
             ae_interval: Duration::from_secs(60),

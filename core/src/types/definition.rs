@@ -113,31 +113,31 @@ impl CheckKind {
 }
 
 impl CheckDefinition {
-    /// Which kind of check this is; `None` when no field says so. The order of precedence is
-    /// Consul's when several are set.
+    /// Which kind of check runs; `None` when no field says so. The order of precedence is Consul's when
+    /// several are set.
     pub fn kind(&self) -> Option<CheckKind> {
-        if !self.alias_node.is_empty() || !self.alias_service.is_empty() {
-            Some(CheckKind::Alias)
-        } else if self.ttl > 0 {
-            Some(CheckKind::Ttl)
-        } else if !self.http.is_empty() {
-            Some(CheckKind::Http)
-        } else if !self.tcp.is_empty() {
-            Some(CheckKind::Tcp)
-        } else if !self.udp.is_empty() {
-            Some(CheckKind::Udp)
-        } else if !self.grpc.is_empty() {
-            Some(CheckKind::Grpc)
-        } else if !self.h2ping.is_empty() {
-            Some(CheckKind::H2Ping)
-        } else if !self.os_service.is_empty() {
-            Some(CheckKind::OsService)
-        } else if !self.docker_container_id.is_empty() {
-            Some(CheckKind::Docker)
-        } else if !self.script_args.is_empty() {
-            Some(CheckKind::Script)
-        } else {
-            None
-        }
+        use CheckKind::{Alias, Docker, Grpc, H2Ping, Http, OsService, Script, Tcp, Ttl, Udp};
+        self.first_of([Ttl, Http, Tcp, Udp, Grpc, Docker, OsService, Script, H2Ping, Alias])
+    }
+
+    /// Which kind the catalog shows: another order of precedence, as in Consul.
+    pub fn shown_kind(&self) -> Option<CheckKind> {
+        use CheckKind::{Alias, Docker, Grpc, H2Ping, Http, OsService, Script, Tcp, Ttl, Udp};
+        self.first_of([Grpc, Http, Ttl, Tcp, Udp, Alias, Docker, Script, H2Ping, OsService])
+    }
+
+    fn first_of(&self, order: [CheckKind; 10]) -> Option<CheckKind> {
+        order.into_iter().find(|kind| match kind {
+            CheckKind::Ttl => self.ttl > 0,
+            CheckKind::Http => !self.http.is_empty(),
+            CheckKind::Tcp => !self.tcp.is_empty(),
+            CheckKind::Udp => !self.udp.is_empty(),
+            CheckKind::Grpc => !self.grpc.is_empty(),
+            CheckKind::H2Ping => !self.h2ping.is_empty(),
+            CheckKind::OsService => !self.os_service.is_empty(),
+            CheckKind::Docker => !self.docker_container_id.is_empty() && !self.script_args.is_empty(),
+            CheckKind::Script => !self.script_args.is_empty(),
+            CheckKind::Alias => !self.alias_node.is_empty() || !self.alias_service.is_empty(),
+        })
     }
 }

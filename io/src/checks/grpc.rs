@@ -3,23 +3,30 @@
 //! The two messages have one field each, so they are written and read here (protobuf: field 1 of the
 //! request is the service name, field 1 of the response is the status; 1 is SERVING).
 
-use super::{Finding, NO_TLS, critical, tcp};
+use super::{critical, go_error, passing, tcp, tls};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{CONTENT_TYPE, HeaderValue, TE};
 use hyper::{HeaderMap, Request};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use lictor_core::agent::{CheckSpec, Probe};
-use lictor_core::types::status;
+use lictor_core::agent::{CheckOutcome, ProbeTls};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout_at};
 
 /// The response is a dozen bytes; anything long is not one.
 const MAX_RESPONSE: usize = 64 << 10;
 
-pub(super) async fn probe(spec: &CheckSpec) -> Finding {
-    let Probe::Grpc { address, service, .. } = &spec.probe else { return critical("not a gRPC probe") };
-    let shown = if service.is_empty() { address.clone() } else { format!("{address}/{service}") };
-    match tokio::time::timeout(spec.timeout, ask(spec)).await {
-        Ok(Ok(1)) => (status::PASSING, format!("gRPC check {shown}: success")),
+pub(super) async fn probe(
+    address: &str,
+    service: &str,
+    with_tls: Option<&ProbeTls>,
+    limit: Duration,
+) -> CheckOutcome {
+    let shown = if service.is_empty() { address.to_owned() } else { format!("{address}/{service}") };
+    let deadline = Instant::now() + limit;
+    match timeout_at(deadline, ask(address, service, with_tls, deadline)).await {
+        Ok(Ok(1)) => passing(format!("gRPC check {shown}: success")),
         Ok(Ok(other)) => {
             let name = match other {
                 0 => "UNKNOWN",
@@ -30,36 +37,51 @@ pub(super) async fn probe(spec: &CheckSpec) -> Finding {
             critical(format!("gRPC {shown} serving status: {name}"))
         }
         Ok(Err(why)) => critical(why),
-        Err(_) => critical("rpc error: code = DeadlineExceeded desc = context deadline exceeded"),
+        Err(_) => critical(format!("rpc error: code = DeadlineExceeded desc = {}", go_error::DEADLINE)),
     }
 }
 
-async fn ask(spec: &CheckSpec) -> Result<u64, String> {
-    let Probe::Grpc { address, service, tls, .. } = &spec.probe else {
-        return Err("not a gRPC probe".into());
-    };
-    if *tls {
-        return Err(NO_TLS.into());
-    }
-    let unavailable = |why: String| {
-        format!("rpc error: code = Unavailable desc = connection error: desc = \"transport: {why}\"")
-    };
-    let stream = tcp::connect(address, spec.timeout)
+fn unavailable(why: &str) -> String {
+    format!("rpc error: code = Unavailable desc = connection error: desc = \"{why}\"")
+}
+
+async fn ask(
+    address: &str,
+    service: &str,
+    with_tls: Option<&ProbeTls>,
+    deadline: Instant,
+) -> Result<u64, String> {
+    let stream = tcp::dial(address, deadline)
         .await
-        .map_err(|e| unavailable(format!("Error while dialing: {e}")))?;
+        .map_err(|why| unavailable(&format!("transport: Error while dialing: {why}")))?;
+    match with_tls {
+        None => call(stream, "http", address, service).await,
+        Some(options) => {
+            let stream = tls::handshake(stream, options, address, &[b"h2"]).await;
+            let refused = |why| unavailable(&format!("transport: authentication handshake failed: {why}"));
+            call(stream.map_err(refused)?, "https", address, service).await
+        }
+    }
+}
+
+async fn call<S>(stream: S, scheme: &str, address: &str, service: &str) -> Result<u64, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let broken =
+        |e: hyper::Error| unavailable(&format!("error reading server preface: {}", in_gos_words(&e)));
     let (mut sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
         .handshake(TokioIo::new(stream))
         .await
-        .map_err(|e| unavailable(e.to_string()))?;
-    tokio::spawn(async move {
-        let _ = connection.await;
-    });
-    let request = Request::post(format!("http://{address}/grpc.health.v1.Health/Check"))
+        .map_err(broken)?;
+    // Ends with the answer or, at the latest, with the probe: its sender is dropped then.
+    tokio::spawn(connection);
+    let request = Request::post(format!("{scheme}://{address}/grpc.health.v1.Health/Check"))
         .header(CONTENT_TYPE, HeaderValue::from_static("application/grpc"))
         .header(TE, HeaderValue::from_static("trailers"))
         .body(Full::new(encode(service)))
         .map_err(|e| e.to_string())?;
-    let response = sender.send_request(request).await.map_err(|e| unavailable(e.to_string()))?;
+    let response = sender.send_request(request).await.map_err(broken)?;
     if !response.status().is_success() {
         return Err(format!(
             "rpc error: code = Unknown desc = unexpected HTTP status code received from server: {}",
@@ -70,12 +92,24 @@ async fn ask(spec: &CheckSpec) -> Result<u64, String> {
     let body = Limited::new(response.into_body(), MAX_RESPONSE)
         .collect()
         .await
-        .map_err(|e| unavailable(e.to_string()))?;
+        .map_err(|e| unavailable(&e.to_string()))?;
     if let Some(trailers) = body.trailers() {
         grpc_status(trailers)?;
     }
     decode(&body.to_bytes())
         .ok_or_else(|| "rpc error: code = Internal desc = malformed health response".to_owned())
+}
+
+/// What speaks HTTP/1 sends what looks like a frame of two gigabytes.
+fn in_gos_words(e: &hyper::Error) -> String {
+    let Some(source) = std::error::Error::source(e) else { return e.to_string() };
+    let h2 = source.downcast_ref::<h2::Error>();
+    let io = source.downcast_ref::<std::io::Error>().or(h2.and_then(h2::Error::get_io));
+    match (io, h2.and_then(h2::Error::reason)) {
+        (Some(io), _) => tls::alert(io).unwrap_or_else(|| go_error::cause(io)),
+        (None, Some(h2::Reason::FRAME_SIZE_ERROR)) => "http2: frame too large".into(),
+        (None, _) => e.to_string(),
+    }
 }
 
 /// An error status, from headers or trailers.

@@ -3,18 +3,25 @@
 //! | probe | passing | warning | critical |
 //! |---|---|---|---|
 //! | HTTP | 2xx | 429 | everything else |
-//! | TCP | connected | | everything else |
+//! | TCP, with TLS or without | connected | | everything else |
+//! | UDP | any answer | | refused; silence changes nothing |
 //! | gRPC | `SERVING` | | everything else |
-//! | script | exit code 0 | exit code 1 | everything else |
+//! | H2 ping | acknowledged | | everything else |
+//! | script, Docker | exit code 0 | exit code 1 | everything else |
 //!
 //! Texts are Consul's, which prints Go's network errors: see [`go_error`].
 
+mod address;
+mod docker;
 mod go_error;
 mod grpc;
+mod h2ping;
 mod http;
 mod output;
 mod script;
 mod tcp;
+mod tls;
+mod udp;
 
 use crate::driver::CheckOrder;
 use lictor_core::agent::{CheckOutcome, CheckSpec, Probe};
@@ -25,9 +32,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-
-/// What a probe found.
-type Finding = (&'static str, String);
 
 /// Carries out check orders until the node is gone. Needs tokio's network, timers and processes.
 pub async fn run(mut orders: mpsc::UnboundedReceiver<CheckOrder>, inbox: mpsc::Sender<Input>) {
@@ -65,18 +69,29 @@ pub async fn run(mut orders: mpsc::UnboundedReceiver<CheckOrder>, inbox: mpsc::S
 }
 
 async fn probe(spec: &Arc<CheckSpec>) -> CheckOutcome {
-    let (status, output) = match &spec.probe {
+    let (limit, output_max) = (spec.timeout, spec.output_max);
+    match &spec.probe {
         Probe::Http { .. } => http::probe(spec).await,
-        Probe::Tcp { address } => tcp::probe(address, spec.timeout).await,
-        Probe::Grpc { .. } => grpc::probe(spec).await,
-        Probe::Script { args } => script::probe(args, spec.timeout, spec.output_max).await,
-    };
-    CheckOutcome { status, output }
+        Probe::Tcp { address, tls } => tcp::probe(address, tls.as_ref(), limit).await,
+        Probe::Udp { address } => udp::probe(address, limit).await,
+        Probe::Grpc { address, service, tls } => grpc::probe(address, service, tls.as_ref(), limit).await,
+        Probe::H2Ping { address, tls } => h2ping::probe(address, tls.as_ref(), limit).await,
+        Probe::Script { args } => script::probe(args, limit, output_max).await,
+        Probe::Docker { container, args } => docker::probe(container, args, limit, output_max).await,
+    }
 }
 
-/// Why a probe over TLS fails in this version: never a pass that was not earned.
-const NO_TLS: &str = "checks over TLS are not built into this version";
-
-fn critical(output: impl Into<String>) -> Finding {
-    (status::CRITICAL, output.into())
+fn found(status: &'static str, output: impl Into<String>) -> CheckOutcome {
+    CheckOutcome::Found { status, output: output.into() }
 }
+
+fn passing(output: impl Into<String>) -> CheckOutcome {
+    found(status::PASSING, output)
+}
+
+fn critical(output: impl Into<String>) -> CheckOutcome {
+    found(status::CRITICAL, output)
+}
+
+#[cfg(test)]
+mod tests;

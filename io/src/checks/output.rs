@@ -27,14 +27,19 @@ impl Tail {
         self.bytes.drain(..excess);
     }
 
-    /// Bytes written in all.
-    pub(super) fn total(&self) -> u64 {
-        self.total
+    /// Whether something was lost.
+    fn overflowed(&self) -> bool {
+        self.total > self.max as u64
     }
 
-    /// Whether something was lost.
-    pub(super) fn overflowed(&self) -> bool {
-        self.total > self.max as u64
+    /// What is kept, and how much of how much that is when something was lost.
+    pub(super) fn captured(self) -> String {
+        let (total, overflowed) = (self.total, self.overflowed());
+        let text = self.text();
+        match overflowed {
+            true => format!("Captured {} of {total} bytes\n...\n{text}", text.len()),
+            false => text,
+        }
     }
 
     /// What is kept, as text.
@@ -56,9 +61,8 @@ mod tests {
             for chunk in all.chunks(step) {
                 tail.push(chunk);
             }
-            assert_eq!(tail.total(), 90);
-            assert!(tail.overflowed());
-            assert_eq!(tail.text().as_bytes(), &all[80..]);
+            let kept = String::from_utf8(all[80..].to_vec()).unwrap();
+            assert_eq!(tail.captured(), format!("Captured 10 of 90 bytes\n...\n{kept}"));
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Scripts: a program in a process group of its own, killed whole on timeout.
 
 use super::output::Tail;
-use super::{Finding, critical};
+use super::{critical, found, go_error};
+use lictor_core::agent::CheckOutcome;
 use lictor_core::duration;
 use lictor_core::types::status;
 use rustix::process::{Pid, Signal, kill_process_group};
-use std::process::Stdio;
+use std::io::ErrorKind;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
@@ -23,8 +25,9 @@ impl Drop for Group {
     }
 }
 
-pub(super) async fn probe(args: &[String], timeout: Duration, output_max: usize) -> Finding {
-    let Some((program, rest)) = args.split_first() else { return critical("no program to run") };
+pub(super) async fn probe(args: &[String], timeout: Duration, output_max: usize) -> CheckOutcome {
+    let broken = |output: String| CheckOutcome::Broken { output };
+    let Some((program, rest)) = args.split_first() else { return broken("no program to run".into()) };
     let mut command = Command::new(program);
     command
         .args(rest)
@@ -35,25 +38,34 @@ pub(super) async fn probe(args: &[String], timeout: Duration, output_max: usize)
         .kill_on_drop(true);
     let mut child = match command.spawn() {
         Ok(child) => child,
-        Err(e) => return critical(format!("fork/exec {program}: {e}")),
+        Err(e) if e.kind() == ErrorKind::NotFound && !program.contains('/') => {
+            return broken(format!("exec: {program:?}: executable file not found in $PATH"));
+        }
+        Err(e) => return broken(format!("fork/exec {program}: {}", go_error::cause(&e))),
     };
     let group = Group(child.id().and_then(|id| Pid::from_raw(id as i32)));
-    let finding = match tokio::time::timeout(timeout, wait(&mut child, output_max)).await {
-        Ok(finding) => finding,
+    let mut tail = Tail::new(output_max);
+    let outcome = match tokio::time::timeout(timeout, wait(&mut child, &mut tail)).await {
+        Ok(exit) => match (exit.map(|status| status.code()), tail.captured()) {
+            (Ok(Some(0)), output) => found(status::PASSING, output),
+            (Ok(Some(1)), output) => found(status::WARNING, output),
+            (_, output) => critical(output),
+        },
         Err(_) => {
             let took = duration::format(i64::try_from(timeout.as_nanos()).unwrap_or(i64::MAX));
-            critical(format!("Timed out ({took}) running check"))
+            let output = tail.captured();
+            let gap = if output.is_empty() { "" } else { "\n\n" };
+            broken(format!("Timed out ({took}) running check{gap}{output}"))
         }
     };
     drop(group);
     // Reap, so that no zombie stays.
     let _ = child.wait().await;
-    finding
+    outcome
 }
 
-async fn wait(child: &mut Child, output_max: usize) -> Finding {
+async fn wait(child: &mut Child, tail: &mut Tail) -> std::io::Result<ExitStatus> {
     let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
-    let mut tail = Tail::new(output_max);
     let mut exit = None;
     let (mut from_out, mut from_err) = ([0u8; 4096], [0u8; 4096]);
     // A background child may hold the pipes open: the program's exit ends the run, and what is in
@@ -76,16 +88,7 @@ async fn wait(child: &mut Child, output_max: usize) -> Finding {
             break;
         }
     }
-    let (total, overflowed) = (tail.total(), tail.overflowed());
-    let mut output = tail.text();
-    if overflowed {
-        output = format!("Captured {} of {total} bytes\n...\n{output}", output.len());
-    }
-    match exit {
-        Some(Ok(code)) if code.success() => (status::PASSING, output),
-        Some(Ok(code)) if code.code() == Some(1) => (status::WARNING, output),
-        _ => critical(output),
-    }
+    exit.unwrap_or_else(|| Err(ErrorKind::Other.into()))
 }
 
 /// Bytes read; 0 at the end. Never returns once the pipe is closed, so that `select!` goes on.

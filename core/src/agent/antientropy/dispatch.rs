@@ -184,11 +184,17 @@ impl Agent {
         }))
     }
 
-    fn send(&mut self, now: Now, flight: Flight, request: CatalogCall) -> CallId {
+    /// A number for a call, and the time to its end.
+    pub(in crate::agent) fn next_call(&mut self, now: Now) -> CallId {
         self.sync.next_call += 1;
         let call = CallId(self.sync.next_call);
-        self.sync.flights.insert(call, flight);
         self.timers.set(Timer::Call(call), now.mono + CALL_TIMEOUT);
+        call
+    }
+
+    fn send(&mut self, now: Now, flight: Flight, request: CatalogCall) -> CallId {
+        let call = self.next_call(now);
+        self.sync.flights.insert(call, flight);
         self.effects.push_back(AgentEffect::Catalog { call, request });
         call
     }

@@ -208,7 +208,9 @@ impl Agent {
 
     /// A call's answer; one that was given up is ignored.
     pub(super) fn on_catalog_reply(&mut self, now: Now, call: CallId, reply: CatalogReply) {
-        let Some(flight) = self.sync.flights.remove(&call) else { return };
+        let Some(flight) = self.sync.flights.remove(&call) else {
+            return self.on_alias_reply(now, call, reply);
+        };
         self.timers.cancel(&Timer::Call(call));
         if let Flight::Fetch = flight {
             self.on_fetched(now, reply);

@@ -1,6 +1,7 @@
 //! What the agent knows about each check beyond the record that the catalog sees.
 
 mod alias;
+mod far_alias;
 mod schedule;
 mod threshold;
 mod ttl;
@@ -13,7 +14,7 @@ use super::validate::Source;
 use super::{Agent, CheckSpec};
 use crate::Str;
 use crate::event::Level;
-use crate::ids::RunId;
+use crate::ids::{CallId, RunId};
 use crate::time::Now;
 use crate::types::{CheckDefinition, HealthCheck, status};
 use alloc::string::String;
@@ -43,7 +44,19 @@ pub(super) enum Runner {
     /// Reports by its service; critical when they stop.
     Ttl { ttl: Duration, last_output: String },
     /// Another service of this agent; empty: the node's own checks.
-    Alias { service: Str },
+    Alias {
+        service: Str,
+        /// This node as it was named, if it was.
+        node: Str,
+    },
+    /// A service of another node; empty: that node's own checks.
+    FarAlias {
+        service: Str,
+        node: Str,
+        /// Answers in a row that were none.
+        failures: u32,
+        call: Option<CallId>,
+    },
     /// Nothing: it is critical as long as it exists.
     Maintenance,
 }

@@ -3,7 +3,8 @@
 use super::ttl::{nanos, output_max, text, truncate};
 use super::{CheckState, Runner, Threshold};
 use crate::Str;
-use crate::agent::{Agent, AgentEffect, CheckOutcome, CheckSpec, Probe, Timer};
+use crate::agent::{Agent, AgentEffect, CheckOutcome, CheckSpec, Probe, ProbeTls, Timer};
+use crate::config::RuntimeConfig;
 use crate::event::Level;
 use crate::ids::RunId;
 use crate::time::Now;
@@ -17,26 +18,35 @@ use core::time::Duration;
 pub(in crate::agent) const INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// How long beyond a probe's own timeout its outcome may be missing before the run is given up.
 const WATCHDOG_SLACK: Duration = Duration::from_secs(10);
-/// What an outcome may exceed the output limit by: the driver's `Captured n of m bytes` line.
-const OUTPUT_SLACK: usize = 128;
+/// What an outcome may exceed the output limit by: the words around what was captured, with a long URL or
+/// an error of the far side in them.
+const OUTPUT_SLACK: usize = 8 << 10;
 
 /// What runs a check of this definition; `None` for kinds that are not probed here.
-pub(in crate::agent) fn probe_of(definition: &CheckDefinition, output_limit: usize) -> Option<Runner> {
+pub(in crate::agent) fn probe_of(definition: &CheckDefinition, config: &RuntimeConfig) -> Option<Runner> {
     let d = definition;
     let (probe, default_timeout) = match d.kind()? {
         CheckKind::Script => (Probe::Script { args: d.script_args.clone() }, Duration::from_secs(30)),
-        CheckKind::Http => (http_probe(d), Duration::from_secs(10)),
-        CheckKind::Tcp => (Probe::Tcp { address: d.tcp.clone() }, Duration::from_secs(10)),
-        CheckKind::Grpc => (grpc_probe(d), Duration::from_secs(10)),
-        CheckKind::Ttl
-        | CheckKind::Udp
-        | CheckKind::H2Ping
-        | CheckKind::Docker
-        | CheckKind::Alias
-        | CheckKind::OsService => return None,
+        CheckKind::Docker => (
+            Probe::Docker { container: d.docker_container_id.clone(), args: d.script_args.clone() },
+            Duration::from_secs(30),
+        ),
+        CheckKind::Http => (http_probe(d, config), Duration::from_secs(10)),
+        CheckKind::Tcp => {
+            let tls = d.tcp_use_tls.then(|| tls(d, config));
+            (Probe::Tcp { address: d.tcp.clone(), tls }, Duration::from_secs(10))
+        }
+        CheckKind::Udp => (Probe::Udp { address: d.udp.clone() }, Duration::from_secs(10)),
+        CheckKind::Grpc => (grpc_probe(d, config), Duration::from_secs(10)),
+        CheckKind::H2Ping => {
+            let tls = d.h2ping_use_tls.unwrap_or(true).then(|| tls(d, config));
+            (Probe::H2Ping { address: d.h2ping.clone(), tls }, Duration::from_secs(10))
+        }
+        CheckKind::Ttl | CheckKind::Alias | CheckKind::OsService => return None,
     };
     let timeout = if d.timeout > 0 { nanos(d.timeout) } else { default_timeout };
-    let spec = CheckSpec { probe, timeout, output_max: output_max(output_limit, d.output_max_size) };
+    let output_max = output_max(config.check_output_max_size, d.output_max_size);
+    let spec = CheckSpec { probe, timeout, output_max };
     Some(Runner::Probe {
         spec: Arc::new(spec),
         interval: nanos(d.interval).max(INTERVAL_MIN),
@@ -45,10 +55,18 @@ pub(in crate::agent) fn probe_of(definition: &CheckDefinition, output_limit: usi
     })
 }
 
-fn http_probe(d: &CheckDefinition) -> Probe {
+fn tls(d: &CheckDefinition, config: &RuntimeConfig) -> ProbeTls {
+    ProbeTls {
+        server_name: d.tls_server_name.clone(),
+        skip_verify: d.tls_skip_verify,
+        agent: config.tls_for_checks.clone(),
+    }
+}
+
+fn http_probe(d: &CheckDefinition, config: &RuntimeConfig) -> Probe {
     let method = match d.method.as_str() {
         "" => String::from("GET"),
-        given => given.to_ascii_uppercase(),
+        given => String::from(given),
     };
     Probe::Http {
         url: d.http.clone(),
@@ -56,20 +74,17 @@ fn http_probe(d: &CheckDefinition) -> Probe {
         headers: d.header.clone(),
         body: d.body.clone(),
         disable_redirects: d.disable_redirects,
-        tls_server_name: d.tls_server_name.clone(),
-        tls_skip_verify: d.tls_skip_verify,
+        tls: tls(d, config),
     }
 }
 
 /// `host:port[/service]`.
-fn grpc_probe(d: &CheckDefinition) -> Probe {
+fn grpc_probe(d: &CheckDefinition, config: &RuntimeConfig) -> Probe {
     let (address, service) = d.grpc.split_once('/').unwrap_or((&d.grpc, ""));
     Probe::Grpc {
         address: address.to_string(),
         service: service.to_string(),
-        tls: d.grpc_use_tls,
-        tls_skip_verify: d.tls_skip_verify,
-        tls_server_name: d.tls_server_name.clone(),
+        tls: d.grpc_use_tls.then(|| tls(d, config)),
     }
 }
 
@@ -83,6 +98,7 @@ impl Agent {
         let wait = match &state.runner {
             Runner::Probe { interval, .. } => self.schedule_rng.duration(Duration::ZERO, *interval),
             Runner::Ttl { ttl, .. } => *ttl,
+            Runner::FarAlias { .. } => Duration::ZERO,
             Runner::Alias { .. } | Runner::Maintenance => return,
         };
         self.timers.set(Timer::Check(id.clone()), now.mono + wait);
@@ -103,6 +119,7 @@ impl Agent {
                 self.effects.push_back(AgentEffect::RunCheck { run: number, spec });
             }
             Runner::Ttl { .. } => self.on_ttl_expired(now, id),
+            Runner::FarAlias { .. } => self.ask_for_alias(now, id),
             Runner::Alias { .. } | Runner::Maintenance => {}
         }
     }
@@ -117,19 +134,27 @@ impl Agent {
             return;
         };
         *run = None;
-        let verdict = threshold.count(outcome.status);
+        let (status, verdict, output) = match outcome {
+            CheckOutcome::Found { status, output } => (status, threshold.count(status), output),
+            CheckOutcome::Broken { output } => (status::CRITICAL, Some(status::CRITICAL), output),
+            CheckOutcome::Nothing => {
+                let interval = *interval;
+                self.timers.set(Timer::Check(id.clone()), now.mono + interval);
+                return self.log_check(Level::Debug, "Check got no answer in time: its status stays", &id);
+            }
+        };
         let (interval, output_max) = (*interval, spec.output_max);
         self.timers.set(Timer::Check(id.clone()), now.mono + interval);
         match verdict {
             Some(new) => {
                 self.log_verdict(&id, new);
-                let mut output = outcome.output;
+                let mut output = output;
                 if output.len() > output_max + OUTPUT_SLACK {
                     truncate(&mut output, output_max);
                 }
                 self.set_check_status(now, &id, new, output);
             }
-            None if outcome.status == status::CRITICAL => {
+            None if status == status::CRITICAL => {
                 self.log_check(
                     Level::Warn,
                     "Check failed but has not reached warning/failure threshold",
@@ -149,7 +174,7 @@ impl Agent {
         let (run, timeout) = (*run, spec.timeout);
         self.effects.push_back(AgentEffect::CancelCheck { run });
         let output = format!("Timed out ({}) running check", text(timeout));
-        self.on_check_done(now, run, CheckOutcome { status: status::CRITICAL, output });
+        self.on_check_done(now, run, CheckOutcome::Broken { output });
     }
 
     /// Loud when the status changes, quiet while it stays.

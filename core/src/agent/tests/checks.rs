@@ -112,7 +112,7 @@ fn probes_carry_consuls_defaults() {
                 assert_eq!((address.as_str(), service.as_str()), ("127.0.0.1:1", "web"));
                 (3, 100)
             }
-            Probe::Tcp { .. } => panic!("none was registered"),
+            _ => panic!("none was registered"),
         };
         assert_eq!((spec.timeout.as_secs(), spec.output_max), expected);
         seen += 1;
@@ -129,7 +129,7 @@ fn a_lost_outcome_counts_as_a_timeout_and_a_late_one_is_ignored() {
     world.pass(secs(20));
     assert_eq!(world.status("h"), shown("critical", "Timed out (10s) running check"));
     assert_eq!(world.cancelled, [run]);
-    let late = CheckOutcome { status: status::PASSING, output: "late".to_string() };
+    let late = CheckOutcome::Found { status: status::PASSING, output: "late".to_string() };
     world.handle(AgentInput::CheckDone { run, outcome: late });
     assert_eq!(world.status("h").0, "critical");
     world.pass(secs(5));
@@ -144,7 +144,7 @@ fn a_changed_check_cancels_its_run_and_ignores_the_outcome() {
     let run = *world.runs.keys().next().expect("it runs");
     world.register_check(http("h", 6)).expect("valid");
     assert_eq!(world.cancelled, [run]);
-    let outcome = CheckOutcome { status: status::PASSING, output: String::new() };
+    let outcome = CheckOutcome::Found { status: status::PASSING, output: String::new() };
     world.handle(AgentInput::CheckDone { run, outcome });
     assert_eq!(world.status("h").0, "critical");
 }
@@ -232,8 +232,9 @@ fn an_alias_is_as_healthy_as_the_worst_check_of_its_service_and_node() {
     world.ask(AgentRequest::NodeMaintenance { enable: false, reason: String::new() }).expect("always");
     world.ask(AgentRequest::DeregisterService { id: "web".to_string() }).expect("exists");
     assert_eq!(world.status("follows-front").0, "critical");
-    let far = CheckDefinition { alias_node: "elsewhere".to_string(), ..alias("far", "web") };
-    assert!(world.register_check(far).is_err(), "other nodes are out of reach");
+    let named = CheckDefinition { alias_node: "N1".to_string(), ..alias("named", "web") };
+    world.register_check(named).expect("valid");
+    assert_eq!(world.status("named"), shown("critical", "Service web could not be found on node N1"));
     world.pass(secs(600));
     world.assert_in_sync();
 }
@@ -249,4 +250,137 @@ fn aliases_in_a_circle_come_to_rest() {
         world.ask(AgentRequest::DeregisterService { id: "c".to_string() }).expect("exists");
     }
     assert!(world.status("service:a").1.len() <= 4096);
+}
+
+#[test]
+fn an_alias_of_another_node_follows_what_the_catalog_says_of_it() {
+    let mut world = World::new();
+    let far = CheckDefinition {
+        id: "far".to_string(),
+        name: "far".to_string(),
+        alias_node: "n2".to_string(),
+        alias_service: "web".to_string(),
+        ..Default::default()
+    };
+    world.register_check(far).expect("valid");
+    assert_eq!(world.status("far"), shown("passing", "No checks found."), "nobody knows that node");
+    let check = |id: &str, service: &str, status: &str| {
+        let text = |t: &str| Str::from(t);
+        Arc::new(HealthCheck {
+            check_id: text(id),
+            name: text(id),
+            service_id: text(service),
+            status: text(status),
+            output: text("o"),
+            ..HealthCheck::default()
+        })
+    };
+    let service = |id: &str| Arc::new(NodeService { id: Str::from(id), ..NodeService::default() });
+    let mut elsewhere = CatalogNode { node: Arc::default(), services: vec![service("db")], checks: vec![] };
+    let show = |world: &mut World, of: &CatalogNode| {
+        world.catalog.elsewhere = Some(of.clone());
+        world.pass(secs(1));
+        world.status("far")
+    };
+    elsewhere.checks = vec![check("serfHealth", "", "passing"), check("db", "db", "critical")];
+    assert_eq!(show(&mut world, &elsewhere), shown("critical", "Service web could not be found on node n2"));
+    elsewhere.services.push(service("web"));
+    assert_eq!(show(&mut world, &elsewhere), shown("passing", "All checks passing."));
+    elsewhere.checks.push(check("w", "web", "warning"));
+    assert_eq!(show(&mut world, &elsewhere), shown("warning", "Aliased check \"w\" failing: o"));
+    elsewhere.checks[0] = check("serfHealth", "", "critical");
+    assert_eq!(show(&mut world, &elsewhere), shown("critical", "Aliased check \"serfHealth\" failing: o"));
+    elsewhere.checks[0] = check("serfHealth", "", "passing");
+    assert_eq!(show(&mut world, &elsewhere).0, "warning");
+
+    world.link = Link::Failing;
+    world.pass(secs(1));
+    assert_eq!(world.status("far").0, "warning", "one failure is no news");
+    world.pass(secs(2));
+    let (status, output) = world.status("far");
+    assert_eq!(status, "critical");
+    assert!(output.starts_with("Failure checking aliased node or service: "), "{output}");
+    world.link = Link::Up;
+    world.pass(secs(60));
+    assert_eq!(world.status("far").0, "warning");
+    world.ask(AgentRequest::DeregisterCheck { id: "far".to_string() }).expect("exists");
+    world.pass(secs(60));
+    world.assert_in_sync();
+}
+
+#[test]
+fn a_broken_run_is_critical_whatever_the_thresholds_and_one_without_news_changes_nothing() {
+    let mut world = World::new();
+    let patient = CheckDefinition { failures_before_critical: 3, ..http("h", 5) };
+    world.register_check(CheckDefinition { status: "passing".to_string(), ..patient }).expect("valid");
+    let mut ended = |outcome: CheckOutcome| {
+        world.pass(secs(5));
+        let run = *world.runs.keys().next().expect("it runs");
+        world.runs.clear();
+        world.handle(AgentInput::CheckDone { run, outcome });
+        world.status("h")
+    };
+    let good = || CheckOutcome::Found { status: status::PASSING, output: "good".to_string() };
+    assert_eq!(ended(good()), shown("passing", "good"));
+    assert_eq!(ended(CheckOutcome::Nothing), shown("passing", "good"));
+    let bad = CheckOutcome::Found { status: status::CRITICAL, output: "bad".to_string() };
+    assert_eq!(ended(bad), shown("passing", "good"), "one failure of three");
+    let broken = CheckOutcome::Broken { output: "Timed out".to_string() };
+    assert_eq!(ended(broken), shown("critical", "Timed out"));
+}
+
+#[test]
+fn probes_over_tls_carry_their_options_and_the_agents_files_where_enabled() {
+    for enabled in [false, true] {
+        let files = crate::config::AgentTls { ca_file: "/ca".to_string(), ..Default::default() };
+        let mut world = World::with(|c| c.tls_for_checks = enabled.then(|| Arc::new(files.clone())));
+        let plain = |id: &str| CheckDefinition {
+            id: id.to_string(),
+            name: id.to_string(),
+            interval: SECOND,
+            tls_server_name: "name".to_string(),
+            ..Default::default()
+        };
+        let of = "h:1".to_string();
+        let checks = [
+            CheckDefinition { h2ping: of.clone(), tls_skip_verify: true, ..plain("by default") },
+            CheckDefinition { h2ping: of.clone(), h2ping_use_tls: Some(false), ..plain("not") },
+            CheckDefinition { tcp: of.clone(), ..plain("tcp") },
+            CheckDefinition { tcp: of.clone(), tcp_use_tls: true, ..plain("tcp+tls") },
+            CheckDefinition { grpc: of, grpc_use_tls: true, ..plain("grpc+tls") },
+        ];
+        for check in checks {
+            world.register_check(check).expect("valid");
+        }
+        world.pass(secs(1));
+        let (mut with, mut without) = (0, 0);
+        for spec in world.runs.values() {
+            let tls = match &spec.probe {
+                Probe::H2Ping { tls, .. } | Probe::Tcp { tls, .. } | Probe::Grpc { tls, .. } => tls,
+                other => panic!("{other:?}"),
+            };
+            let Some(tls) = tls else {
+                without += 1;
+                continue;
+            };
+            with += 1;
+            assert_eq!(tls.server_name, "name");
+            assert_eq!(tls.skip_verify, matches!(spec.probe, Probe::H2Ping { .. }));
+            assert_eq!(tls.agent.is_some(), enabled);
+        }
+        assert_eq!((with, without), (3, 2));
+    }
+}
+
+#[test]
+fn services_of_the_operating_system_are_refused_as_consul_does_off_windows() {
+    let mut world = World::new();
+    let check = CheckDefinition {
+        name: "s".to_string(),
+        os_service: "cron".to_string(),
+        interval: SECOND,
+        ..Default::default()
+    };
+    let refused = world.register_check(check);
+    assert_eq!(refused, Err(AgentError::Failed("not implemented".to_string())));
 }

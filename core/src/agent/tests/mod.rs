@@ -38,6 +38,8 @@ pub(super) struct Catalog {
     pub(super) node: Option<Node>,
     pub(super) services: BTreeMap<Str, NodeService>,
     pub(super) checks: BTreeMap<Str, HealthCheck>,
+    /// What it holds of every other node.
+    pub(super) elsewhere: Option<CatalogNode>,
     /// Registrations and deregistrations that were asked for.
     pub(super) writes: usize,
 }
@@ -45,6 +47,9 @@ pub(super) struct Catalog {
 impl Catalog {
     fn answer(&mut self, request: CatalogCall) -> CatalogReply {
         match request {
+            CatalogCall::NodeServices { node } if *node != *"n1" => {
+                CatalogReply::Node(self.elsewhere.clone())
+            }
             CatalogCall::NodeServices { .. } => {
                 CatalogReply::Node(self.node.clone().map(|node| CatalogNode {
                     node: Arc::new(node),
@@ -272,7 +277,7 @@ impl World {
     /// Answers every probe under way.
     pub(super) fn outcome(&mut self, status: &'static str, output: &str) {
         for run in core::mem::take(&mut self.runs).into_keys() {
-            let outcome = CheckOutcome { status, output: output.to_string() };
+            let outcome = CheckOutcome::Found { status, output: output.to_string() };
             self.handle(AgentInput::CheckDone { run, outcome });
         }
     }

@@ -76,8 +76,12 @@ fn refusals_of_services_are_in_consuls_words() {
             "Invalid Service Meta: Couldn't load metadata pair ('a b', 'x'): Key contains invalid characters",
         ),
         (
-            check(CheckDefinition { udp: "x:1".to_string(), interval: SECOND, ..Default::default() }),
-            "Invalid check: udp checks are not supported by this version",
+            check(CheckDefinition {
+                docker_container_id: "c".to_string(),
+                interval: SECOND,
+                ..Default::default()
+            }),
+            "Invalid check: TTL must be > 0 for TTL checks",
         ),
     ];
     for (definition, text) in cases {
