@@ -72,6 +72,13 @@ impl Normal {
                     continue 'next;
                 }
             }
+            // The near end of a connection, in texts of errors.
+            let digits = rest.chars().take_while(char::is_ascii_digit).count();
+            if digits > 0 && before == Some(':') && rest[digits..].starts_with("->") {
+                out.push_str("<port>");
+                rest = &rest[digits..];
+                continue;
+            }
             if shaped(rest, UUID) {
                 let name = self.name("id", &rest[..UUID.len()]);
                 out.push_str(&name);
@@ -121,6 +128,13 @@ fn shaped(text: &str, shape: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_near_end_of_a_connection_has_no_number() {
+        let mut normal = Normal::new(vec![("1".into(), "<one>".into())], 0);
+        let text = normal.text("read udp 127.0.0.1:45193->127.0.0.1:2: read: connection refused");
+        assert_eq!(text, "read udp 127.0.0.1:<port>->127.0.0.1:2: read: connection refused");
+    }
 
     #[test]
     fn equal_values_get_equal_names_and_a_port_is_not_cut_out_of_a_number() {

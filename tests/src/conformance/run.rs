@@ -41,7 +41,11 @@ pub fn run(script: &Script) -> Vec<Outcome> {
         (super::subject::NODE_ID.into(), "<node-id>".into()),
     ];
     let mut normal = Normal::new(fixed, subject.index);
-    let mut variables = HashMap::from([("dir".to_owned(), dir)]);
+    let mut variables = HashMap::from([
+        ("dir".to_owned(), dir),
+        ("http".to_owned(), subject.http.to_string()),
+        ("rpc".to_owned(), subject.rpc.to_string()),
+    ]);
     let mut behind: Option<JoinHandle<Response>> = None;
     let mut seen: HashMap<&str, usize> = HashMap::new();
     let mut outcomes = Vec::new();

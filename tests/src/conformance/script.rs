@@ -12,12 +12,15 @@
 //! sort                                  the last answer's JSON array comes in no fixed order
 //! pick /Config/Datacenter               of the last answer's JSON, only these values count
 //! until 200                             the last request is repeated until it has this status
+//! until-text words                      the last request is repeated until its answer holds them
 //! &>>> GET /v1/kv/a?index=${i}          a request that is answered later ...
 //! join                                  ... here
 //! $ kv get a                            a run of the command line; the body is its standard input
 //! file a.json                           a file in ${dir}; the body is its content
 //! ? web.service.consul SRV              a DNS question; `tcp`, `edns=N` and `sort` may follow
 //! ```
+//!
+//! `${http}` and `${rpc}` are the subject's ports, `${dir}` is the scenario's directory.
 
 /// One line of a scenario that does something, with the lines that belong to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
