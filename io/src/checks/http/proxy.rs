@@ -157,4 +157,47 @@ mod tests {
         let socks = |name: &str| (name == "HTTP_PROXY").then(|| "socks5://p".to_owned());
         assert!(choose_from(&Url::parse("http://out/").unwrap(), socks).is_err(), "never directly instead");
     }
+
+    #[tokio::test]
+    async fn a_tunnel_begins_behind_the_proxys_consent() {
+        use std::io::{Read, Write};
+        for (answer, expected) in [
+            ("HTTP/1.1 200 Connection established\r\nX: y\r\n\r\n", Ok("inside")),
+            ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", Err("Proxy Authentication Required")),
+            ("HTTP/1.1 200", Err("proxyconnect tcp: unexpected EOF")),
+        ] {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let server = std::thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let (mut asked, mut byte) = (Vec::new(), [0]);
+                while !asked.ends_with(b"\r\n\r\n") {
+                    stream.read_exact(&mut byte).unwrap();
+                    asked.push(byte[0]);
+                }
+                stream.write_all(answer.as_bytes()).unwrap();
+                if expected.is_ok() {
+                    stream.write_all(b"inside").unwrap();
+                }
+                String::from_utf8(asked).unwrap()
+            });
+            let proxy = Proxy {
+                address: address.to_string(),
+                authorization: Some(HeaderValue::from_static("Basic dTpw")),
+            };
+            let stream = TcpStream::connect(address).await.unwrap();
+            let got = match proxy.tunnel(stream, "far.example:443").await {
+                Ok(mut stream) => {
+                    let mut text = String::new();
+                    stream.read_to_string(&mut text).await.unwrap();
+                    Ok(text)
+                }
+                Err(why) => Err(why),
+            };
+            assert_eq!(got.as_deref().map_err(String::as_str), expected);
+            let asked = server.join().unwrap();
+            assert!(asked.starts_with("CONNECT far.example:443 HTTP/1.1\r\nHost: far.example:443\r\n"));
+            assert!(asked.contains("\r\nProxy-Authorization: Basic dTpw\r\n"));
+        }
+    }
 }
