@@ -1,3 +1,5 @@
+//! Sessions and streams of yamux, end to end.
+
 use super::*;
 use crate::time::Instant;
 use alloc::collections::{BTreeMap, VecDeque};
