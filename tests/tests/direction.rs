@@ -43,6 +43,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sim", &["lictor-core", "lictor-io"]),
     ("benches", &["lictor-core", "lictor-io", "lictor-sim"]),
     ("tests", &["lictor-core"]),
+    ("tests/fuzz", &["lictor-core"]),
 ];
 
 fn root() -> PathBuf {
