@@ -124,7 +124,13 @@ fn read_object<T>(
 }
 
 fn mismatch(value: &Value<'_>, field: String, wanted: String) -> Error {
-    Error::Type { value: value.go_kind(), field, wanted }
+    // Go gives a number's text only where a number was wanted.
+    let value = match (&value.kind, wanted.as_str()) {
+        (_, "int" | "uint64" | "uint32" | "float64") => value.go_kind(),
+        (Kind::Number(_), _) => "number".into(),
+        _ => value.go_kind(),
+    };
+    Error::Type { value, field, wanted }
 }
 
 /// The error found so far that stands furthest up in the text.
@@ -232,16 +238,7 @@ impl<'a> Fields<'a> {
     }
 
     fn wrong_kind(&self, name: &str, value: &Value<'_>, wanted: &str) {
-        self.problems.note(value.at, || {
-            let mut error = mismatch(value, self.path.name_of(name), wanted.into());
-            // Go gives a number's text only where a number was wanted.
-            if let (Error::Type { value, .. }, Kind::Number(_)) = (&mut error, &value.kind)
-                && !matches!(wanted, "int" | "uint64" | "uint32" | "float64")
-            {
-                *value = "number".into();
-            }
-            error
-        });
+        self.problems.note(value.at, || mismatch(value, self.path.name_of(name), wanted.into()));
     }
 
     fn scalar<T>(

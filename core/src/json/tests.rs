@@ -141,6 +141,7 @@ fn service(body: &str) -> String {
 fn bad_bodies_get_consuls_words() {
     for (body, want) in [
         ("", "EOF"),
+        ("5", "json: cannot unmarshal number into Go value of type structs.Alias"),
         (r#"{"Name":"a""#, "unexpected EOF"),
         (r#"{"Port":"80"}"#, "json: cannot unmarshal string into Go struct field .Alias.Port of type int"),
         (r#"{"Port":1.5}"#, "json: cannot unmarshal number 1.5 into Go struct field .Alias.Port of type int"),
