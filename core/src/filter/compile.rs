@@ -1,7 +1,7 @@
 //! An expression held against the schema of what it will be asked about: selectors exist, operators fit,
 //! values have the type of what they are compared with.
 
-use super::pattern;
+use super::pattern::{self, ALL_CHARACTERS, Limits};
 use super::schema::Kind;
 use super::syntax::{Error, Match, Op, Syntax};
 use crate::strconv;
@@ -19,6 +19,9 @@ const MAX_PATTERN_BYTES: usize = 512;
 /// How much memory the patterns of an expression may take together when compiled, in bytes: a blocking query
 /// holds them for as long as it waits.
 const MAX_COMPILED: usize = 256 << 10;
+/// How many characters the patterns of an expression may fold together: each costs some nanoseconds, and six
+/// bytes of a pattern can name all there are.
+const MAX_FOLDED: u32 = 2 * ALL_CHARACTERS;
 
 #[derive(Clone, Debug)]
 pub(super) enum Expr {
@@ -56,7 +59,8 @@ pub(super) fn compile(syntax: &Syntax, subject: &'static Kind) -> Result<Expr, E
         )));
     }
     // Each gets the same share, so that what one may take does not depend on the order.
-    expr(syntax, subject, MAX_COMPILED / count.max(1))
+    let mut limits = Limits { compiled: MAX_COMPILED / count.max(1), folds: MAX_FOLDED };
+    expr(syntax, subject, &mut limits)
 }
 
 /// How many patterns an expression holds, and how many bytes they are together.
@@ -71,19 +75,18 @@ fn patterns(syntax: &Syntax) -> (usize, usize) {
     }
 }
 
-/// `share`: how much memory each pattern may take when compiled, in bytes.
-fn expr(syntax: &Syntax, subject: &'static Kind, share: usize) -> Result<Expr, Error> {
-    let all =
-        |list: &[Syntax]| list.iter().map(|one| expr(one, subject, share)).collect::<Result<Vec<_>, _>>();
+fn expr(syntax: &Syntax, subject: &'static Kind, limits: &mut Limits) -> Result<Expr, Error> {
+    let mut all =
+        |list: &[Syntax]| list.iter().map(|one| expr(one, subject, limits)).collect::<Result<Vec<_>, _>>();
     Ok(match syntax {
-        Syntax::Not(inner) => Expr::Not(Box::new(expr(inner, subject, share)?)),
+        Syntax::Not(inner) => Expr::Not(Box::new(expr(inner, subject, limits)?)),
         Syntax::All(list) => Expr::All(all(list)?),
         Syntax::Any(list) => Expr::Any(all(list)?),
-        Syntax::Match(one) => Expr::Test(test(one, subject, share)?),
+        Syntax::Match(one) => Expr::Test(test(one, subject, limits)?),
     })
 }
 
-fn test(one: &Match, subject: &'static Kind, share: usize) -> Result<Test, Error> {
+fn test(one: &Match, subject: &'static Kind, limits: &mut Limits) -> Result<Test, Error> {
     let shown = |upto: usize| strconv::quote(&one.selector[..upto].join(&b'.'));
     let mut kind = subject;
     for (i, name) in one.selector.iter().enumerate() {
@@ -112,7 +115,7 @@ fn test(one: &Match, subject: &'static Kind, share: usize) -> Result<Test, Error
     };
     let operand = match (one.op, operand) {
         (Op::Matches | Op::NotMatches, Operand::Text(text)) => {
-            Operand::Pattern(pattern::compile(&text, share).map_err(|why| {
+            Operand::Pattern(pattern::compile(&text, limits).map_err(|why| {
                 Error(format!("Failed to compile regular expression {}: {why}", strconv::quote(&text)))
             })?)
         }

@@ -20,17 +20,32 @@ const MAX_REPEAT: u64 = 1000;
 /// How deep groups may nest. Go's bound is 1000.
 const MAX_NESTING: u32 = 250;
 
-/// The pattern, or Go's error. `max` is how much memory it may take when compiled, in bytes; the time for that
-/// is bounded by the pattern's length alone, which is the caller's to look at.
-pub(super) fn compile(pattern: &[u8], max: usize) -> Result<Regex, String> {
+/// A class of all characters, as [`Limits::folds`] counts.
+pub(super) const ALL_CHARACTERS: u32 = char::MAX as u32 + 1;
+
+/// What patterns may cost. The rest is bounded by their length, which is the caller's to look at.
+#[derive(Debug)]
+pub(super) struct Limits {
+    /// How much memory each may take when compiled, in bytes.
+    pub(super) compiled: usize,
+    /// How many characters may still be looked up for their other case: without regard to case, the engine
+    /// walks through every character of a class.
+    pub(super) folds: u32,
+}
+
+/// The pattern, or Go's error; what it folds is taken off the limits.
+pub(super) fn compile(pattern: &[u8], limits: &mut Limits) -> Result<Regex, String> {
     let Ok(text) = core::str::from_utf8(pattern) else {
         let shown = String::from_utf8_lossy(pattern);
         return Err(error("invalid UTF-8", &shown));
     };
-    let translated = Translator::new(text).run().map_err(|(what, part)| error(what, part))?;
+    let mut translator = Translator::new(text);
+    let translated = translator.run().map_err(|(what, part)| error(what, part))?;
+    let folds = limits.folds.checked_sub(translator.folded);
+    limits.folds = folds.ok_or_else(|| error("too many characters without regard to case", text))?;
     RegexBuilder::new(&translated)
-        .size_limit(max)
-        .dfa_size_limit(max)
+        .size_limit(limits.compiled)
+        .dfa_size_limit(limits.compiled)
         .nest_limit(MAX_NESTING)
         .build()
         .map_err(|why| match why {
@@ -69,6 +84,10 @@ struct Translator<'a> {
     groups: Vec<Group>,
     /// Escapes of Unicode's sets, as written, that the engine was asked about and knows.
     known: BTreeSet<String>,
+    /// From here on, case may not matter.
+    folds: bool,
+    /// How many characters the engine will fold, at most.
+    folded: u32,
 }
 
 impl<'a> Translator<'a> {
@@ -80,10 +99,12 @@ impl<'a> Translator<'a> {
             flags: String::new(),
             groups: vec![Group::default()],
             known: BTreeSet::new(),
+            folds: false,
+            folded: 0,
         }
     }
 
-    fn run(mut self) -> Result<String, Refusal<'a>> {
+    fn run(&mut self) -> Result<String, Refusal<'a>> {
         // The text of the repetition just read, if one was.
         let mut repeated: Option<&'a str> = None;
         while let Some(c) = self.rest.chars().next() {
@@ -140,7 +161,7 @@ impl<'a> Translator<'a> {
         if self.groups.len() > 1 {
             return Err(("missing closing )", self.whole));
         }
-        Ok(self.out)
+        Ok(core::mem::take(&mut self.out))
     }
 
     fn group(&mut self) -> &mut Group {
@@ -234,7 +255,15 @@ impl<'a> Translator<'a> {
         Err(("invalid or unsupported Perl syntax", &text[..text.len() - rest.len()]))
     }
 
+    /// So many characters of a class are folded, where case does not matter.
+    fn fold(&mut self, characters: u32) {
+        if self.folds {
+            self.folded = self.folded.saturating_add(characters.min(ALL_CHARACTERS));
+        }
+    }
+
     fn set_flags(&mut self, names: &str, set: &[Option<bool>; 4], group: bool) {
+        self.folds |= names.chars().zip(set).any(|(name, state)| name == 'i' && *state == Some(true));
         let named = |on| {
             let with = names.chars().zip(set).filter(move |(_, state)| **state == Some(on));
             with.map(|(name, _)| name).collect::<String>()
@@ -272,7 +301,12 @@ impl<'a> Translator<'a> {
             }
             _ => {
                 let (written, rest) = match set(text, &mut self.known)? {
-                    Some(found) => found,
+                    Some(found) => {
+                        // Perl's sets are written with the few characters that they hold or lack.
+                        let shown = &text[..text.len() - found.1.len()];
+                        self.fold(if shown[1..].starts_with(['p', 'P']) { size(shown) } else { 128 });
+                        found
+                    }
                     None => character(text).map(|(c, rest)| (code(c), rest))?,
                 };
                 self.rest = rest;
@@ -298,6 +332,8 @@ impl<'a> Translator<'a> {
             rest = after;
         }
         let mut first = true;
+        // How many characters are in it, or more.
+        let mut characters = 0_u32;
         while first || !rest.starts_with(']') {
             first = false;
             if rest.len() > 2
@@ -308,6 +344,8 @@ impl<'a> Translator<'a> {
                 if !POSIX.contains(&rest[2..end + 2].trim_start_matches('^')) || name.starts_with("[:^^") {
                     return Err((RANGE, name));
                 }
+                characters =
+                    characters.saturating_add(if name.starts_with("[:^") { ALL_CHARACTERS } else { 128 });
                 out.push_str(name);
                 rest = &rest[end + 4..];
                 continue;
@@ -315,6 +353,17 @@ impl<'a> Translator<'a> {
             if rest.starts_with('\\')
                 && let Some((written, after)) = set(rest, &mut self.known)?
             {
+                let shown = &rest[..rest.len() - after.len()];
+                let held = match shown.as_bytes()[1] {
+                    b'd' | b's' | b'w' => 128,
+                    b'p' if !shown.contains('^') => size(shown),
+                    _ => ALL_CHARACTERS,
+                };
+                // A set of Unicode is folded by itself, and again with what stands beside it.
+                if shown[1..].starts_with(['p', 'P']) {
+                    self.fold(size(shown));
+                }
+                characters = characters.saturating_add(held);
                 out.push_str(&written);
                 rest = after;
                 continue;
@@ -329,9 +378,11 @@ impl<'a> Translator<'a> {
                     return Err((RANGE, &range[..range.len() - rest.len()]));
                 }
             }
+            characters = characters.saturating_add(high - low + 1);
             let _ = write!(out, "{}-{}", code(low), code(high));
         }
         out.push(']');
+        self.fold(characters);
         self.rest = &rest[1..];
         self.write(&out);
         self.atom(1);
@@ -404,12 +455,22 @@ fn unicode<'a>(text: &'a str, known: &mut BTreeSet<String>) -> Result<(String, &
     let written = format!("\\{}{{{plain}}}", if negated { 'P' } else { 'p' });
     if !known.contains(&written) {
         let name = plain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        if !name || Regex::new(&written).is_err() {
+        // Without room it is never compiled: a name that is known fails for want of it.
+        let asked = RegexBuilder::new(&written).size_limit(0).build();
+        if !name || !matches!(asked, Err(regex::Error::CompiledTooBig(_))) {
             return Err((RANGE, shown));
         }
         known.insert(written.clone());
     }
     Ok((written, rest))
+}
+
+/// At least as many characters as a set of Unicode holds, before it is negated. Letters are the largest of the
+/// categories, but for "other"; scripts are not looked at more closely.
+fn size(written: &str) -> u32 {
+    let name = written[2..].trim_matches(['{', '^', '}']);
+    let category = name.len() <= 2 && name.starts_with(['L', 'M', 'N', 'P', 'S', 'Z']);
+    if category { 160_000 } else { ALL_CHARACTERS }
 }
 
 /// An escaped character, from its backslash on.

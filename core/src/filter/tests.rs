@@ -281,7 +281,7 @@ proptest! {
 
     #[test]
     fn any_pattern_is_compiled_or_refused(pattern in "[-a\\[\\](){}|*+?^$.\\\\:0-9pPQEx]{0,24}") {
-        let _ = super::pattern::compile(pattern.as_bytes(), 256 << 10);
+        let _ = parse(&format!("Node matches `{pattern}`")).map(|e| e.about(Subject::Node));
     }
 }
 
@@ -315,6 +315,12 @@ fn the_patterns_of_an_expression_are_bounded_together() {
     assert!(refusal(&of(large, 16)).contains("expression too large"));
     assert!(refusal(&test(r"\pL{1000}")).contains("expression too large"));
     assert!(parse(&of("^web-[0-9]+.*", 32)).unwrap().about(Subject::Entry).is_ok());
+    assert!(parse(&of("(?i)^web-[^/]+.*", 32)).unwrap().about(Subject::Entry).is_ok());
+    assert!(parse(&test(r"(?i)^\pL[\pL\pN_-]*$")).unwrap().about(Subject::Entry).is_ok());
+    // Nor fold each.
+    let wide = r"(?i)[a\D]";
+    assert!(parse(&of(wide, 2)).unwrap().about(Subject::Entry).is_ok());
+    assert!(refusal(&of(wide, 3)).contains("too many characters without regard to case"));
 }
 
 const TOKENS: [&str; 30] = [

@@ -2,6 +2,10 @@
 
 use super::*;
 
+fn read(pattern: &str) -> Result<Regex, String> {
+    compile(pattern.as_bytes(), &mut Limits { compiled: 256 << 10, folds: 8 * ALL_CHARACTERS })
+}
+
 #[test]
 fn patterns_mean_what_they_mean_in_go() {
     let yes = [
@@ -28,12 +32,12 @@ fn patterns_mean_what_they_mean_in_go() {
         ("a||b", "x"),
     ];
     for (pattern, text) in yes {
-        let found = compile(pattern.as_bytes(), 256 << 10).unwrap_or_else(|e| panic!("{pattern}: {e}"));
+        let found = read(pattern).unwrap_or_else(|e| panic!("{pattern}: {e}"));
         assert!(found.is_match(text.as_bytes()), "{pattern} on {text}");
     }
     let no = [(r"^\d$", "٣"), (r"^\w$", "é"), ("^a.c$", "a\nc"), (r"^[^a]$", "a"), (r"\bé", " é")];
     for (pattern, text) in no {
-        let found = compile(pattern.as_bytes(), 256 << 10).unwrap_or_else(|e| panic!("{pattern}: {e}"));
+        let found = read(pattern).unwrap_or_else(|e| panic!("{pattern}: {e}"));
         assert!(!found.is_match(text.as_bytes()), "{pattern} on {text}");
     }
 }
@@ -70,7 +74,33 @@ fn refusals_are_those_of_go() {
         ("(?P<n-m>a)", "invalid named capture: `(?P<n-m>`"),
     ];
     for (pattern, wanted) in cases {
-        let found = compile(pattern.as_bytes(), 256 << 10).map(|_| ()).unwrap_err();
+        let found = read(pattern).map(|_| ()).unwrap_err();
         assert_eq!(found, format!("error parsing regexp: {wanted}"), "{pattern}");
     }
+}
+
+#[test]
+fn what_is_folded_is_counted_where_case_does_not_matter() {
+    let all = ALL_CHARACTERS;
+    let cases = [
+        (r"[a\D]\pL", 0),
+        (r"\pL(?i)a", 0),
+        (r"(?i)^web-[0-9]+$", 10),
+        (r"(?i)[^/]+\S", 1 + 128),
+        (r"(?i:a)[a\D]", all),
+        ("(?i)[\u{1}-\u{10ffff}]", all - 1),
+        (r"(?i)[a-z[:^alpha:]]", all),
+        (r"(?i)\pL\P{Lu}", 2 * 160_000),
+        (r"(?i)[\pL\pN_]", 4 * 160_000 + 1),
+        (r"(?i)[\PL\d]", 160_000 + all),
+        (r"(?i)\p{Any}\p{Greek}", 2 * all),
+    ];
+    for (pattern, wanted) in cases {
+        let mut limits = Limits { compiled: 1 << 20, folds: 9 * all };
+        compile(pattern.as_bytes(), &mut limits).unwrap_or_else(|e| panic!("{pattern}: {e}"));
+        assert_eq!(9 * all - limits.folds, wanted, "{pattern}");
+    }
+    let many = format!("(?i){}", r"[a\D]".repeat(9));
+    let wanted = format!("error parsing regexp: too many characters without regard to case: `{many}`");
+    assert_eq!(read(&many).map(|_| ()), Err(wanted));
 }
