@@ -61,6 +61,26 @@ fn broken_files_are_refused_by_name() {
 }
 
 #[test]
+fn files_in_hcl_that_nest_without_end_or_never_end_are_refused_by_name_and_place() {
+    let dir = Scratch::new("hcl");
+    let cases = [
+        ("blocks.hcl", "ports {\n".repeat(100_000), "At 129:7: nested deeper than 128 levels"),
+        ("brackets.hcl", format!("a = {}", "[".repeat(100_000)), "At 1:133: nested deeper than 128 levels"),
+        ("objects.hcl", format!("a = {}", "{a = ".repeat(100_000)), "nested deeper than 128 levels"),
+        ("comment.hcl", "/* never ends".into(), "At 1:14: comment not terminated"),
+        ("heredoc.hcl", format!("a = <<X\n{}", "x\n".repeat(100_000)), "heredoc not terminated"),
+        ("inner.hcl", format!("a = \"{}", "${\"".repeat(50_000)), "literal not terminated"),
+        ("quote.hcl", "node_name = \"never closed".into(), "At 1:26: literal not terminated"),
+        ("zeros.hcl", "\0".repeat(100_000), "At 1:1: unexpected null character (0x00)"),
+        ("repeated.hcl", "node_meta { a = \"b\" }\n".repeat(20_000), "'node_meta' expected type"),
+    ];
+    for (name, content, words) in cases {
+        let path = dir.write(name, content);
+        refused(&dir, &[format!("-config-file={}", path.display())], &[name, words]);
+    }
+}
+
+#[test]
 fn files_that_are_not_there_and_flags_that_do_not_exist_are_refused() {
     let dir = Scratch::new("missing");
     let missing = dir.path().join("missing.json").display().to_string();

@@ -141,6 +141,59 @@ fn requests_that_are_no_http_are_refused_or_dropped_and_change_nothing() {
 }
 
 #[test]
+fn filters_without_end_are_refused_in_words() {
+    let mut server = Server::start("filters", "");
+    let before = settled(&server);
+    let matching = |pattern: &str, count: usize| vec![format!("Node%20matches%20%60{pattern}%60"); count];
+    let wide = "(%3fi)[a%5cD]";
+    let cases = [
+        ("(".repeat(5_000), "the expression nests deeper than 100 levels"),
+        ("not%20".repeat(5_000), "the expression nests deeper than 100 levels"),
+        (vec!["a==b"; 2_049].join("%20or%20"), "the expression compares more than 2048 times"),
+        (matching("a", 33).join("%20or%20"), "the expression holds more than 32 patterns"),
+        (matching(&"a".repeat(513), 1).join(""), "the patterns of the expression are longer than 512 bytes"),
+        (matching("((a%7b100%7d)%7b100%7d)", 1).join(""), "invalid repeat count: `{100}`"),
+        (matching("%5cpL%7b1000%7d", 1).join(""), "expression too large"),
+        (matching(wide, 3).join("%20or%20"), "too many characters without regard to case"),
+    ];
+    for (filter, words) in cases {
+        let answer = server.get(&format!("/v1/catalog/nodes?filter={filter}"));
+        let what = &filter[..filter.len().min(40)];
+        assert_eq!(answer.status, 500, "{what}: {}", answer.text());
+        let begin = "Failed to create boolean expression evaluator: ";
+        assert!(
+            answer.text().starts_with(begin) && answer.text().contains(words),
+            "{what}: {}",
+            answer.text()
+        );
+    }
+    assert_eq!(server.holds(), before, "something changed");
+    assert!(server.runs());
+}
+
+#[test]
+fn ids_that_climb_are_names_like_others_and_make_no_files() {
+    let server = Server::start("climbing", "");
+    settled(&server);
+    let around = || {
+        let dir = server.data().parent().expect("a directory above").to_path_buf();
+        let inside = [dir, server.data()].map(|dir| std::fs::read_dir(dir).expect("readable"));
+        let mut names: Vec<_> = inside.into_iter().flatten().map(|e| e.expect("an entry").path()).collect();
+        names.sort();
+        names
+    };
+    let before = around();
+    let body = r#"{"ID": "../../climbed", "Name": "dots", "Check": {"CheckID": "../up", "TTL": "1h"}}"#;
+    assert_eq!(server.put(REGISTER, body).status, 200);
+    assert_eq!(server.get("/v1/agent/service/..%2f..%2fclimbed").json()["ID"], "../../climbed");
+    assert_eq!(server.put("/v1/agent/check/pass/..%2fup", "").status, 200);
+    assert_eq!(server.put("/v1/kv/a%2f..%2f..%2fclimbed", "v").text(), "true");
+    assert_eq!(around(), before, "a name became a file");
+    assert_eq!(server.put("/v1/agent/service/deregister/..%2f..%2fclimbed", "").status, 200);
+    assert!(server.get("/v1/agent/services").json()["../../climbed"].is_null());
+}
+
+#[test]
 fn chunked_bodies_old_versions_and_pipelined_requests_are_served() {
     let server = Server::start("served", "");
     let answer =
