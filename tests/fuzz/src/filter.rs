@@ -56,7 +56,8 @@ fn asked(filter: &Filter, subject: Subject) -> bool {
 
 pub(crate) fn pattern(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    if text.contains('`') {
+    // What is too long is refused for that.
+    if text.contains('`') || text.len() > 1024 {
         return;
     }
     let about = |operator: &str| {

@@ -28,6 +28,8 @@ pub(crate) struct World {
     front: Front,
     view: Arc<View>,
     next: u64,
+    /// Requests that were answered by a stream of the log, which is the driver's.
+    pub(crate) streams: Vec<ReqId>,
     /// The agent's records as the disk has them.
     pub(crate) local: BTreeMap<String, Bytes>,
 }
@@ -51,7 +53,7 @@ impl World {
         };
         let node = Node::boot(boot, NOW).expect("damaged records are set aside");
         let front = Front::new(FrontId(0), Rng::new(Seed::from_u64(2)));
-        let mut world = World { view: node.view().clone(), node, front, next: 0, local };
+        let mut world = World { view: node.view().clone(), node, front, next: 0, streams: Vec::new(), local };
         world.settle(VecDeque::from([Input::Wake]));
         world
     }
@@ -89,7 +91,8 @@ impl World {
                     FrontOutput::Call { call, request } => {
                         inputs.push_back(Input::Call { from: FrontId(0), call, request });
                     }
-                    FrontOutput::Event(_) | FrontOutput::Monitor { .. } => {}
+                    FrontOutput::Monitor { req, .. } => self.streams.push(req),
+                    FrontOutput::Event(_) => {}
                 }
             }
             match self.node.poll_output() {
