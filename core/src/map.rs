@@ -5,7 +5,8 @@
 //! of every table costs one `Arc` each, and a writer that nobody watches changes in place.
 //!
 //! Invariants (checked by the tests after every step): all leaves are at the same depth; every node but
-//! the root holds at least `MIN` entries or children; keys ascend; a separator is greater than every key
+//! the root holds at least `MIN` entries or children, but of two leaves side by side one may hold fewer;
+//! keys ascend; a separator is greater than every key
 //! to its left and not greater than any key to its right.
 
 mod iter;
@@ -163,7 +164,7 @@ impl<K: Ord + Clone, V: Clone> Map<K, V> {
             self.len = 1;
             return None;
         };
-        match node::insert(root, key, value) {
+        match node::insert(root, key, value, true) {
             Added::Replaced(old) => return Some(old),
             Added::Fitted => {}
             Added::Split(separator, right) => {

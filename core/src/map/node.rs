@@ -7,7 +7,7 @@ use core::cmp::Ordering;
 
 /// The most entries of a leaf, and the most children of an inner node.
 pub(super) const MAX: usize = 32;
-/// The fewest of either, except in the root.
+/// The fewest of either, except in the root; of two leaves side by side one may hold fewer.
 pub(super) const MIN: usize = MAX / 2;
 /// The most forks on a way down: with at least `MIN` children each this is beyond any memory.
 pub(super) const DEPTH: usize = 8;
@@ -121,18 +121,20 @@ impl<K: Ord + Clone, V: Clone> Node<K, V> {
     /// Halves a node that has grown past `MAX`.
     fn split_if_over(&mut self) -> Option<(K, Arc<Self>)> {
         let size = self.size();
-        if size <= MAX {
-            return None;
-        }
+        if size > MAX { self.split(size / 2) } else { None }
+    }
+
+    /// Cuts off what a leaf holds from `at` on, or the children of a fork.
+    fn split(&mut self, at: usize) -> Option<(K, Arc<Self>)> {
         match self {
             Node::Leaf(entries) => {
-                let right = tail_with_room(entries, size / 2);
+                let right = tail_with_room(entries, at);
                 let separator = right.first()?.0.clone();
                 Some((separator, Arc::new(Node::Leaf(right))))
             }
             Node::Inner(inner) => {
-                let children = tail_with_room(&mut inner.children, size / 2);
-                let separators = tail_with_room(&mut inner.separators, size / 2);
+                let children = tail_with_room(&mut inner.children, at);
+                let separators = tail_with_room(&mut inner.separators, at);
                 let separator = inner.separators.pop()?;
                 Some((separator, Arc::new(Node::Inner(Inner { separators, children }))))
             }
@@ -154,16 +156,30 @@ impl<K: Ord + Clone, V: Clone> Node<K, V> {
 }
 
 /// Inserts below `node`, copying what is shared on the way.
-pub(super) fn insert<K: Ord + Clone, V: Clone>(node: &mut Arc<Node<K, V>>, key: K, value: V) -> Added<K, V> {
+///
+/// A full leaf is halved, except when the new key goes behind all of its keys and `may_start_a_leaf`: then
+/// it stays full and the key starts the next leaf, so that keys that come in ascending order fill their
+/// leaves. That asks for a neighbour that is not itself just begun, or keys in descending order would leave
+/// a trail of leaves of one.
+pub(super) fn insert<K: Ord + Clone, V: Clone>(
+    node: &mut Arc<Node<K, V>>,
+    key: K,
+    value: V,
+    may_start_a_leaf: bool,
+) -> Added<K, V> {
     let node = Arc::make_mut(node);
     match node {
         Node::Leaf(entries) => match find(entries, &key) {
             Ok(at) => return Added::Replaced(core::mem::replace(&mut entries[at].1, value)),
+            Err(at) if at == MAX && may_start_a_leaf => {
+                return Added::Split(key.clone(), Arc::new(Node::leaf(key, value)));
+            }
             Err(at) => entries.insert(at, (key, value)),
         },
         Node::Inner(inner) => {
             let at = inner.child_of(&key);
-            match insert(&mut inner.children[at], key, value) {
+            let may_start_a_leaf = inner.children.get(at + 1).is_none_or(|next| next.size() >= MIN);
+            match insert(&mut inner.children[at], key, value, may_start_a_leaf) {
                 Added::Split(separator, right) => {
                     inner.separators.insert(at, separator);
                     inner.children.insert(at + 1, right);

@@ -31,7 +31,7 @@ fn check_node(
     count: &mut usize,
 ) -> usize {
     assert!(node.size() <= MAX);
-    assert!(root || node.size() >= MIN, "underfull: {}", node.size());
+    assert!(root || node.size() >= MIN || matches!(**node, Node::Leaf(_)), "underfull: {}", node.size());
     let inside = |k: u16| low.is_none_or(|l| l <= k) && high.is_none_or(|h| k < h);
     match &**node {
         Node::Leaf(entries) => {
@@ -43,6 +43,8 @@ fn check_node(
         Node::Inner(inner) => {
             let s = &inner.separators;
             assert_eq!(s.len() + 1, inner.children.len());
+            let small = |child: &Arc<Node<u16, u32>>| child.size() < MIN;
+            assert!(!inner.children.windows(2).any(|pair| pair.iter().all(small)), "two small leaves");
             assert!(s.is_sorted_by(|a, b| a < b) && s.iter().all(|k| inside(*k)));
             let heights: Vec<usize> = inner
                 .children
@@ -209,6 +211,31 @@ fn an_unshared_map_changes_in_place_and_a_shared_one_copies_only_its_path() {
     assert_eq!(map.remove(&30_000), None);
     assert!(map.get_mut(&30_000).is_none());
     assert!(view.ptr_eq(&map));
+}
+
+/// Leaves of `map`, and the entries in them.
+fn leaves(node: &Node<u16, u32>) -> (usize, usize) {
+    match node {
+        Node::Leaf(entries) => (1, entries.len()),
+        Node::Inner(inner) => {
+            inner.children.iter().map(|child| leaves(child)).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+        }
+    }
+}
+
+#[test]
+fn ascending_keys_fill_their_leaves_and_descending_ones_half_fill_them() {
+    let filled = |map: &Map<u16, u32>| {
+        check(map);
+        let (count, entries) = leaves(map.root.as_ref().unwrap());
+        entries * 100 / (count * MAX)
+    };
+    let mut map = Map::new();
+    (0..6400u16).for_each(|k| _ = map.insert(k, 0));
+    assert!(filled(&map) >= 99, "{}", filled(&map));
+    let mut map = Map::new();
+    (0..6400u16).rev().for_each(|k| _ = map.insert(k, 0));
+    assert!(filled(&map) >= 50, "{}", filled(&map));
 }
 
 #[test]
