@@ -65,6 +65,7 @@ fn tight(name: &str, rng: &mut Rng) -> Config {
         snapshot_threshold: 5 + rng.below(20),
         trailing_logs: rng.below(8),
         max_log_bytes: 4000,
+        tail_bytes: rng.below(600) as usize,
         max_uncommitted_bytes: 1000,
         snapshot_chunk_bytes: 64,
         snapshot_window: 2,

@@ -47,6 +47,7 @@ fn set_option(config: &mut Config, key: &str, value: &str) {
     match key {
         "threshold" => config.snapshot_threshold = n,
         "trailing" => config.trailing_logs = n,
+        "tail" => config.tail_bytes = n as usize,
         "inflight" => config.max_inflight = n as usize,
         "batch" => config.max_batch_bytes = n as usize,
         "uncommitted" => config.max_uncommitted_bytes = n as usize,

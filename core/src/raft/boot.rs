@@ -67,10 +67,8 @@ impl Raft {
             return Err(BootError::Terms { index: log.last().index });
         }
         let mut members = Memberships::new(snapshot.index, snapshot.membership.clone());
-        for entry in log.range(snapshot.index, log.last().index) {
-            if let Payload::Membership(membership) = entry.payload {
-                members.push(entry.index, membership);
-            }
+        for (index, membership) in log.memberships().filter(|(index, _)| *index > snapshot.index) {
+            members.push(index, membership.clone());
         }
         // A follower that restarts must honour the lease it may have granted before; a fresh one, or
         // one that nobody else can lead, has granted none.
@@ -83,7 +81,7 @@ impl Raft {
             announced: (Role::Follower, image.hard.term, None),
             checked: (image.hard.term, snapshot.index),
             hard: image.hard,
-            snapshots: Snapshots::new(snapshot.id()),
+            snapshots: Snapshots::new(snapshot.id(), log.end_at(snapshot.index)),
             log,
             members,
             state: State::Follower,

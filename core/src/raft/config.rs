@@ -26,8 +26,12 @@ pub struct Config {
     pub snapshot_threshold: u64,
     /// Entries kept behind a snapshot, so that a follower slightly behind needs no snapshot.
     pub trailing_logs: u64,
-    /// Bytes of log in memory beyond which a snapshot is taken early and fewer entries trail it.
+    /// Bytes of log since the last snapshot beyond which the next is taken early. Half of it is the most
+    /// that applied entries may take in memory for followers that are known to need them.
     pub max_log_bytes: usize,
+    /// Bytes of applied entries kept in memory for followers that may turn out to need them; one that
+    /// needs older ones is sent a snapshot. A server without followers keeps none.
+    pub tail_bytes: usize,
     /// Bytes of appended, not yet committed entries beyond which proposals are refused.
     pub max_uncommitted_bytes: usize,
     /// The longest command.
@@ -61,6 +65,7 @@ impl Config {
             snapshot_threshold: 16_384,
             trailing_logs: 10_240,
             max_log_bytes: 256 << 20,
+            tail_bytes: 4 << 20,
             max_uncommitted_bytes: 64 << 20,
             max_command_bytes: 8 << 20,
             max_waiting_reads: 65_536,

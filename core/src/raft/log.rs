@@ -1,8 +1,9 @@
-//! The log in memory: everything after the last compaction, each entry shared, never copied.
+//! The log in memory: a contiguous run of entries up to its end, each shared, never copied.
 //!
-//! It knows nothing of the disk (see [`super::cursor`]) nor of commits (see [`super::Raft`]).
+//! What is applied may be let go of (see [`super::snapshot`]); the disk keeps everything behind the last
+//! snapshot. It knows nothing of the disk (see [`super::cursor`]) nor of commits (see [`super::Raft`]).
 
-use super::entry::{Entry, LogId};
+use super::entry::{Entry, LogId, Membership, Payload};
 use crate::ids::{Index, Term};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -10,7 +11,7 @@ use alloc::vec::Vec;
 /// A contiguous run of entries behind `base`.
 #[derive(Debug)]
 pub(super) struct Log {
-    /// The entry before the first one held: compacted away, or the zero position.
+    /// The entry before the first one held: let go of, or the zero position.
     base: LogId,
     entries: VecDeque<Entry>,
     /// For each entry, the bytes of all entries ever appended up to and including it.
@@ -67,16 +68,21 @@ impl Log {
         }
     }
 
-    /// Removes every entry at or below `to`, which must be held; its position stays known.
-    pub(super) fn compact_to(&mut self, to: Index) {
+    /// Lets go of every entry at or below `to`, which must be held; its position stays known.
+    pub(super) fn release_to(&mut self, to: Index) {
         if to <= self.base.index {
             return;
         }
-        let slot = self.slot(to).expect("only entries that are held are compacted");
+        let slot = self.slot(to).expect("only entries that are held are let go of");
         self.base = self.entries[slot].id();
         self.base_end = self.ends[slot];
         self.entries.drain(..=slot);
         self.ends.drain(..=slot);
+        // A burst, or the replay at the start, must not hold its room for ever.
+        if self.entries.capacity() > 64 + 4 * self.entries.len() {
+            self.entries.shrink_to(64);
+            self.ends.shrink_to(64);
+        }
     }
 
     /// Starts anew behind `base`.
@@ -84,7 +90,9 @@ impl Log {
         *self = Log::new(base);
     }
 
-    fn end_at(&self, index: Index) -> u64 {
+    /// The bytes of all entries ever appended up to and including `index`, which is the base or held;
+    /// counted from the last reset.
+    pub(super) fn end_at(&self, index: Index) -> u64 {
         self.slot(index).map_or(self.base_end, |slot| self.ends[slot])
     }
 
@@ -116,6 +124,14 @@ impl Log {
         self.entries.range(start..stop).cloned().collect()
     }
 
+    /// The memberships held, in order.
+    pub(super) fn memberships(&self) -> impl Iterator<Item = (Index, &Membership)> {
+        self.entries.iter().filter_map(|entry| match &entry.payload {
+            Payload::Membership(membership) => Some((entry.index, membership)),
+            Payload::Noop | Payload::Command(_) => None,
+        })
+    }
+
     /// The entries after `after` up to and including `upto`.
     pub(super) fn range(&self, after: Index, upto: Index) -> Vec<Entry> {
         if upto <= after {
@@ -137,7 +153,6 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::entry::Payload;
 
     fn entry(index: u64, term: u64) -> Entry {
         Entry { index: Index(index), term: Term(term), payload: Payload::Noop }
@@ -166,11 +181,11 @@ mod tests {
     }
 
     #[test]
-    fn compaction_and_truncation_keep_the_byte_count_right() {
+    fn letting_go_and_truncation_keep_the_byte_count_right() {
         let one = entry(1, 1).size() as u64;
         let mut log = log(id(0, 0), &[1, 1, 2, 2, 3]);
         assert_eq!(log.bytes(), 5 * one);
-        log.compact_to(Index(2));
+        log.release_to(Index(2));
         assert_eq!((log.base(), log.bytes()), (id(2, 1), 3 * one));
         log.truncate_from(Index(5));
         assert_eq!((log.last(), log.bytes()), (id(4, 2), 2 * one));

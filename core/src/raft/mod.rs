@@ -25,7 +25,7 @@
 //! | `replication` | what to send to whom, what matches, what is committed |
 //! | `membership` | one-server changes, which membership is in effect |
 //! | `read_index` | heartbeat rounds: reads, lease and check-quorum from one count |
-//! | `snapshot` | when to build, what to compact, sending and receiving |
+//! | `snapshot` | when to build, what to compact and let go of, sending and receiving |
 //! | `transfer` | handing leadership over |
 //! | `calls` | what became of accepted proposals |
 //! | `log`, `cursor`, `progress`, `quorum` | the structures below |
@@ -279,6 +279,7 @@ impl Raft {
         self.apply();
         self.answer_reads();
         self.maybe_build_snapshot();
+        self.release_log();
         self.check_invariants();
     }
 
@@ -342,7 +343,7 @@ impl Raft {
         invariant!(self.applied <= self.commit, "applied {} of commit {}", self.applied, self.commit);
         invariant!(self.commit <= last, "commit {} of last {}", self.commit, last);
         invariant!(self.cursor.log_flushed() <= last, "flushed {} of {}", self.cursor.log_flushed(), last);
-        invariant!(self.log.base().index <= self.snapshots.last().index, "compacted beyond the snapshot");
+        invariant!(self.log.base().index <= self.commit, "log let go of beyond commit {}", self.commit);
         invariant!(self.log.last().term <= self.hard.term, "log ahead of term {}", self.hard.term);
         if let State::Leader(leader) = &self.state {
             invariant!(leader.first.term == self.hard.term, "leader of term {}", leader.first.term);

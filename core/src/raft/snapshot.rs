@@ -1,4 +1,5 @@
-//! Snapshots: when to build one, what to compact, sending and receiving (chapter 5).
+//! Snapshots: when to build one, what to compact on disk and to let go of in memory, sending and receiving
+//! (chapter 5).
 //!
 //! Raft keeps a snapshot's data only while some follower is being sent it; a server that restarted
 //! asks its state machine for a fresh one when it needs one.
@@ -19,8 +20,10 @@ use bytes::Bytes;
 pub(super) struct Snapshots {
     /// The newest: on disk, or on its way there.
     last: LogId,
-    /// The one that the state machine is encoding.
-    building: Option<SnapshotMeta>,
+    /// [`super::log::Log::end_at`] its last entry.
+    last_end: u64,
+    /// The one that the state machine is encoding, and the same for it.
+    building: Option<(SnapshotMeta, u64)>,
     /// A follower waits for one to be built.
     wanted: bool,
     /// The one being sent.
@@ -39,8 +42,16 @@ struct Incoming {
 }
 
 impl Snapshots {
-    pub(super) fn new(last: LogId) -> Snapshots {
-        Snapshots { last, building: None, wanted: false, outgoing: None, incoming: None, restoring: None }
+    pub(super) fn new(last: LogId, last_end: u64) -> Snapshots {
+        Snapshots {
+            last,
+            last_end,
+            building: None,
+            wanted: false,
+            outgoing: None,
+            incoming: None,
+            restoring: None,
+        }
     }
 
     pub(super) fn last(&self) -> LogId {
@@ -79,46 +90,77 @@ impl Raft {
             return;
         }
         let applied = self.applied.0 - s.last.index.0;
+        let log_bytes = self.log.end_at(self.log.last().index) - s.last_end;
         let due = applied >= self.config.snapshot_threshold
-            || (applied > 0 && self.log.bytes() > self.config.max_log_bytes as u64);
+            || (applied > 0 && log_bytes > self.config.max_log_bytes as u64);
         if !due && !s.wanted {
             return;
         }
         let index = self.applied;
         let term = self.log.term_at(index).expect("the last applied entry's position is held");
-        self.snapshots.building =
-            Some(SnapshotMeta { index, term, membership: self.members.at(index).clone() });
+        let meta = SnapshotMeta { index, term, membership: self.members.at(index).clone() };
+        self.snapshots.building = Some((meta, self.log.end_at(index)));
         self.effects.push_back(Effect::BuildSnapshot { at: LogId { index, term } });
     }
 
     /// The state machine's answer. Late ones, overtaken by a snapshot from the leader, are dropped.
     pub(super) fn on_snapshot_built(&mut self, index: Index, data: Bytes) {
-        let Some(meta) = self.snapshots.building.take_if(|meta| meta.index == index) else { return };
+        let building = self.snapshots.building.take_if(|(meta, _)| meta.index == index);
+        let Some((meta, end)) = building else { return };
         if meta.index > self.snapshots.last.index {
             let compact_to = self.compaction_target(meta.index);
             self.snapshots.last = meta.id();
+            self.snapshots.last_end = end;
             self.cursor.snapshot(meta.clone(), data.clone(), compact_to);
-            self.log.compact_to(compact_to);
+            self.log.release_to(compact_to);
             self.members.compact_to(meta.index);
         }
         // Kept only if a follower waits for it: `replicate` lets go of it otherwise.
         self.snapshots.outgoing = Some((meta, data));
     }
 
-    /// How much of the log a snapshot at `index` makes superfluous: all but a trail for followers
+    /// How much of the log on disk a snapshot at `index` makes superfluous: all but a trail for followers
     /// slightly behind, and what those receiving an older snapshot will need next; but the trail must
-    /// not take more than half the memory allowed.
+    /// not take more than half the memory allowed, and what is no longer in memory is of no use there.
+    /// Never more than the snapshot covers.
     fn compaction_target(&self, index: Index) -> Index {
-        let mut target = Index(index.0.saturating_sub(self.config.trailing_logs));
-        if let State::Leader(leader) = &self.state {
-            for peer in leader.peers.values() {
-                if let Mode::Snapshot(Some(transfer)) = &peer.mode {
-                    target = target.min(transfer.meta.index);
-                }
-            }
-        }
+        let trail = Index(index.0.saturating_sub(self.config.trailing_logs));
+        let needed = self.needed_by_followers(false).unwrap_or(trail);
         let half = self.config.max_log_bytes as u64 / 2;
-        self.log.index_leaving(target, half).min(index).max(self.log.base().index)
+        self.log.index_leaving(trail.min(needed), half).max(self.log.base().index).min(index)
+    }
+
+    /// Lets go of applied entries in memory; the disk has them until a snapshot covers them. Kept are
+    /// those that followers are known to need, within half of what the log may take, and a tail for any
+    /// that fell behind unnoticed. Without followers nobody will ever ask.
+    pub(super) fn release_log(&mut self) {
+        let me = &self.config.id;
+        let members = self.members.latest();
+        let alone = members.voters.iter().chain(&members.learners).all(|id| id == me);
+        let mut target = self.applied;
+        if !alone {
+            target = target.min(self.log.index_leaving(Index(0), self.config.tail_bytes as u64));
+        }
+        if let Some(needed) = self.needed_by_followers(true) {
+            let half = self.config.max_log_bytes as u64 / 2;
+            target = target.min(self.log.index_leaving(needed, half));
+        }
+        // While a snapshot is being restored the log begins behind what is applied.
+        self.log.release_to(target);
+    }
+
+    /// The entry behind which some follower is known to need the log: the end of the snapshot that it is
+    /// or will be receiving; and, with `replicating`, where the log matches that of one that follows.
+    fn needed_by_followers(&self, replicating: bool) -> Option<Index> {
+        let State::Leader(leader) = &self.state else { return None };
+        let building = self.snapshots.building.as_ref().map(|(meta, _)| meta.index);
+        let of_peer = leader.peers.values().filter_map(|peer| match &peer.mode {
+            Mode::Snapshot(Some(transfer)) => Some(transfer.meta.index),
+            Mode::Snapshot(None) => building,
+            Mode::Replicate(_) if replicating => Some(peer.matched),
+            Mode::Replicate(_) | Mode::Probe { .. } => None,
+        });
+        of_peer.min()
     }
 
     /// A piece of a snapshot arrived from our leader.
@@ -163,6 +205,7 @@ impl Raft {
     /// Puts a received snapshot in the place of the whole log, which is not known to follow it. The
     /// state machine gets it when it is on disk.
     fn install(&mut self, meta: SnapshotMeta, data: Bytes) {
+        // Entries that are only on disk lie below the commit, so the snapshot covers them.
         let (id, first) = (meta.id(), Index(self.log.base().index.0 + 1));
         if self.log.last().index >= first {
             self.cursor.truncate_from(first);
@@ -172,6 +215,7 @@ impl Raft {
         let ticket = self.cursor.replace_by_snapshot(meta.clone(), data.clone());
         self.commit = id.index;
         self.snapshots.last = id;
+        self.snapshots.last_end = 0;
         self.snapshots.building = None;
         self.snapshots.restoring = Some(id.index);
         self.on_members_changed();
