@@ -70,8 +70,17 @@ pub mod node;
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;
 
-/// A shared, immutable string: names, ids, tags. Cloning it is a reference count.
-pub type Str = alloc::sync::Arc<str>;
+/// A shared, immutable string: names, ids, tags. One pointer; cloning it is a reference count, and the
+/// empty one and literals are not counted at all (`docs/decisions/0011-thin-shared-strings.md`).
+pub type Str = arcstr::ArcStr;
+
+/// A literal as a [`Str`] that allocates nothing.
+macro_rules! word {
+    ($text:expr) => {
+        arcstr::literal!($text)
+    };
+}
+pub(crate) use word;
 
 /// The version of Consul whose behaviour this is, shown where clients read a version.
 pub const COMPATIBLE_VERSION: &str = "1.21.5";

@@ -10,6 +10,7 @@ use crate::time::Now;
 use crate::types::{
     CheckDefinition, CheckKind, HealthCheck, NodeService, ServiceAddress, ServiceDefinition, status,
 };
+use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -269,7 +270,7 @@ impl Agent {
             output,
             service_id: Str::from(definition.service_id.as_str()),
             service_name: service.as_ref().map_or_else(|| Str::from(""), |s| s.service.clone()),
-            service_tags: service.map_or_else(Vec::new, |s| s.tags.clone()),
+            service_tags: service.map_or_else(Default::default, |s| s.tags.clone()),
             kind: Str::from(kind),
             interval: time(definition.interval),
             timeout: time(definition.timeout),
@@ -409,13 +410,13 @@ fn record_of(d: &ServiceDefinition) -> NodeService {
         service: Str::from(d.name.as_str()),
         tags: d.tags.iter().map(|t| Str::from(t.as_str())).collect(),
         address: Str::from(d.address.as_str()),
-        tagged_addresses,
-        meta: d.meta.clone(),
+        tagged_addresses: tagged_addresses.into(),
+        meta: d.meta.clone().into(),
         port: d.port,
         socket_path: Str::from(d.socket_path.as_str()),
         weights: d.weights.unwrap_or_default(),
         enable_tag_override: d.enable_tag_override,
-        locality: d.locality.clone(),
+        locality: d.locality.clone().map(Box::new),
         ..NodeService::default()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::schema::Kind;
 use crate::Str;
-use crate::types::{CheckServiceNode, HealthCheck, Node, NodeService, ServiceAddress, Weights};
+use crate::types::{CheckServiceNode, HealthCheck, Node, NodeService, Pairs, ServiceAddress, Weights};
 use crate::wire::tree::Tree;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -54,9 +54,9 @@ pub(super) enum Item<'a> {
     Int(i64),
     Texts(&'a [Str]),
     Bytes(&'a [u8]),
-    TextMap(&'a BTreeMap<Str, Str>),
+    TextMap(&'a Pairs),
     Tags(&'a BTreeMap<&'static str, String>),
-    Addresses(&'a BTreeMap<Str, ServiceAddress>),
+    Addresses(&'a Pairs<ServiceAddress>),
     Address(&'a ServiceAddress),
     Weights(Weights),
     Checks(&'a [Arc<HealthCheck>]),

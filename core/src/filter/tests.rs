@@ -90,8 +90,8 @@ fn node() -> impl Strategy<Value = Node> {
     (word(), word(), text_map(), text_map()).prop_map(|(node, address, meta, tagged_addresses)| Node {
         node,
         address,
-        meta,
-        tagged_addresses,
+        meta: meta.into(),
+        tagged_addresses: tagged_addresses.into(),
         ..Node::default()
     })
 }
@@ -100,7 +100,7 @@ fn check() -> impl Strategy<Value = HealthCheck> {
     (word(), word(), texts(), 0_i64..3).prop_map(|(status, output, service_tags, exposed_port)| HealthCheck {
         status,
         output,
-        service_tags,
+        service_tags: service_tags.into(),
         exposed_port,
         ..HealthCheck::default()
     })
@@ -112,12 +112,12 @@ fn service() -> impl Strategy<Value = NodeService> {
     (word(), texts(), text_map(), 0_i64..3, any::<bool>(), 0_i64..3, addresses).prop_map(
         |(id, tags, meta, port, enable_tag_override, passing, tagged_addresses)| NodeService {
             id,
-            tags,
-            meta,
+            tags: tags.into(),
+            meta: meta.into(),
             port,
             enable_tag_override,
             weights: Weights { passing, warning: 1 },
-            tagged_addresses,
+            tagged_addresses: tagged_addresses.into(),
             ..NodeService::default()
         },
     )

@@ -6,7 +6,7 @@ use crate::store::Store;
 use crate::types::{HealthCheck, NodeService, status};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 
 /// The check ID under which the catalog keeps what gossip says of a node.
 const SERF_HEALTH: &str = "serfHealth";

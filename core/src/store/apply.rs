@@ -7,6 +7,7 @@ use crate::Str;
 use crate::command::{Command, Deregister, Register};
 use crate::types::{HealthCheck, Node};
 use crate::watch::ChangeSet;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 
@@ -102,9 +103,9 @@ fn node_of(c: &Register) -> Node {
         address: Str::from(&*c.address),
         datacenter: Str::from(&*c.datacenter),
         peer_name: Str::from(&*c.peer_name),
-        tagged_addresses: c.tagged_addresses.clone(),
-        meta: c.node_meta.clone(),
-        locality: c.locality.clone(),
+        tagged_addresses: c.tagged_addresses.clone().into(),
+        meta: c.node_meta.clone().into(),
+        locality: c.locality.clone().map(Box::new),
         create_index: 0,
         modify_index: 0,
     }

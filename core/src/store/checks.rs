@@ -2,6 +2,7 @@
 
 use super::Store;
 use super::key::{Key, Parts, fold_str};
+use super::words::share_check;
 use crate::Str;
 use crate::types::{HealthCheck, status};
 use crate::watch::ChangeSet;
@@ -41,7 +42,10 @@ impl Store {
         check.modify_index = index;
         if let Some(owner) = self.nodes.get(node) {
             let service = self.services.get::<dyn Parts>(&[&**node, &*service_id]);
-            self.words.share_check(&mut check, owner, service.map(|s| &**s));
+            // The first instance of the service has the same checks, as a rule.
+            let like = service.and_then(|s| self.service_health(&s.service).next());
+            let like = like.and_then(|like| like.checks.iter().find(|c| c.name == check.name));
+            share_check(&mut check, owner, service.map(|s| &**s), like.map(|c| &**c));
         }
         let check = Arc::new(check);
         self.checks.insert(key, check.clone());

@@ -56,7 +56,7 @@ impl Store {
     ///
     /// As in Consul, the lock count is taken from the request, so that a plain write resets it to 0.
     pub(super) fn kv_set(&mut self, index: u64, new: &KvEntry, changes: &mut ChangeSet) -> Arc<KvEntry> {
-        let session = self.kv(&new.key).map_or_else(|| self.words.empty(), |old| old.session.clone());
+        let session = self.kv(&new.key).map_or_else(Str::new, |old| old.session.clone());
         self.kv_put(index, KvEntry { session, ..new.clone() }, changes)
     }
 
@@ -104,7 +104,7 @@ impl Store {
             return Err("missing session".into());
         }
         let Some(old) = self.kv(&new.key).filter(|old| old.session == new.session) else { return Ok(None) };
-        let released = KvEntry { lock_index: old.lock_index, session: self.words.empty(), ..new.clone() };
+        let released = KvEntry { lock_index: old.lock_index, session: Str::new(), ..new.clone() };
         Ok(Some(self.kv_put(index, released, changes)))
     }
 
@@ -174,7 +174,6 @@ impl Store {
         }
         // The value may be a slice of a larger buffer, which must not be kept alive by it.
         new.value = Bytes::copy_from_slice(&new.value);
-        self.words.share_entry(&mut new);
         let entry = Arc::new(new);
         self.kv.insert(entry.key.clone(), entry.clone());
         self.index.kvs = index;

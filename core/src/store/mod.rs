@@ -41,7 +41,6 @@ use alloc::vec::Vec;
 use index::Indexes;
 use key::Key;
 use snapshot::Carried;
-use words::Words;
 
 /// All replicated state at one raft index. Cloning it is O(1).
 ///
@@ -72,8 +71,6 @@ pub struct Store {
     index: Indexes,
     /// Snapshot records of kinds that have no table here: read, kept, written back.
     carried: Arc<Vec<Carried>>,
-    /// Strings that records share.
-    words: Words,
     /// The bug put back, if any.
     #[cfg(feature = "mutants")]
     pub(crate) mutant: Option<crate::Mutant>,

@@ -2,6 +2,7 @@
 
 use super::Store;
 use super::key::{fold, fold_str};
+use super::words::share_node;
 use crate::Str;
 use crate::types::{Node, status};
 use crate::watch::ChangeSet;
@@ -54,7 +55,10 @@ impl Store {
             }
         }
         node.modify_index = index;
-        self.words.share_node(&mut node);
+        let other = self.nodes.range_from(&name).next().or_else(|| self.nodes.last_key_value());
+        if let Some((_, like)) = other {
+            share_node(&mut node, like);
+        }
         if let Some(old) = by_id.map(|n| fold_str(&n.node)).filter(|old| *old != name) {
             self.remove_node(index, &old, changes);
         }

@@ -88,9 +88,9 @@ impl Store {
         let mut entries = self.services_by_name.values().map(|e| &e.service).peekable();
         while let Some(first) = entries.next() {
             let tags = names.entry(&first.service).or_default();
-            tags.extend(&first.tags);
+            tags.extend(first.tags.iter());
             while let Some(next) = entries.next_if(|s| s.service == first.service) {
-                tags.extend(&next.tags);
+                tags.extend(next.tags.iter());
             }
         }
         names.into_iter().map(|(name, tags)| (name.clone(), tags.into_iter().cloned().collect())).collect()

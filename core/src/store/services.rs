@@ -2,7 +2,7 @@
 
 use super::Store;
 use super::key::{Key, Parts, fold, fold_str};
-use super::words::same;
+use super::words::{same, share_service};
 use crate::Str;
 use crate::types::NodeService;
 use crate::watch::ChangeSet;
@@ -34,7 +34,7 @@ impl Store {
         if let Some((held, _)) = self.index.by_service.get_key_value(&name) {
             same(held, &mut service.service);
         }
-        self.words.share_service(&mut service);
+        share_service(&mut service, self.service_health(&name).next().map(|like| &*like.service));
         let checks = self.checks_of_service(node, &id);
         let service = Arc::new(service);
         self.services.insert(key, service.clone());

@@ -55,7 +55,7 @@ pub struct HealthCheck {
     /// That instance's service name.
     pub service_name: Str,
     /// That instance's tags.
-    pub service_tags: Vec<Str>,
+    pub service_tags: Arc<[Str]>,
     /// `http`, `tcp`, `ttl`, ...
     #[serde(rename = "Type")]
     pub kind: Str,
@@ -190,7 +190,7 @@ impl Default for HealthCheck {
             output: e.clone(),
             service_id: e.clone(),
             service_name: e.clone(),
-            service_tags: Vec::new(),
+            service_tags: Arc::default(),
             kind: e.clone(),
             interval: e.clone(),
             timeout: e.clone(),

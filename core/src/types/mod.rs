@@ -8,6 +8,7 @@ pub mod decode;
 mod definition;
 mod kv;
 mod node;
+mod pairs;
 pub mod rules;
 mod service;
 
@@ -15,6 +16,7 @@ pub use check::{CheckDefinitionRecord, HealthCheck, status};
 pub use definition::{CheckDefinition, CheckKind, ServiceDefinition};
 pub use kv::{KvEntry, KvOp};
 pub use node::{Locality, Node};
+pub use pairs::{Iter as PairsIter, Pairs};
 pub use service::{NodeService, ServiceAddress, Weights};
 
 use crate::Str;
@@ -35,5 +37,5 @@ pub struct CheckServiceNode {
 
 /// The empty string as a [`Str`].
 pub fn empty_str() -> Str {
-    Str::from("")
+    Str::new()
 }

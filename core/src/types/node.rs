@@ -1,7 +1,8 @@
 //! Catalog nodes.
 
+use super::Pairs;
 use crate::Str;
-use alloc::collections::BTreeMap;
+use alloc::boxed::Box;
 use serde::{Deserialize, Serialize};
 
 /// A node of the catalog (wire.md A6, E9 `Node`).
@@ -20,11 +21,11 @@ pub struct Node {
     /// Peer it was imported from; empty for local nodes.
     pub peer_name: Str,
     /// Other addresses by purpose: `lan`, `wan`, `lan_ipv4`, ...
-    pub tagged_addresses: BTreeMap<Str, Str>,
+    pub tagged_addresses: Pairs,
     /// User metadata.
-    pub meta: BTreeMap<Str, Str>,
+    pub meta: Pairs,
     /// Where it runs.
-    pub locality: Option<Locality>,
+    pub locality: Option<Box<Locality>>,
     /// Raft index of its creation.
     pub create_index: u64,
     /// Raft index of its last change.
@@ -50,8 +51,8 @@ impl Default for Node {
             address: e.clone(),
             datacenter: e.clone(),
             peer_name: e,
-            tagged_addresses: BTreeMap::new(),
-            meta: BTreeMap::new(),
+            tagged_addresses: Pairs::new(),
+            meta: Pairs::new(),
             locality: None,
             create_index: 0,
             modify_index: 0,

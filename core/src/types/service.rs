@@ -1,11 +1,10 @@
 //! Service instances as the catalog holds them.
 
-use super::Locality;
+use super::{Locality, Pairs};
 use crate::Str;
 use crate::wire::tree::Tree;
-use alloc::collections::BTreeMap;
+use alloc::boxed::Box;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// A service instance on a node (wire.md A6 `NodeService`).
@@ -20,13 +19,13 @@ pub struct NodeService {
     /// Service name.
     pub service: Str,
     /// Tags in the order given.
-    pub tags: Vec<Str>,
+    pub tags: Arc<[Str]>,
     /// Address; empty means the node's.
     pub address: Str,
     /// Other addresses by purpose.
-    pub tagged_addresses: BTreeMap<Str, ServiceAddress>,
+    pub tagged_addresses: Pairs<ServiceAddress>,
     /// User metadata.
-    pub meta: BTreeMap<Str, Str>,
+    pub meta: Pairs,
     /// Port; 0 means none.
     pub port: i64,
     /// Unix socket, instead of address and port.
@@ -36,7 +35,7 @@ pub struct NodeService {
     /// Whether tags in the catalog win over the agent's in anti-entropy.
     pub enable_tag_override: bool,
     /// Where it runs.
-    pub locality: Option<Locality>,
+    pub locality: Option<Box<Locality>>,
     /// Mesh proxy settings, carried unread.
     pub proxy: Option<Arc<Tree>>,
     /// Mesh settings of the service itself, carried unread.
@@ -84,10 +83,10 @@ impl Default for NodeService {
             kind: e.clone(),
             id: e.clone(),
             service: e.clone(),
-            tags: Vec::new(),
+            tags: Arc::default(),
             address: e.clone(),
-            tagged_addresses: BTreeMap::new(),
-            meta: BTreeMap::new(),
+            tagged_addresses: Pairs::new(),
+            meta: Pairs::new(),
             port: 0,
             socket_path: e.clone(),
             weights: Weights::default(),

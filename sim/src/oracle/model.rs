@@ -5,6 +5,7 @@
 //! index is kept whole, since a read may be of any of them.
 
 use super::history::{Entry, Found, Instance, Outcome, ReadAnswer, Target, TxnAnswer};
+use lictor_core::Str;
 use lictor_core::command::{Command, Deregister, KvCommand, Register, Txn, TxnOp};
 use lictor_core::types::{HealthCheck, KvEntry, KvOp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,9 +14,9 @@ use std::sync::Arc;
 /// The key table at one index.
 #[derive(Clone, Debug, Default)]
 struct Keys {
-    entries: BTreeMap<Arc<str>, Arc<Entry>>,
+    entries: BTreeMap<Str, Arc<Entry>>,
     /// Deleted key or prefix, with the index of its deletion, until it is reaped.
-    tombstones: BTreeMap<Arc<str>, u64>,
+    tombstones: BTreeMap<Str, u64>,
     /// The last index that wrote or deleted anything.
     changed: u64,
 }
@@ -268,7 +269,7 @@ impl Keys {
     }
 
     fn put(&mut self, index: u64, new: &KvEntry) -> bool {
-        let key: Arc<str> = Arc::from(&*new.key);
+        let key = new.key.clone();
         let old = self.entries.get(&key);
         if old.is_some_and(|old| *old.value == *new.value && old.flags == new.flags) {
             return false;
@@ -299,7 +300,7 @@ impl Keys {
             return false;
         }
         if !prefix.is_empty() {
-            self.tombstones.insert(Arc::from(prefix), index);
+            self.tombstones.insert(Str::from(prefix), index);
         }
         self.changed = index;
         true

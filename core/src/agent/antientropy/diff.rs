@@ -89,7 +89,9 @@ impl Agent {
             service.tags = theirs.tags.clone();
         }
         for (key, address) in theirs.tagged_addresses.iter().filter(|(k, _)| k.starts_with("consul-")) {
-            service.tagged_addresses.entry(key.clone()).or_insert_with(|| address.clone());
+            if !service.tagged_addresses.contains_key(key) {
+                service.tagged_addresses.insert(key.clone(), address.clone());
+            }
         }
         if service == *ours.service {
             return;

@@ -8,7 +8,6 @@ use crate::ids::CallId;
 use crate::time::Now;
 use crate::types::{HealthCheck, NodeService};
 use alloc::boxed::Box;
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
 /// Calls in flight at most.

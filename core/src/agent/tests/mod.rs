@@ -79,8 +79,8 @@ impl Catalog {
                 node: Str::from(r.node),
                 address: Str::from(r.address),
                 datacenter: Str::from(r.datacenter),
-                tagged_addresses: r.tagged_addresses,
-                meta: r.node_meta,
+                tagged_addresses: r.tagged_addresses.into(),
+                meta: r.node_meta.into(),
                 ..Node::default()
             });
         }

@@ -68,22 +68,22 @@ fn tags_in_the_catalog_win_when_the_service_says_so() {
     world.register(ours(true, "open")).expect("valid");
     world.register(ours(false, "shut")).expect("valid");
     for service in world.catalog.services.values_mut() {
-        service.tags = vec![Str::from("theirs")];
+        service.tags = [Str::from("theirs")].into();
     }
     world.pass(secs(121));
     let tags =
         |world: &World, id: &str| world.agent.local().service(id).expect("exists").service.tags.clone();
-    assert_eq!(tags(&world, "open"), [Str::from("theirs")]);
-    assert_eq!(tags(&world, "shut"), [Str::from("ours")]);
-    assert_eq!(world.catalog.services["open"].tags, [Str::from("theirs")]);
-    assert_eq!(world.catalog.services["shut"].tags, [Str::from("ours")]);
+    assert_eq!(*tags(&world, "open"), [Str::from("theirs")]);
+    assert_eq!(*tags(&world, "shut"), [Str::from("ours")]);
+    assert_eq!(*world.catalog.services["open"].tags, [Str::from("theirs")]);
+    assert_eq!(*world.catalog.services["shut"].tags, [Str::from("ours")]);
     let writes = world.catalog.writes;
     world.register(ours(true, "open")).expect("valid");
     world.pass(secs(600));
     assert_eq!(world.catalog.writes, writes, "registering the same again does not fight over tags");
-    assert_eq!(world.catalog.services["open"].tags, [Str::from("theirs")]);
+    assert_eq!(*world.catalog.services["open"].tags, [Str::from("theirs")]);
     world.report("open-check", status::PASSING, "").expect("a TTL check");
-    assert_eq!(world.catalog.services["open"].tags, [Str::from("theirs")]);
+    assert_eq!(*world.catalog.services["open"].tags, [Str::from("theirs")]);
 }
 
 #[test]

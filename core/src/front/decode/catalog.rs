@@ -7,6 +7,7 @@ use crate::command::{Deregister, Register};
 use crate::json::{self, Error, Fields, Kind, Struct, Unknown, Value};
 use crate::types::decode::{locality, service_address, weights};
 use crate::types::{CheckDefinitionRecord, HealthCheck, NodeService, Weights};
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -82,15 +83,17 @@ pub(super) fn service(f: &mut Fields<'_>, not_built: &mut Vec<&'static str>) -> 
         kind: f.str("Kind"),
         id: f.str("ID"),
         service: f.str("Service"),
-        tags: f.strings("Tags"),
+        tags: f.strings("Tags").into(),
         address: f.str("Address"),
-        tagged_addresses: f.object_map("TaggedAddresses", Struct::new("ServiceAddress"), service_address),
-        meta: f.string_map("Meta"),
+        tagged_addresses: f
+            .object_map("TaggedAddresses", Struct::new("ServiceAddress"), service_address)
+            .into(),
+        meta: f.string_map("Meta").into(),
         port: f.int("Port"),
         socket_path: f.str("SocketPath"),
         weights: f.object("Weights", Struct::new("Weights"), weights).unwrap_or_default(),
         enable_tag_override: f.bool("EnableTagOverride"),
-        locality: f.object("Locality", Struct::new("Locality"), locality),
+        locality: f.object("Locality", Struct::new("Locality"), locality).map(Box::new),
         proxy: None,
         connect: None,
         locally_registered_as_sidecar: false,
@@ -128,7 +131,7 @@ pub(super) fn check_without_timing(f: &mut Fields<'_>) -> HealthCheck {
         output: f.str("Output"),
         service_id: f.str("ServiceID"),
         service_name: f.str("ServiceName"),
-        service_tags: f.strings("ServiceTags"),
+        service_tags: f.strings("ServiceTags").into(),
         kind: f.str("Type"),
         exposed_port: f.int("ExposedPort"),
         peer_name: f.str("PeerName"),

@@ -202,9 +202,9 @@ fn node(f: &mut Fields<'_>) -> Node {
         address: f.str("Address"),
         datacenter: f.str("Datacenter"),
         peer_name: f.str("PeerName"),
-        tagged_addresses: f.string_map("TaggedAddresses"),
-        meta: f.string_map("Meta"),
-        locality: f.object("Locality", Struct::of("api", "Locality"), locality),
+        tagged_addresses: f.string_map("TaggedAddresses").into(),
+        meta: f.string_map("Meta").into(),
+        locality: f.object("Locality", Struct::of("api", "Locality"), locality).map(Box::new),
         create_index: f.uint64("CreateIndex"),
         modify_index: f.uint64("ModifyIndex"),
     }

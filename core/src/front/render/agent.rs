@@ -16,7 +16,7 @@ pub(in crate::front) fn service(
         str_unless_empty(w, "Kind", &service.kind);
         w.field_str("ID", &service.id);
         w.field_str("Service", &service.service);
-        w.field_strs("Tags", &service.tags);
+        w.field_strs("Tags", service.tags.iter());
         w.field_str_map("Meta", &service.meta);
         w.field_i64("Port", service.port);
         w.field_str("Address", &service.address);
@@ -51,7 +51,7 @@ pub(in crate::front) fn health_check(w: &mut Writer<'_>, check: &HealthCheck) {
         w.field_str("ServiceName", &check.service_name);
         match check.service_tags.is_empty() {
             true => w.field_null("ServiceTags"),
-            false => w.field_strs("ServiceTags", &check.service_tags),
+            false => w.field_strs("ServiceTags", check.service_tags.iter()),
         }
         w.field_str("Type", "");
         w.field_i64("ExposedPort", check.exposed_port);

@@ -16,7 +16,7 @@ pub(in crate::front) fn check(w: &mut Writer<'_>, check: &HealthCheck) {
         w.field_str("Output", &check.output);
         w.field_str("ServiceID", &check.service_id);
         w.field_str("ServiceName", &check.service_name);
-        w.field_strs("ServiceTags", &check.service_tags);
+        w.field_strs("ServiceTags", check.service_tags.iter());
         w.field_str("Type", &check.kind);
         w.field_str("Interval", &check.interval);
         w.field_str("Timeout", &check.timeout);

@@ -6,13 +6,11 @@ pub(super) mod kv;
 pub(super) mod node;
 pub(super) mod service;
 
-use crate::Str;
 use crate::json::Writer;
-use crate::types::Locality;
-use alloc::collections::BTreeMap;
+use crate::types::{Locality, Pairs};
 
 /// A string map as Go writes one that may be nil: empty is `null`.
-pub(super) fn map_or_null(w: &mut Writer<'_>, name: &str, map: &BTreeMap<Str, Str>) {
+pub(super) fn map_or_null(w: &mut Writer<'_>, name: &str, map: &Pairs) {
     match map.is_empty() {
         true => w.field_null(name),
         false => w.field_str_map(name, map),

@@ -1,11 +1,9 @@
 //! Service instances, in the three shapes in which the catalog shows them.
 
 use super::{locality, map_or_null, node, raft_index, str_unless_empty};
-use crate::Str;
 use crate::json::Writer;
-use crate::types::{CheckServiceNode, Node, NodeService, ServiceAddress, Weights};
+use crate::types::{CheckServiceNode, Node, NodeService, Pairs, ServiceAddress, Weights};
 use crate::wire::tree::Tree;
-use alloc::collections::BTreeMap;
 
 /// What a service without mesh settings shows of them.
 const NO_PROXY: &[u8] = br#"{"Mode":"","MeshGateway":{},"Expose":{}}"#;
@@ -18,7 +16,7 @@ pub(in crate::front) fn instance(w: &mut Writer<'_>, service: &NodeService, tags
         w.field_str("Service", &service.service);
         match service.tags.is_empty() && !tags_never_null {
             true => w.field_null("Tags"),
-            false => w.field_strs("Tags", &service.tags),
+            false => w.field_strs("Tags", service.tags.iter()),
         }
         w.field_str("Address", &service.address);
         tagged_addresses(w, "TaggedAddresses", &service.tagged_addresses);
@@ -51,7 +49,7 @@ pub(in crate::front) fn with_node(w: &mut Writer<'_>, node: &Node, service: &Nod
         w.field_str("ServiceKind", &service.kind);
         w.field_str("ServiceID", &service.id);
         w.field_str("ServiceName", &service.service);
-        w.field_strs("ServiceTags", &service.tags);
+        w.field_strs("ServiceTags", service.tags.iter());
         w.field_str("ServiceAddress", &service.address);
         tagged_addresses(w, "ServiceTaggedAddresses", &service.tagged_addresses);
         w.field("ServiceWeights", |w| weights(w, service.weights));
@@ -98,7 +96,7 @@ pub(super) fn weights(w: &mut Writer<'_>, weights: Weights) {
 }
 
 /// Left out when empty.
-pub(super) fn tagged_addresses(w: &mut Writer<'_>, name: &str, map: &BTreeMap<Str, ServiceAddress>) {
+pub(super) fn tagged_addresses(w: &mut Writer<'_>, name: &str, map: &Pairs<ServiceAddress>) {
     if map.is_empty() {
         return;
     }

@@ -7,16 +7,20 @@ use crate::map::Map;
 use crate::store::Store;
 use crate::store::index::Indexes;
 use crate::store::key::{Key, Parts, fold_str};
-use crate::store::words::{Words, same};
+use crate::store::words::{share_check, share_node, share_service};
 use crate::types::{CheckServiceNode, HealthCheck, KvEntry, Node, NodeService};
 use crate::wire::msgpack;
-use alloc::collections::BTreeSet;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use serde::Deserialize;
+
+/// How many services before a check are searched for the one that it is of.
+const LOOK_BACK: usize = 8;
 
 /// Records as they come, before tables are built from them.
 #[derive(Default)]
@@ -28,9 +32,10 @@ struct Records {
     tombstones: Vec<(Str, u64)>,
     indexes: Vec<(String, u64)>,
     carried: Vec<Carried>,
-    words: Words,
-    /// Service names and IDs seen so far.
-    names: BTreeSet<Str>,
+    /// The first instance of each service, by its name as spelt: the others share what they can with it.
+    instances: BTreeMap<Str, Arc<NodeService>>,
+    /// The first check of each service and name.
+    models: BTreeMap<(Str, Str), Arc<HealthCheck>>,
 }
 
 impl Store {
@@ -73,8 +78,7 @@ impl Records {
                 Ok(rest)
             }
             KVS => {
-                let (mut entry, rest): (KvEntry, _) = value(body)?;
-                self.words.share_entry(&mut entry);
+                let (entry, rest): (KvEntry, _) = value(body)?;
                 self.kv.push((entry.key.clone(), Arc::new(entry)));
                 Ok(rest)
             }
@@ -109,17 +113,29 @@ impl Records {
         };
         let bare = record.service.is_none() && record.check.is_none() && record.checks.is_empty();
         if let Some(mut service) = record.service {
-            self.intern(&mut service.service);
-            self.words.share_service(&mut service);
-            self.services.push((Key([name.clone(), fold_str(&service.id)]), Arc::new(service)));
+            let like = self.instances.get(&service.service);
+            share_service(&mut service, like.map(|like| &**like));
+            let known = like.is_some();
+            let service = Arc::new(service);
+            if !known {
+                self.instances.insert(service.service.clone(), service.clone());
+            }
+            self.services.push((Key([name.clone(), fold_str(&service.id)]), service));
         }
         for mut check in record.check.into_iter().chain(record.checks) {
-            self.intern(&mut check.service_name);
-            self.intern(&mut check.service_id);
+            let like = self.models.get(&(check.service_name.clone(), check.name.clone()));
             if let Some((_, last)) = self.nodes.last() {
-                self.words.share_check(&mut check, last, None);
+                // The check of an instance follows it closely.
+                let service = self.services.iter().rev().map(|(_, s)| s).take(LOOK_BACK);
+                let service = service.into_iter().find(|s| s.id == check.service_id);
+                share_check(&mut check, last, service.map(|s| &**s), like.map(|like| &**like));
             }
-            self.checks.push((Key([name.clone(), fold_str(&check.check_id)]), Arc::new(check)));
+            let known = like.is_some();
+            let check = Arc::new(check);
+            if !known {
+                self.models.insert((check.service_name.clone(), check.name.clone()), check.clone());
+            }
+            self.checks.push((Key([name.clone(), fold_str(&check.check_id)]), check));
         }
         if bare {
             let mut node = Node {
@@ -128,25 +144,18 @@ impl Records {
                 address: Str::from(record.address),
                 datacenter: Str::from(record.datacenter),
                 peer_name: Str::from(record.peer_name),
-                tagged_addresses: record.tagged_addresses,
-                meta: record.node_meta,
-                locality: record.locality,
+                tagged_addresses: record.tagged_addresses.into(),
+                meta: record.node_meta.into(),
+                locality: record.locality.map(Box::new),
                 create_index: record.create_index,
                 modify_index: record.modify_index,
             };
-            self.words.share_node(&mut node);
+            if let Some((_, last)) = self.nodes.last() {
+                share_node(&mut node, last);
+            }
             self.nodes.push((name, Arc::new(node)));
         }
         Ok(())
-    }
-
-    fn intern(&mut self, name: &mut Str) {
-        match self.names.get(name) {
-            Some(held) => same(held, name),
-            None => {
-                self.names.insert(name.clone());
-            }
-        }
     }
 
     fn build(mut self, applied: u64) -> Result<Store, SnapshotError> {
@@ -159,7 +168,6 @@ impl Records {
             kv: Map::from_sorted(self.kv),
             tombstones: Map::from_sorted(self.tombstones),
             carried: Arc::new(self.carried),
-            words: self.words,
             ..Store::default()
         };
         store.vet_references()?;

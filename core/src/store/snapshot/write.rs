@@ -3,7 +3,7 @@
 use super::{Carried, Header, INDEX, IndexRecord, KVS, REGISTER, TOMBSTONE, rank};
 use crate::Str;
 use crate::store::Store;
-use crate::types::{HealthCheck, KvEntry, Locality, Node, NodeService};
+use crate::types::{HealthCheck, KvEntry, Locality, Node, NodeService, Pairs};
 use crate::wire::msgpack;
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
@@ -21,12 +21,12 @@ struct RegisterRecord<'a> {
     id: &'a Str,
     node: &'a Str,
     address: &'a Str,
-    tagged_addresses: &'a BTreeMap<Str, Str>,
-    node_meta: &'a BTreeMap<Str, Str>,
+    tagged_addresses: &'a Pairs,
+    node_meta: &'a Pairs,
     service: Option<&'a NodeService>,
     check: Option<&'a HealthCheck>,
     checks: Option<()>,
-    locality: &'a Option<Locality>,
+    locality: Option<&'a Locality>,
     skip_node_update: bool,
     peer_name: &'a Str,
     token: &'a str,
@@ -128,7 +128,7 @@ fn record(node: &Node) -> RegisterRecord<'_> {
         service: None,
         check: None,
         checks: None,
-        locality: &node.locality,
+        locality: node.locality.as_deref(),
         skip_node_update: false,
         peer_name: &node.peer_name,
         token: "",

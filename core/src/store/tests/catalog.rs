@@ -3,7 +3,6 @@
 use super::*;
 use crate::types::status::{CRITICAL, PASSING};
 use crate::watch::WatchKey;
-use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -175,12 +174,12 @@ fn a_check_of_an_unknown_service_refuses_the_whole_registration() {
 #[test]
 fn a_check_takes_status_service_name_and_tags_from_what_it_belongs_to() {
     let mut store = Store::default();
-    let tagged = NodeService { tags: vec!["a".into()], ..service("w1", "web", 80) };
+    let tagged = NodeService { tags: ["a".into()].into(), ..service("w1", "web", 80) };
     let r = with_service(node("n1", "10.0.0.1"), tagged);
     done(&mut store, 1, register(with_check(r, check("c1", "w1", ""))));
     let c = store.check("n1", "C1").unwrap();
     assert_eq!((&*c.node, &*c.status, &*c.service_name), ("n1", CRITICAL, "web"));
-    assert_eq!(c.service_tags, vec![Str::from("a")]);
+    assert_eq!(*c.service_tags, [Str::from("a")]);
 }
 
 #[test]

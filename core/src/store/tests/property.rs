@@ -6,7 +6,7 @@ use crate::command::{CatalogVerb, ReapTombstones, Txn, TxnOp};
 use crate::types::Node;
 use crate::watch::WatchKey;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use proptest::prelude::*;

@@ -137,7 +137,7 @@ impl Twin {
                     node: c.node.as_str().into(),
                     address: c.address.as_str().into(),
                     datacenter: c.datacenter.as_str().into(),
-                    meta: c.node_meta.clone(),
+                    meta: c.node_meta.clone().into(),
                     ..Node::default()
                 },
             )?;
