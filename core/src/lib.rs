@@ -71,7 +71,7 @@ pub mod node;
 pub use mutant::Mutant;
 
 /// A shared, immutable string: names, ids, tags. One pointer; cloning it is a reference count, and the
-/// empty one and literals are not counted at all (`docs/decisions/0011-thin-shared-strings.md`).
+/// empty one and literals are not counted at all (`docs/decisions/0013-thin-shared-strings.md`).
 pub type Str = arcstr::ArcStr;
 
 /// A literal as a [`Str`] that allocates nothing.
