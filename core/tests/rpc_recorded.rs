@@ -71,7 +71,7 @@ fn messages<H: for<'de> serde::Deserialize<'de>>(stream: &[u8]) -> Vec<(H, Bytes
     let mut all = Vec::new();
     for part in stream.chunks(100) {
         reader.receive(part);
-        while let Some(message) = reader.next().expect("what a real Consul sends") {
+        while let Some(message) = reader.next_message().expect("what a real Consul sends") {
             all.push(message);
         }
     }

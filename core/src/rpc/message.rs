@@ -104,7 +104,7 @@ impl Reader {
         Reader { bytes: BytesMut::new(), scan: Scan::new(2), limit }
     }
 
-    /// Takes in what came on the stream. Drain [`Reader::next`] before handing in more.
+    /// Takes in what came on the stream. Drain [`Reader::next_message`] before handing in more.
     pub fn receive(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
@@ -118,7 +118,7 @@ impl Reader {
     ///
     /// # Errors
     /// See [`MessageError`]; the reader is of no use afterwards.
-    pub fn next<H: for<'de> Deserialize<'de>>(&mut self) -> Result<Option<(H, Bytes)>, MessageError> {
+    pub fn next_message<H: for<'de> Deserialize<'de>>(&mut self) -> Result<Option<(H, Bytes)>, MessageError> {
         let end = self.scan.end(&self.bytes).map_err(MessageError::Malformed)?;
         if end.unwrap_or(self.bytes.len()) > self.limit {
             return Err(MessageError::TooLarge(self.limit));
@@ -166,7 +166,7 @@ mod tests {
             let mut seqs = Vec::new();
             for part in sent.chunks(size) {
                 reader.receive(part);
-                while let Some((head, body)) = reader.next::<CallHead>().unwrap() {
+                while let Some((head, body)) = reader.next_message::<CallHead>().unwrap() {
                     assert_eq!(body.len(), 43);
                     seqs.push(head.seq);
                 }
@@ -180,9 +180,9 @@ mod tests {
     fn what_is_too_large_is_refused_before_it_is_here() {
         let mut reader = Reader::new(1000);
         reader.receive(&call(1, "KVS.Apply", &Tree::Nil));
-        assert!(reader.next::<CallHead>().unwrap().is_some());
+        assert!(reader.next_message::<CallHead>().unwrap().is_some());
         reader.receive(&call(2, "KVS.Apply", &Tree::Raw(vec![0; 2000]))[..1500]);
-        assert_eq!(reader.next::<CallHead>(), Err(MessageError::TooLarge(1000)));
+        assert_eq!(reader.next_message::<CallHead>(), Err(MessageError::TooLarge(1000)));
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
         for bad in ["c1", "80 c1", "81 a3536571 a161 80", "07 80"] {
             let mut reader = Reader::default();
             reader.receive(&hex(bad));
-            let got = reader.next::<CallHead>();
+            let got = reader.next_message::<CallHead>();
             assert!(matches!(got, Err(MessageError::Malformed(_))), "{bad}: {got:?}");
         }
     }

@@ -135,19 +135,16 @@ fn records() -> Vec<String> {
     let service = r#"{"format":1,"definition":{"id":"web","name":"web"}}"#;
     let check = r#"{"format":1,"definition":{"id":"a","name":"a","ttl":"10s"},"with_service":false}"#;
     let mut world = crate::world::World::empty();
-    for body in [
-        r#"{"Name":"web","Port":80,"Tags":["a"],"Checks":[{"TTL":"1h"},{"HTTP":"http://a","Interval":"5s"}]}"#,
-    ] {
-        let request = lictor_core::front::HttpRequest {
-            method: "PUT".into(),
-            target: "/v1/agent/service/register".into(),
-            headers: Vec::new(),
-            body: body.into(),
-            remote: "127.0.0.1:1".parse().expect("an address"),
-        };
-        let (_, replies) = world.send(request);
-        assert!(replies.iter().all(|(_, reply)| reply.status == 200));
-    }
+    let body = r#"{"Name":"web","Port":80,"Tags":["a"],"Checks":[{"TTL":"1h"},{"HTTP":"http://a","Interval":"5s"}]}"#;
+    let request = lictor_core::front::HttpRequest {
+        method: "PUT".into(),
+        target: "/v1/agent/service/register".into(),
+        headers: Vec::new(),
+        body: body.into(),
+        remote: "127.0.0.1:1".parse().expect("an address"),
+    };
+    let (_, replies) = world.send(request);
+    assert!(replies.iter().all(|(_, reply)| reply.status == 200));
     let whole: Vec<String> =
         world.local.iter().map(|(key, value)| format!("{key}\n{}", String::from_utf8_lossy(value))).collect();
     vec![whole.join("\0"), format!("service/web\n{service}\0check/a\n{check}\0check-state/a\n{{}}")]

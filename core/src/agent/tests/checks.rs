@@ -157,7 +157,7 @@ fn a_changed_status_is_told_at_once_and_a_changed_output_later() {
     world.outcome(status::PASSING, "1");
     world.assert_in_sync();
     let (start, mut n) = (world.now.mono, 1);
-    while world.catalog.checks["h"].output == Str::from("1") {
+    while world.catalog.checks["h"].output == "1" {
         world.pass(secs(10));
         n += 1;
         world.outcome(status::PASSING, &n.to_string());

@@ -91,7 +91,7 @@ impl<'a> MetaFilter<'a> {
     }
 
     fn matches(&self, node: &Node) -> bool {
-        self.0.iter().all(|(key, value)| node.meta.get(*key).is_some_and(|v| **v == **value))
+        self.0.iter().all(|(key, value)| node.meta.get(key).is_some_and(|v| **v == **value))
     }
 }
 
