@@ -1,6 +1,7 @@
 //! Where an agent's HTTP API is: the address forms of `-http-addr` and `CONSUL_HTTP_ADDR`, and the
 //! percent-encoding of paths and queries as Go's `net/url` does it.
 
+use lictor_core::plan::escape;
 use std::fmt;
 
 /// The address used when neither flag nor variable names one.
@@ -123,11 +124,6 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Percent-encodes a path; slashes stay, as Go's client leaves them.
-pub fn escape_path(path: &str) -> String {
-    escape(path, b"-_.~$&+,/:;=@", false)
-}
-
 /// Percent-encodes one segment of a path: slashes are encoded too.
 pub fn escape_segment(segment: &str) -> String {
     escape(segment, b"-_.~$&+:=@", false)
@@ -142,18 +138,6 @@ pub fn query(pairs: &[(&str, &str)]) -> String {
         .map(|(k, v)| format!("{}={}", escape(k, b"-_.~", true), escape(v, b"-_.~", true)))
         .collect();
     text.join("&")
-}
-
-fn escape(text: &str, kept: &[u8], plus: bool) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b' ' if plus => escaped.push('+'),
-            b if b.is_ascii_alphanumeric() || kept.contains(&b) => escaped.push(char::from(b)),
-            b => escaped.push_str(&format!("%{b:02X}")),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]
@@ -205,9 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_escaped_as_go_escapes_them() {
-        assert_eq!(escape_path("k e/y?x#%41&a=b:c@d+e,f;g"), "k%20e/y%3Fx%23%2541&a=b:c@d+e,f;g");
-        assert_eq!(escape_path("\u{e9}!'()*"), "%C3%A9%21%27%28%29%2A");
+    fn a_segment_has_no_slash() {
         assert_eq!(escape_segment("a/b"), "a%2Fb");
     }
 

@@ -17,7 +17,6 @@ mod hyper_io;
 pub mod sets;
 pub mod shell;
 pub mod table;
-pub mod view;
 
 use shell::Shell;
 

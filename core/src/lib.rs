@@ -22,7 +22,7 @@
 //! | between them | [`view`], [`call`] |
 //! | parts | [`agent`], [`server`] |
 //! | machines | [`raft`], [`gossip`], [`rpc`], [`store`], [`watch`] |
-//! | shapes | [`types`], [`command`], [`config`], [`filter`], [`wire`], [`json`], [`metrics`] |
+//! | shapes | [`types`], [`command`], [`config`], [`filter`], [`wire`], [`json`], [`metrics`], [`plan`] |
 //! | ground | [`time`], [`rng`], [`ids`], [`map`], [`duration`], [`event`] |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -48,6 +48,8 @@ pub mod config;
 pub mod filter;
 pub mod json;
 pub mod metrics;
+mod pattern;
+pub mod plan;
 mod strconv;
 pub mod types;
 pub mod wire;

@@ -2,9 +2,9 @@
 
 mod support;
 
-use lictor_core::config::RuntimeConfig;
-use lictor_core::front::{Front, MAX_PARKED};
-use support::{World, text};
+use lictor_core::config::{Network, RuntimeConfig};
+use lictor_core::front::{Front, HttpRequest, MAX_PARKED};
+use support::{World, request, text};
 
 #[test]
 fn a_value_may_be_as_large_as_the_limit_and_no_larger() {
@@ -53,4 +53,32 @@ fn one_front_parks_so_many_reads_and_refuses_the_next_while_writes_go_on() {
     assert_eq!(world.ask("GET", "/v1/kv/a?index=99999", "").status, 429);
     assert_eq!(world.ask("GET", "/v1/kv/a", "").status, 404);
     assert_eq!(world.ask("PUT", "/v1/kv/b", "1").status, 200);
+}
+
+#[test]
+fn a_blocked_endpoint_answers_nobody_and_writes_come_only_from_where_they_may() {
+    let mut world = World::new(|c| {
+        c.http.block_endpoints = vec!["/v1/kv/secret".into()];
+        c.http.allow_write_http_from = vec![Network { address: "10.0.0.0".parse().unwrap(), length: 8 }];
+    });
+    for method in ["GET", "PUT", "OPTIONS", "POST"] {
+        let reply = world.ask(method, "/v1/kv/%73ecrets", "");
+        assert_eq!(
+            (reply.status, text(&reply)),
+            (403, "Endpoint is blocked by agent configuration"),
+            "{method}"
+        );
+    }
+    let mut from = |client: &str, method: &str| {
+        let client = client.parse().expect("an address");
+        let (_, replies) = world.send(HttpRequest { remote: client, ..request(method, "/v1/kv/a", "x") });
+        (replies[0].1.status, text(&replies[0].1).to_owned())
+    };
+    let refused = (403, "Access is restricted".to_owned());
+    assert_eq!(from("127.0.0.1:1", "PUT"), refused);
+    assert_eq!(from("[::1]:1", "DELETE"), refused);
+    assert_eq!(from("127.0.0.1:1", "POST").0, 405, "no such method is no write");
+    assert_eq!(from("127.0.0.1:1", "GET").0, 404);
+    assert_eq!(from("10.9.9.9:1", "PUT"), (200, "true".to_owned()));
+    assert_eq!(from("[::ffff:10.9.9.9]:1", "PUT"), (200, "true".to_owned()));
 }

@@ -92,14 +92,42 @@ fn read(path: &Path, format: Format) -> Result<Source, String> {
 pub fn host() -> HostFacts {
     let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let default = default_route();
-    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    let interfaces = interfaces.into_iter().map(|i| Interface {
-        address: i.ip(),
-        loopback: i.is_loopback(),
-        default_route: default.as_deref() == Some(&i.name),
-        name: i.name,
+    let mut found = if_addrs::get_if_addrs().unwrap_or_default();
+    // As Go lists them.
+    found.sort_by_key(|i| (i.index, i.ip().is_ipv6()));
+    let interfaces = found.into_iter().map(|i| {
+        let flags = flags(&i);
+        Interface {
+            address: i.ip(),
+            length: match &i.addr {
+                if_addrs::IfAddr::V4(v4) => v4.prefixlen,
+                if_addrs::IfAddr::V6(v6) => v6.prefixlen,
+            },
+            up: flags & 0x1 != 0,
+            broadcast: flags & 0x2 != 0,
+            loopback: flags & 0x8 != 0,
+            point_to_point: flags & 0x10 != 0,
+            multicast: flags & 0x1000 != 0,
+            running: i.is_oper_up(),
+            default_route: default.as_deref() == Some(&i.name),
+            name: i.name,
+        }
     });
     HostFacts { hostname, interfaces: interfaces.collect() }
+}
+
+/// The interface's flags in Linux's numbers; elsewhere put together from what the system tells otherwise.
+fn flags(interface: &if_addrs::Interface) -> u32 {
+    let told = fs::read_to_string(format!("/sys/class/net/{}/flags", interface.name)).ok();
+    let told = told.and_then(|text| u32::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok());
+    told.unwrap_or_else(|| {
+        let kind = match (interface.is_loopback(), interface.is_p2p()) {
+            (true, _) => 0x8,
+            (false, true) => 0x1010,
+            (false, false) => 0x1002,
+        };
+        kind | u32::from(interface.is_oper_up())
+    })
 }
 
 /// The interface of the default route, where the system tells (Linux).
@@ -108,6 +136,6 @@ fn default_route() -> Option<String> {
     table.lines().skip(1).find_map(|line| {
         let mut words = line.split_whitespace();
         let name = words.next()?;
-        (words.next()? == "00000000").then(|| name.to_owned())
+        (words.next()? == "00000000" && words.next()? != "00000000").then(|| name.to_owned())
     })
 }

@@ -9,6 +9,7 @@
 //! | [`http`] | connections to a front and back |
 //! | [`dns`] | datagrams and TCP queries to the pure responder |
 //! | [`checks`] | probes: HTTP, TCP, UDP, gRPC, H2 ping, Docker, scripts |
+//! | [`watches`] | changes of the registry to the handlers that the configuration names |
 //! | [`log`] | events to standard output, a file and watchers |
 //! | [`rt`] | the runtime surface that the simulator replaces |
 //! | [`config_files`] | files into the pure loader |
@@ -26,3 +27,4 @@ pub mod log;
 mod meter;
 pub mod rt;
 pub mod storage;
+pub mod watches;

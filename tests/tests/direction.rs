@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// above it, never those below.
 const LAYERS: &[&[&str]] = &[
     &["duration", "event", "ids", "invariant", "map", "mutant", "rng", "time"],
-    &["json", "metrics", "strconv", "types", "wire"],
+    &["json", "metrics", "pattern", "plan", "strconv", "types", "wire"],
     &["gossip", "rpc"],
     &["command", "config", "filter"],
     &["raft", "store", "watch"],

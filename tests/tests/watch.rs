@@ -1,8 +1,12 @@
-//! `lictor watch` with a child: it runs at once, again at every change, and ends with the watch when it fails.
+//! Watches, of the command line and of the configuration: a handler runs at once and at every change.
 
-use lictor_tests::{Server, binary, wait};
+use lictor_tests::{Scratch, Server, binary, wait};
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 fn watch(server: &Server, child: &str) -> Child {
     let mut command = Command::new(binary());
@@ -34,4 +38,96 @@ fn a_child_that_fails_ends_the_watch_with_code_one_and_its_exit_status() {
     assert_eq!(out.status.code(), Some(1));
     let text = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(text.contains("Error executing handler: exit status 3"), "{text}");
+}
+
+#[test]
+fn watches_of_the_configuration_hand_changes_to_their_handlers_until_a_reload_takes_them_away() {
+    let page = Page::start();
+    let scratch = Scratch::new("watches");
+    let seen = scratch.path().join("seen");
+    let script = format!("cat >> {0}; echo index $CONSUL_INDEX >> {0}; echo told; exit 4", seen.display());
+    let watches = serde_json::json!({"log_level": "debug", "watches": [
+        {"type": "key", "key": "app/mode", "args": ["/bin/sh", "-c", script]},
+        {"type": "keyprefix", "prefix": "app/", "handler_type": "http", "http_handler_config": {
+            "path": format!("http://127.0.0.1:{}/hook?a=b", page.port), "method": "PUT", "timeout": "9s",
+            "header": {"X-Own": ["one", "two"]}}},
+        {"type": "services", "handler": "true"},
+    ]});
+    let mut server = Server::start("watches", &watches.to_string());
+    let lines = |needle: &str| fs::read_to_string(&seen).unwrap_or_default().matches(needle).count();
+    assert!(wait(|| lines("null\nindex ") == 1), "a key that is not there yet");
+    server.put("/v1/kv/app/mode", "storm");
+    assert!(
+        wait(|| lines("\"Value\":\"c3Rvcm0=\"") == 1 && lines("index ") == 2),
+        "the run after the change"
+    );
+    assert!(wait(|| page.said().contains("c3Rvcm0=")), "{}", page.said());
+    let said = page.said();
+    for part in
+        ["PUT /hook?a=b HTTP/1.1", "X-Consul-Index: ", "X-Own: one", "X-Own: two", "[{\"Key\":\"app/mode\""]
+    {
+        assert!(said.to_lowercase().contains(&part.to_lowercase()), "{part} in {said}");
+    }
+    assert!(wait(|| server.log().contains("Failed to run watch handler: watch_handler=")), "the exit status");
+    assert!(server.log().contains("exit status 4") && server.log().contains("told"), "{}", server.log());
+    assert!(server.log().contains("The 'handler' field in watches has been deprecated"), "{}", server.log());
+
+    server.set_extra("{}");
+    assert_eq!(server.put("/v1/agent/reload", "").status, 200);
+    server.put("/v1/kv/app/mode", "calm");
+    server.set_extra(r#"{"watches": [{"type": "nodes", "args": ["true"], "x": 1}]}"#);
+    let refused = server.put("/v1/agent/reload", "");
+    assert_eq!(refused.status, 500);
+    assert!(refused.text().contains("Invalid parameters: [x]"), "{}", refused.text());
+    assert_eq!((lines("index "), lines("Y2FsbQ==")), (2, 0), "nobody watches any more");
+}
+
+#[test]
+fn an_agent_does_not_start_with_a_watch_that_it_cannot_follow() {
+    let out =
+        Server::prepare("bad-watch", r#"{"watches": [{"type": "strange", "args": ["true"]}]}"#).run_to_end();
+    assert_eq!(out.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(
+        text.contains("Failed to parse watch") && text.contains("Unsupported watch type: strange"),
+        "{text}"
+    );
+}
+
+/// Somebody who is told of changes over HTTP. It ends with the test process.
+struct Page {
+    port: u16,
+    said: Arc<Mutex<String>>,
+}
+
+impl Page {
+    fn start() -> Page {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let port = listener.local_addr().expect("a bound socket has an address").port();
+        let said = Arc::new(Mutex::new(String::new()));
+        let kept = said.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(mut stream) = stream else { continue };
+                let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
+                let mut request = Vec::new();
+                let mut chunk = [0; 4096];
+                // A view ends with a newline, which stands for nothing inside of JSON.
+                while !request.ends_with(b"\n") || request.ends_with(b"\r\n") {
+                    match stream.read(&mut chunk) {
+                        Ok(n @ 1..) => request.extend_from_slice(&chunk[..n]),
+                        _ => break,
+                    }
+                }
+                kept.lock().expect("no panic").push_str(&String::from_utf8_lossy(&request));
+                let _ =
+                    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+            }
+        });
+        Page { port, said }
+    }
+
+    fn said(&self) -> String {
+        self.said.lock().expect("no panic").clone()
+    }
 }

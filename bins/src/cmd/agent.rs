@@ -1,7 +1,7 @@
 //! `agent`: from the command line to what the agent is started with.
 //!
 //! A flag is a key of the configuration under another name, so this file only writes the flags given
-//! into one configuration document, to be merged behind the files. What a key means, and whether its
+//! into one configuration document, to be merged with the files. What a key means, and whether its
 //! value makes sense, is decided where configuration files are read.
 
 use serde_json::{Map, Value, json};
@@ -47,11 +47,11 @@ pub struct AgentFlags {
     pub config_paths: Vec<String>,
     /// `-config-format`: how to read files whatever their extension, `json` or `hcl`.
     pub config_format: Option<String>,
-    /// `-hcl`: fragments merged behind the files.
+    /// `-hcl`: fragments merged last.
     pub hcl: Vec<String>,
     /// `-dev`: start from development defaults.
     pub dev: bool,
-    /// All other flags as one document with the keys of a configuration file, merged last.
+    /// All other flags as one document with the keys of a configuration file.
     pub overrides: Value,
 }
 
@@ -66,7 +66,7 @@ const FILES: &[Flag] = &[
     .strictly(),
     Flag::text("config-format", "format", "Read every file as this, whatever its extension: json or hcl."),
     Flag::switch("dev", "Development mode: a server in memory, on loopback, with the UI and debug log."),
-    Flag::list("hcl", "fragment", "Configuration fragment in HCL, merged behind the files.").strictly(),
+    Flag::list("hcl", "fragment", "Configuration fragment in HCL, merged behind files and flags.").strictly(),
 ];
 
 /// Key of the configuration, dots between its levels, that a flag writes to.

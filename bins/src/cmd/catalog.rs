@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::{Body, Command, Context, Outcome, health};
-use crate::address::escape_path;
 use crate::flags::Flag;
 use crate::sets;
 use crate::table::{self, row};
+use lictor_core::plan::escape_path;
 
 pub(super) static COMMAND: Command = Command {
     name: "catalog",

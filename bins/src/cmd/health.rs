@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{Body, Command, Context, Outcome};
-use crate::address::escape_path;
 use crate::flags::Flag;
 use crate::sets;
 use crate::table::{self, row};
+use lictor_core::plan::escape_path;
 
 pub(super) static COMMAND: Command = Command {
     name: "health",

@@ -8,11 +8,11 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::{Body, Command, Context, Outcome, kv_tree};
-use crate::address::escape_path;
 use crate::client::{Client, Method, reason};
 use crate::flags::Flag;
 use crate::sets;
 use crate::table::{self, row};
+use lictor_core::plan::escape_path;
 
 pub(super) static COMMAND: Command = Command {
     name: "kv",

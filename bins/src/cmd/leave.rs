@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use super::{Body, Command, Context, Outcome};
-use crate::address::escape_path;
 use crate::flags::Flag;
 use crate::sets;
+use lictor_core::plan::escape_path;
 
 pub(super) static LEAVE: Command = Command {
     name: "leave",

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::{Body, Command, Context, Outcome};
-use crate::address::escape_path;
 use crate::flags::Flag;
 use crate::sets;
+use lictor_core::plan::escape_path;
 
 pub(super) static COMMAND: Command = Command {
     name: "maint",

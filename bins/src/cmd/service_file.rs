@@ -9,6 +9,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::client::reason;
+use lictor_core::config::{self, Format, Source};
 
 /// A service definition as `PUT /v1/agent/service/register` takes it.
 #[derive(Debug, PartialEq)]
@@ -61,60 +62,70 @@ fn extension(path: &str) -> Option<&str> {
 }
 
 fn read_file(path: &str) -> Result<Vec<Definition>, String> {
-    match extension(path) {
-        Some("json") => {}
-        Some("hcl") => {
-            return Err(format!("{path}: HCL files cannot be read by this build yet; write it as JSON"));
-        }
+    let format = match extension(path) {
+        Some("json") => Format::Json,
+        Some("hcl") => Format::Hcl,
         _ => {
             return Err(format!(
                 "file {path} has unknown extension; must be .hcl or .json, or config format must be set"
             ));
         }
-    }
+    };
     let failed = |e: &std::io::Error| format!("config: ReadFile failed on {path}: {}", reason(e));
     let size = std::fs::metadata(path).map_err(|e| failed(&e))?.len();
     if size > FILE_BYTES_MAX {
         return Err(format!("config: {path} has {size} bytes, more than {FILE_BYTES_MAX}"));
     }
-    let text = std::fs::read(path).map_err(|e| failed(&e))?;
-    parse(&text).map_err(|e| format!("failed to parse {path}: {e}"))
+    let text = std::fs::read_to_string(path).map_err(|e| failed(&e))?;
+    parse(&Source { name: path.to_owned(), format, text })
 }
 
-/// Services in a JSON text: those of `services` first, then `service`.
-fn parse(text: &[u8]) -> Result<Vec<Definition>, String> {
-    if text.trim_ascii().is_empty() {
-        return Ok(Vec::new());
-    }
-    let document: Map<String, Value> = serde_json::from_slice(text)
-        .map_err(|e| if e.is_eof() { "unexpected end of JSON input".to_owned() } else { e.to_string() })?;
+/// The services that a text defines: those of `services` first, then `service`.
+fn parse(source: &Source) -> Result<Vec<Definition>, String> {
+    let fail = |why: String| format!("failed to parse {}: {why}", source.name);
+    let document = match config::parse(source)? {
+        Value::Null => return Ok(Vec::new()),
+        Value::Object(document) => document,
+        _ => return Err(fail("it is no object".into())),
+    };
     let mut problems = Vec::new();
     let mut found = Vec::new();
     for (key, value) in &document {
         if key.eq_ignore_ascii_case("services") {
-            let list = value.as_array().ok_or("'services' is not a list")?;
+            let list = value.as_array().ok_or_else(|| fail("'services' is not a list".into()))?;
             for (n, item) in list.iter().enumerate() {
                 found.push((1 + n, translate(item, &SERVICE, &format!("services[{n}]"), &mut problems)));
             }
         } else if key.eq_ignore_ascii_case("service") {
-            found.push((usize::MAX, translate(value, &SERVICE, "service", &mut problems)));
+            found.push((usize::MAX, translate(only(value), &SERVICE, "service", &mut problems)));
         }
     }
     if !problems.is_empty() {
         let count = problems.len();
         let noun = if count == 1 { "error" } else { "errors" };
         let lines: Vec<String> = problems.iter().map(|p| format!("\t* {p}\n")).collect();
-        return Err(format!("{count} {noun} occurred:\n{}\n", lines.concat()));
+        return Err(fail(format!("{count} {noun} occurred:\n{}\n", lines.concat())));
     }
     found.sort_by_key(|(order, _)| *order);
     found
         .into_iter()
         .map(|(_, value)| match value {
             Value::Object(body) => Ok(Definition { body }),
-            other => Err(format!("a service is an object, not {other}")),
+            other => Err(fail(format!("a service is an object, not {other}"))),
         })
         .collect()
 }
+
+/// What stands in a list of one, as HCL writes objects.
+fn only(value: &Value) -> &Value {
+    match value {
+        Value::Array(items) if items.len() == 1 => &items[0],
+        other => other,
+    }
+}
+
+/// Fields that are lists: a list of one stays one.
+const LISTS: &[&str] = &["Tags", "Args", "ScriptArgs"];
 
 /// The keys of an object, and what becomes of their values.
 struct Shape(&'static [(&'static str, Take)]);
@@ -207,7 +218,8 @@ fn translate(value: &Value, shape: &Shape, path: &str, problems: &mut Vec<String
             problems.push(format!("invalid config key {path}"));
             continue;
         };
-        let value = match (take, value) {
+        let list = matches!(take, List(_)) || LISTS.contains(name);
+        let value = match (take, if list { value } else { only(value) }) {
             (_, Value::Null) | (Drop, _) => continue,
             (Same | As(_), value) => value.clone(),
             (Object(shape), value) => translate(value, shape, &path, problems),
@@ -220,7 +232,7 @@ fn translate(value: &Value, shape: &Shape, path: &str, problems: &mut Vec<String
             (Named(shape), Value::Object(entries)) => Value::Object(
                 entries
                     .iter()
-                    .map(|(k, v)| (k.clone(), translate(v, shape, &format!("{path}.{k}"), problems)))
+                    .map(|(k, v)| (k.clone(), translate(only(v), shape, &format!("{path}.{k}"), problems)))
                     .collect(),
             ),
             (Named(_), value) => value.clone(),
@@ -247,8 +259,45 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn json(text: &str) -> Source {
+        Source { name: "a.json".into(), format: Format::Json, text: text.into() }
+    }
+
+    fn bodies_of(source: &Source) -> Vec<Value> {
+        parse(source).expect("it can be read").into_iter().map(|d| Value::Object(d.body)).collect()
+    }
+
     fn bodies(text: &str) -> Vec<Value> {
-        parse(text.as_bytes()).expect(text).into_iter().map(|d| Value::Object(d.body)).collect()
+        bodies_of(&json(text))
+    }
+
+    #[test]
+    fn hcl_defines_the_same_services() {
+        let text = r#"
+            services {
+              name = "a"
+              tags = ["one"]
+              meta { k = "v" }
+              weights { passing = 3 }
+              tagged_addresses { lan { address = "1.2.3.4" port = 5 } }
+              check { ttl = "10s" }
+              checks { args = ["true"] interval = "1s" header { X = ["y"] } }
+            }
+            services { name = "b" }
+            service { id = "c-1" name = "c" }"#;
+        assert_eq!(
+            bodies_of(&Source { name: "a.hcl".into(), format: Format::Hcl, text: text.into() }),
+            [
+                json!({
+                    "Name": "a", "Tags": ["one"], "Meta": {"k": "v"}, "Weights": {"Passing": 3},
+                    "TaggedAddresses": {"lan": {"Address": "1.2.3.4", "Port": 5}},
+                    "Check": {"TTL": "10s"},
+                    "Checks": [{"Args": ["true"], "Interval": "1s", "Header": {"X": ["y"]}}]
+                }),
+                json!({"Name": "b"}),
+                json!({"ID": "c-1", "Name": "c"}),
+            ]
+        );
     }
 
     #[test]
@@ -283,18 +332,18 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_named_by_their_path() {
-        let refused = |text: &str| parse(text.as_bytes()).expect_err(text);
+        let refused = |text: &str| parse(&json(text)).expect_err(text);
         assert_eq!(
             refused(r#"{"service": {"bogus": 1}, "services": [{"checks": [{"zip": 2}]}]}"#),
-            "2 errors occurred:\n\t* invalid config key service.bogus\n\t* invalid config key services[0].checks[0].zip\n\n"
+            "failed to parse a.json: 2 errors occurred:\n\t* invalid config key service.bogus\n\t* invalid config key services[0].checks[0].zip\n\n"
         );
         assert!(refused(r#"{"service": {"connect": {"native": true}}}"#).contains("service mesh"));
-        assert_eq!(refused("{"), "unexpected end of JSON input");
+        assert_eq!(refused("{"), "failed to parse a.json: unexpected end of JSON input");
     }
 
     #[test]
     fn the_id_of_a_service_is_its_name_unless_given() {
-        let ids: Vec<String> = parse(br#"{"services": [{"name": "a"}, {"name": "b", "id": "b-1"}]}"#)
+        let ids: Vec<String> = parse(&json(r#"{"services": [{"name": "a"}, {"name": "b", "id": "b-1"}]}"#))
             .expect("valid")
             .iter()
             .map(Definition::id)

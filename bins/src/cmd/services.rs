@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 
 use super::service_file::{self, Definition};
 use super::{Body, Command, Context, Outcome};
-use crate::address::escape_path;
 use crate::flags::{Flag, Parsed};
 use crate::sets;
+use lictor_core::plan::escape_path;
 
 pub(super) static COMMAND: Command = Command {
     name: "services",
@@ -105,14 +105,15 @@ fn deregister(cx: &mut Context<'_, '_>) -> Outcome {
         (Some(_), false) => {
             return Err("Service deregistration requires arguments or -id, not both.".to_owned());
         }
-        (Some(id), true) => vec![id.to_owned()],
-        (None, false) => from_files(&cx.flags.args)?.iter().map(Definition::id).collect(),
+        // Of such a service the name is not known, and Consul says so.
+        (Some(id), true) => vec![(id.to_owned(), String::new())],
+        (None, false) => from_files(&cx.flags.args)?.iter().map(|d| (d.id(), d.name())).collect(),
     };
     let client = cx.client()?;
-    for id in ids {
+    for (id, name) in ids {
         client
             .put(&format!("/v1/agent/service/deregister/{}", escape_path(&id)), &[], Bytes::new())
-            .map_err(|e| format!("Error deregistering service {id:?}: {e}"))?;
+            .map_err(|e| format!("Error deregistering service {name:?}: {e}"))?;
         cx.shell.say(format!("Deregistered service: {id}"));
     }
     Ok(0)

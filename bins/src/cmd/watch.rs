@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::process::{Command as Process, Stdio};
-use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -10,8 +9,9 @@ use super::{Body, Command, Context, Outcome};
 use crate::client::{Answer, CallError, Client, Method};
 use crate::flags::{Flag, bool_of};
 use crate::sets;
-use crate::view::View;
+use lictor_core::plan::{self, Progress, View, retry_after};
 use lictor_core::{duration, json};
+use serde_json::{Map, Value};
 
 pub(super) static COMMAND: Command = Command {
     name: "watch",
@@ -50,11 +50,6 @@ answer, the watch tries again, after 5 s at first and 3 min at most.",
 /// What `-type=event` is told.
 const EVENTS: &str = "Type event is not supported: Lictor has no user events (/v1/event is not built)";
 
-/// The wait after the first failure; it grows with the square of their number.
-const RETRY: Duration = Duration::from_secs(5);
-/// The longest wait after failures.
-const RETRY_MAX: Duration = Duration::from_secs(180);
-
 fn run(cx: &mut Context<'_, '_>) -> Outcome {
     if cx.flags.text("type").is_none_or(str::is_empty) {
         return Err("Watch type must be specified\n\nSee -h for the types.".into());
@@ -62,20 +57,17 @@ fn run(cx: &mut Context<'_, '_>) -> Outcome {
     let view = view(cx)?;
     let client = cx.client()?;
     // Fails at once where the agent cannot be reached at all; later failures are waited out.
-    client
-        .get::<serde_json::Value>("/v1/status/leader", &[])
-        .map_err(|e| format!("Error querying Consul agent: {e}"))?;
+    client.get::<Value>("/v1/status/leader", &[]).map_err(|e| format!("Error querying Consul agent: {e}"))?;
     let child = cx.flags.args.clone();
-    let mut last = Last::default();
+    let mut progress = Progress::default();
     let mut failures = 0_u32;
     loop {
-        let (index, shown) = match look(&client, &view, last.index) {
+        let (index, shown) = match look(&client, &view, progress.index()) {
             Ok(found) => found,
             Err(why) => {
                 failures = failures.saturating_add(1);
-                let wait = wait_after(failures);
-                // A server that starts anew may count from below: ask for everything again.
-                last.index = None;
+                let wait = retry_after(failures);
+                progress.failed();
                 let retry = duration::format(i64::try_from(wait.as_nanos()).unwrap_or(i64::MAX));
                 cx.shell.warn(format!("Watch errored: type={} error={why:?} retry={retry}", view.kind));
                 std::thread::sleep(wait);
@@ -83,7 +75,7 @@ fn run(cx: &mut Context<'_, '_>) -> Outcome {
             }
         };
         failures = 0;
-        if !last.is_news(index, &shown) {
+        if !progress.is_news(index, &shown) {
             continue;
         }
         if child.is_empty() {
@@ -97,83 +89,35 @@ fn run(cx: &mut Context<'_, '_>) -> Outcome {
     }
 }
 
-/// How long to wait after so many failures in a row.
-fn wait_after(failures: u32) -> Duration {
-    RETRY.saturating_mul(failures.saturating_mul(failures)).min(RETRY_MAX)
-}
-
-/// What was last seen.
-#[derive(Default)]
-struct Last {
-    index: Option<u64>,
-    shown: Option<Vec<u8>>,
-}
-
-impl Last {
-    /// Remembers an answer; whether it is to be shown.
-    fn is_news(&mut self, index: u64, shown: &[u8]) -> bool {
-        if self.index == Some(index) {
-            return false;
-        }
-        // An index that goes back starts from the beginning.
-        let back = self.index.is_some_and(|last| index < last);
-        self.index = Some(if back { 0 } else { index });
-        if self.shown.as_deref() == Some(shown) {
-            return false;
-        }
-        self.shown = Some(shown.to_vec());
-        true
-    }
-}
-
 /// The view that the flags describe, with Consul's refusals.
 fn view(cx: &Context<'_, '_>) -> Result<View, String> {
     let flags = &cx.flags;
-    let text = |name: &str| flags.text(name).filter(|v| !v.is_empty()).map(str::to_owned);
-    let passing = match text("passingonly") {
-        None => false,
-        Some(word) => bool_of(&word).ok_or_else(|| {
-            format!("Failed to parse passingonly flag: strconv.ParseBool: parsing {word:?}: invalid syntax")
-        })?,
-    };
-    let tags: Vec<String> = flags.all("tag").map(str::to_owned).collect();
-    let mut given: Vec<(&str, bool)> = ["key", "prefix", "service", "filter", "state", "name"]
-        .into_iter()
-        .map(|name| (name, text(name).is_some()))
-        .collect();
-    given.push(("tag", !tags.is_empty()));
-    given.push(("passingonly", text("passingonly").is_some()));
-    let kind = text("type").unwrap_or_default();
-    let (view, takes): (View, &[&str]) = match kind.as_str() {
-        "key" => (View::key(&text("key").ok_or("Must specify a single key to watch")?), &["key"]),
-        "keyprefix" => {
-            (View::prefix(&text("prefix").ok_or("Must specify a single prefix to watch")?), &["prefix"])
+    let mut params = Map::new();
+    for name in ["type", "key", "prefix", "service", "filter", "state", "name"] {
+        if let Some(text) = flags.text(name).filter(|text| !text.is_empty()) {
+            params.insert(name.to_owned(), Value::from(text));
         }
-        "services" => (View::services(), &["filter"]),
-        "nodes" => (View::nodes(), &["filter"]),
-        "service" => {
-            let name = text("service").ok_or("Must specify a single service to watch")?;
-            (View::service(&name, &tags, passing), &["service", "filter", "tag", "passingonly"])
-        }
-        "checks" => match (text("service"), text("state")) {
-            (Some(_), Some(_)) => return Err("Cannot specify service and state".into()),
-            (Some(name), None) => (View::checks_of(&name), &["service", "filter", "state"]),
-            (None, state) => {
-                (View::checks_in(&state.unwrap_or_else(|| "any".into())), &["service", "filter", "state"])
-            }
-        },
-        "event" => return Err(EVENTS.into()),
-        other if other.starts_with("connect_") || other.starts_with("agent_") => {
-            return Err(format!("Type {other} is not supported in the CLI tool"));
-        }
-        other => return Err(format!("Unsupported watch type: {other}")),
-    };
-    let surplus: Vec<&str> =
-        given.iter().filter(|(name, set)| *set && !takes.contains(name)).map(|(name, _)| *name).collect();
-    if !surplus.is_empty() {
-        return Err(format!("Invalid parameters: [{}]", surplus.join(" ")));
     }
-    Ok(view.with_filter(text("filter").as_deref()))
+    let tags: Vec<&str> = flags.all("tag").collect();
+    if !tags.is_empty() {
+        params.insert("tag".to_owned(), Value::from(tags));
+    }
+    if let Some(word) = flags.text("passingonly").filter(|word| !word.is_empty()) {
+        let on = bool_of(word).ok_or_else(|| {
+            format!("Failed to parse passingonly flag: strconv.ParseBool: parsing {word:?}: invalid syntax")
+        })?;
+        params.insert("passingonly".to_owned(), Value::from(on));
+    }
+    match flags.text("type").unwrap_or_default() {
+        "event" => return Err(EVENTS.into()),
+        kind if kind.starts_with("connect_") || kind.starts_with("agent_") => {
+            return Err(format!("Type {kind} is not supported in the CLI tool"));
+        }
+        _ => {}
+    }
+    let view = View::take(&mut params)?;
+    plan::surplus(&params)?;
+    Ok(view)
 }
 
 /// Asks once; blocks while nothing is newer than `after`.
@@ -224,14 +168,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wait_grows_with_the_square_of_the_failures_up_to_its_end() {
-        assert_eq!([1, 2, 3].map(wait_after), [5, 20, 45].map(Duration::from_secs));
-        for many in [7, 65_536, u32::MAX] {
-            assert_eq!(wait_after(many), RETRY_MAX);
-        }
-    }
-
-    #[test]
     fn events_which_no_agent_has_are_refused_at_once() {
         let mut err = Vec::new();
         let mut shell = crate::shell::Shell {
@@ -244,16 +180,5 @@ mod tests {
         let args = ["watch", "-type=event", "-name=deploy"].map(str::to_owned);
         assert_eq!(crate::cmd::run(&mut shell, &args), 1);
         assert!(String::from_utf8_lossy(&err).contains(EVENTS), "{}", String::from_utf8_lossy(&err));
-    }
-
-    #[test]
-    fn an_answer_is_news_when_index_and_content_differ_and_an_index_that_goes_back_starts_anew() {
-        let mut last = Last::default();
-        assert!(last.is_news(5, b"a"));
-        assert!(!last.is_news(5, b"b"), "the same index is no news, whatever comes with it");
-        assert!(!last.is_news(6, b"a"), "the same content is no news");
-        assert!(last.is_news(7, b"b"));
-        assert!(last.is_news(3, b"c"));
-        assert_eq!(last.index, Some(0));
     }
 }

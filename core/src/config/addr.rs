@@ -1,20 +1,34 @@
 //! Addresses in the configuration: lists, go-sockaddr templates, and the one to advertise.
 
 use super::build::HostFacts;
+use super::template;
+use crate::strconv;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-/// One address of one network interface of the host.
+/// One address of one network interface of the host. An interface with several is listed several times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
     /// `eth0`.
     pub name: String,
-    /// One of its addresses; an interface with several is listed several times.
+    /// One of its addresses.
     pub address: IpAddr,
+    /// How many leading bits of the address name its network.
+    pub length: u8,
+    /// It is switched on.
+    pub up: bool,
+    /// It has a carrier.
+    pub running: bool,
     /// A loopback interface.
     pub loopback: bool,
+    /// It reaches everybody on its network at once.
+    pub broadcast: bool,
+    /// It leads to one other end.
+    pub point_to_point: bool,
+    /// It takes part in multicast.
+    pub multicast: bool,
     /// The default route goes through it.
     pub default_route: bool,
 }
@@ -65,10 +79,9 @@ impl core::fmt::Display for Place {
     }
 }
 
-/// An address, with or without the brackets of IPv6.
+/// An address; in brackets only "any".
 fn ip(text: &str) -> Option<IpAddr> {
-    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
-    bare.parse().ok()
+    if text == "[::]" { Some(IpAddr::from([0; 16])) } else { text.parse().ok() }
 }
 
 /// The address to advertise when none is configured: `bind` itself, or for "any" the host's only
@@ -77,8 +90,9 @@ pub(super) fn advertise_for(bind: IpAddr, host: &HostFacts) -> Result<IpAddr, St
     if !bind.is_unspecified() {
         return Ok(bind);
     }
-    let outside: Vec<IpAddr> = host.interfaces.iter().filter(|i| !i.loopback).map(|i| i.address).collect();
-    let all = if outside.is_empty() { host.interfaces.iter().map(|i| i.address).collect() } else { outside };
+    let up = || host.interfaces.iter().filter(|i| i.up);
+    let outside: Vec<IpAddr> = up().filter(|i| !i.loopback).map(|i| i.address).collect();
+    let all = if outside.is_empty() { up().map(|i| i.address).collect() } else { outside };
     let (what, mut found): (_, Vec<IpAddr>) = match bind {
         IpAddr::V4(_) => {
             ("private IPv4", all.into_iter().filter(|a| a.is_ipv4() && is_private(*a)).collect())
@@ -117,77 +131,21 @@ fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// Replaces every `{{ ... }}`.
-pub(super) fn expand(key: &str, text: &str, host: &HostFacts) -> Result<String, String> {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("{{") {
-        let fail = |why: String| format!("{key}: error parsing {}: {why}", quoted(text));
-        let (expression, after) = after.split_once("}}").ok_or_else(|| fail("unclosed action".into()))?;
-        out.push_str(before);
-        out.push_str(&template(expression.trim(), host).map_err(fail)?);
-        rest = after;
-    }
-    out.push_str(rest);
-    Ok(out)
+/// Replaces every `{{ ... }}`. `key` is for messages.
+fn expand(key: &str, text: &str, host: &HostFacts) -> Result<String, String> {
+    template::expand(text, host)
+        .map_err(|why| format!("{key}: error parsing {}: {why}", strconv::quote(text.as_bytes())))
 }
 
-/// The few templates of go-sockaddr that configurations use; an empty answer is not an error.
-fn template(expression: &str, host: &HostFacts) -> Result<String, String> {
-    let mut words = expression.split_whitespace();
-    let (name, argument) = (words.next().unwrap_or(""), words.next());
-    if words.next().is_some() {
-        return Err(not_built(expression));
-    }
-    let matching = |wanted: &dyn Fn(&Interface) -> bool| -> Vec<String> {
-        let mut found: Vec<IpAddr> =
-            host.interfaces.iter().filter(|i| wanted(i)).map(|i| i.address).collect();
-        found.sort_by_key(IpAddr::is_ipv6);
-        found.iter().map(IpAddr::to_string).collect()
-    };
-    let on_default = |private: bool| {
-        matching(&|i| i.default_route && !i.loopback && is_forwardable_private(i.address) == private)
-    };
-    let found = match (name, argument) {
-        ("GetPrivateIP" | "GetPrivateIPs", None) => on_default(true),
-        ("GetPublicIP" | "GetPublicIPs", None) => on_default(false),
-        ("GetInterfaceIP" | "GetInterfaceIPs", Some(quoted)) => {
-            let name = quoted.trim_matches('"');
-            matching(&|i| i.name == name)
+/// Names or addresses, each of which may be a template that stands for several.
+pub(super) fn names(key: &str, texts: &[String], host: &HostFacts, errors: &mut Vec<String>) -> Vec<String> {
+    let mut all = Vec::new();
+    for text in texts.iter().filter(|text| !text.is_empty()) {
+        match expand(key, text, host) {
+            Err(why) => errors.push(why),
+            Ok(same) if same == *text => all.push(same),
+            Ok(expanded) => all.extend(expanded.split_whitespace().map(String::from)),
         }
-        _ => return Err(not_built(expression)),
-    };
-    let found =
-        if name.ends_with('s') { found.join(" ") } else { found.into_iter().next().unwrap_or_default() };
-    Ok(found)
-}
-
-/// What go-sockaddr calls private: RFC 1918, RFC 6598 and RFC 4193.
-fn is_forwardable_private(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            v4.is_private() || (a == 100 && (64..128).contains(&b))
-        }
-        IpAddr::V6(v6) => v6.segments()[0] & 0xfe00 == 0xfc00,
     }
-}
-
-fn not_built(expression: &str) -> String {
-    format!(
-        "template {} is not built yet in this version (built: GetPrivateIP, GetPrivateIPs, GetPublicIP, \
-         GetPublicIPs, GetInterfaceIP \"name\", GetInterfaceIPs \"name\")",
-        quoted(expression)
-    )
-}
-
-fn quoted(text: &str) -> String {
-    format!("{text:?}")
-}
-
-/// `address/length`.
-pub(super) fn network(text: &str) -> Option<(IpAddr, u8)> {
-    let (address, length) = text.split_once('/')?;
-    let (address, length): (IpAddr, u8) = (address.parse().ok()?, length.parse().ok()?);
-    (length <= if address.is_ipv4() { 32 } else { 128 }).then_some((address, length))
+    all
 }

@@ -1,13 +1,14 @@
 //! A merged tree to the [`RuntimeConfig`]: defaults, what follows from what, and addresses.
 
 use super::addr::{self, Interface, Place};
+use super::network::Network;
 use super::runtime::{DnsConfig, HttpLimits, Performance, Ports, RuntimeConfig};
 use super::survey::{self, Survey};
 use super::tree::{self, Tree};
 use super::{check_tls, definition};
-use super::{source, validate};
+use super::{source, template, validate};
 use crate::metrics::Filter;
-use crate::{Str, duration};
+use crate::{Str, duration, strconv};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
@@ -47,6 +48,7 @@ pub(super) fn build(
     checks(&mut config, tree, &mut errors);
     limits(&mut config, tree);
     logging(&mut config, tree);
+    config.watches = tree::objects(tree, "watches").cloned().collect();
     telemetry(&mut config, tree, &mut warnings);
     validate::validate(&config, tree, &mut warnings, &mut errors)?;
     warnings.extend(survey.enterprise);
@@ -119,13 +121,37 @@ fn addresses(
     };
     config.bind_addr = bind;
     validate::before(config, tree)?;
-    match addr::single("advertise_addr", tree::text(tree, "advertise_addr").unwrap_or(""), host) {
-        Err(why) => errors.push(why),
-        Ok(Some(ip)) if ip.is_unspecified() => {
-            return Err("Advertise address cannot be 0.0.0.0, :: or [::]".into());
+    let (any, text) = (["0.0.0.0", "::", "[::]"], |key: &str| tree::text(tree, key).unwrap_or(""));
+    if any.contains(&text("advertise_addr")) {
+        return Err("Advertise address cannot be 0.0.0.0, :: or [::]".into());
+    }
+    if any.contains(&text("advertise_addr_wan")) {
+        return Err("Advertise WAN address cannot be 0.0.0.0, :: or [::]".into());
+    }
+    let mut one = |key: &str| {
+        addr::single(key, text(key), host).unwrap_or_else(|why| {
+            errors.push(why);
+            None
+        })
+    };
+    let advertise = one("advertise_addr").unwrap_or(bind);
+    config.advertise_addr = addr::advertise_for(advertise, host)?;
+    one("serf_lan");
+    if config.ports.serf_wan.is_some() {
+        one("serf_wan");
+    }
+    // Consul reads it a second time, and so complains a second time.
+    one("advertise_addr");
+    for scope in ["advertise_addr", "advertise_addr_wan"] {
+        if scope.ends_with("wan") {
+            one(scope);
         }
-        Ok(Some(ip)) => config.advertise_addr = ip,
-        Ok(None) => config.advertise_addr = addr::advertise_for(bind, host)?,
+        for (family, v4) in [("ipv4", true), ("ipv6", false)] {
+            let key = format!("{scope}_{family}");
+            if one(&key).is_some_and(|ip| ip.is_ipv4() != v4) {
+                return Err(format!("{key} must be an {family} address"));
+            }
+        }
     }
     let client = tree::text(tree, "client_addr").unwrap_or("127.0.0.1");
     config.client_addrs = only_ips("client_addr", addr::list("client_addr", client, host), errors);
@@ -142,7 +168,13 @@ fn addresses(
     let http = listen("addresses.http");
     config.dns_addrs = listen("addresses.dns");
     config.http_addrs = http;
-    config.recursors = recursors(tree, host, errors);
+    for key in ["addresses.https", "addresses.grpc", "addresses.grpc_tls"] {
+        errors.extend(addr::list(key, tree::text(tree, key).unwrap_or(""), host).err());
+    }
+    config.recursors = recursors(tree, host)?;
+    addr::names("primary_gateways", &tree::texts(tree, "primary_gateways"), host, errors);
+    config.retry_join = addr::names("retry_join", &tree::texts(tree, "retry_join"), host, errors);
+    addr::names("retry_join_wan", &tree::texts(tree, "retry_join_wan"), host, errors);
     Ok(true)
 }
 
@@ -162,19 +194,22 @@ fn only_ips(key: &str, places: Result<Vec<Place>, String>, errors: &mut Vec<Stri
     ips
 }
 
-fn recursors(tree: &Tree, host: &HostFacts, errors: &mut Vec<String>) -> Vec<String> {
+fn recursors(tree: &Tree, host: &HostFacts) -> Result<Vec<String>, String> {
     let mut out: Vec<String> = Vec::new();
     for text in tree::texts(tree, "recursors") {
-        match addr::expand("recursors", &text, host) {
-            Err(why) => errors.push(why),
-            Ok(expanded) => {
-                let new = expanded.split_whitespace().map(String::from).filter(|word| !out.contains(word));
-                let new: Vec<String> = new.collect();
-                out.extend(new);
+        let expanded = template::expand(&text, host).map_err(|why| {
+            format!("Invalid DNS recursor template {}: {why}", strconv::quote(text.as_bytes()))
+        })?;
+        for word in expanded.split_whitespace() {
+            if word.starts_with("unix://") {
+                return Err(format!("DNS Recursors cannot be unix sockets: {word}"));
+            }
+            if !out.iter().any(|known| known == word) {
+                out.push(word.into());
             }
         }
     }
-    out
+    Ok(out)
 }
 
 fn ports(tree: &Tree, dev: bool, errors: &mut Vec<String>) -> Ports {
@@ -213,7 +248,6 @@ fn servers(config: &mut RuntimeConfig, tree: &Tree) {
     config.bootstrap_expect = if alone { 1 } else { u32::try_from(expect).unwrap_or(0) };
     config.leave_on_terminate = tree::flag(tree, "leave_on_terminate").unwrap_or(!config.server);
     config.skip_leave_on_interrupt = tree::flag(tree, "skip_leave_on_interrupt").unwrap_or(config.server);
-    config.retry_join = tree::texts(tree, "retry_join");
     config.retry_interval = time(tree, "retry_interval", config.retry_interval);
     config.retry_max = count(tree, "retry_max", 0);
     let performance = &config.performance;
@@ -280,7 +314,7 @@ fn dns(tree: &Tree, errors: &mut Vec<String>) -> DnsConfig {
 fn http(tree: &Tree, errors: &mut Vec<String>) -> HttpLimits {
     let mut networks = Vec::new();
     for text in tree::texts(tree, "http_config.allow_write_http_from") {
-        match addr::network(&text) {
+        match Network::parse(&text) {
             Some(network) => networks.push(network),
             None => errors.push(format!("allow_write_http_from: invalid cidr: {text}")),
         }
@@ -346,11 +380,6 @@ fn unprotected(tree: &Tree) -> Vec<String> {
     }
     if tree::text(tree, "encrypt").is_some_and(|key| !key.is_empty()) {
         out.push("encrypt is set, but gossip encryption is not built yet: gossip is not encrypted".into());
-    }
-    for key in ["allow_write_http_from", "block_endpoints"] {
-        if !tree::texts(tree, &format!("http_config.{key}")).is_empty() {
-            out.push(format!("http_config.{key} is set, but is not built yet: no request is refused for it"));
-        }
     }
     for group in ["defaults", "internal_rpc", "https", "grpc"] {
         for key in ["verify_incoming", "verify_outgoing", "verify_server_hostname"] {

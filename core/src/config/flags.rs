@@ -10,9 +10,9 @@ use serde_json::Value;
 pub struct Flags {
     /// `-dev`: an in-memory development server on loopback.
     pub dev: bool,
-    /// `-hcl`: fragments laid over the files, under the other flags.
+    /// `-hcl`: fragments laid over everything else.
     pub hcl: Vec<String>,
     /// All other flags, as one document with the keys of a configuration file; `Null` when there are
-    /// none. Laid over everything else.
+    /// none. Laid over the files, but for top-level lists, which the files' add to.
     pub overrides: Value,
 }

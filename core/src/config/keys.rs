@@ -217,7 +217,7 @@ pub(super) static ROOT: &[Key] = &[
     used("ui_config", Object(UI)),
     used("unix_sockets", Object(UNIX_SOCKETS)),
     switch("use_streaming_backend", false),
-    later("watches", AnyList),
+    used("watches", AnyList),
     used("xds", Object(XDS)),
     // For Consul's own tests.
     used("ae_interval", Text),

@@ -13,24 +13,28 @@ mod flags;
 mod hcl;
 mod keys;
 mod merge;
+mod network;
 mod reload;
 mod runtime;
 mod source;
 mod survey;
+mod template;
 mod tree;
 mod validate;
 
 pub use addr::Interface;
 pub use build::HostFacts;
 pub use flags::Flags;
+pub use network::Network;
 pub use reload::reload;
 pub use runtime::{AgentTls, DnsConfig, HttpLimits, Performance, Ports, RuntimeConfig};
-pub use source::{Format, Source};
+pub use source::{Format, Source, parse};
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use serde_json::Value;
 
 /// Why there is no configuration: the message as Consul prints it, possibly of several lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +67,8 @@ const DEV: &str = r#"{
     "ui_config": { "enabled": true }
 }"#;
 
-/// Loads the configuration: defaults, then `-dev`, then `sources` in order, then the flags.
+/// Loads the configuration: defaults, then `-dev`, the lists among the flags, `sources` in order, the other flags, and
+/// `-hcl` fragments. So what flags add to a list stands before what files add, and a fragment wins over a flag.
 ///
 /// `sources` are the files that the command line leads to: a directory gives its `.json` and `.hcl`
 /// files sorted by name, not those below it. The result's warnings are to be printed.
@@ -73,14 +78,19 @@ pub fn load(sources: &[Source], flags: &Flags, host: &HostFacts) -> Result<Runti
     if flags.dev {
         layers.push(source::read_text("-dev", DEV).map_err(fail)?);
     }
+    let (lists, values) = match flags.overrides.clone() {
+        Value::Object(given) => given.into_iter().partition::<tree::Tree, _>(|(_, value)| value.is_array()),
+        _ => Default::default(),
+    };
+    layers.push(source::read_value("command line", lists.into()).map_err(fail)?);
     for source in sources {
         layers.push(source::read(source).map_err(fail)?);
     }
+    layers.push(source::read_value("command line", values.into()).map_err(fail)?);
     for (i, text) in flags.hcl.iter().enumerate() {
         let fragment = Source { name: format!("flags-{i}.hcl"), format: Format::Hcl, text: text.clone() };
         layers.push(source::read(&fragment).map_err(fail)?);
     }
-    layers.push(source::read_value("command line", flags.overrides.clone()).map_err(fail)?);
 
     let mut tree = tree::Tree::new();
     let mut warnings = Vec::new();

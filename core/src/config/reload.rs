@@ -39,6 +39,7 @@ pub fn reload(old: &RuntimeConfig, new: RuntimeConfig) -> (RuntimeConfig, Vec<St
         "addresses.dns" => dns_addrs;
         "ports" => ports;
         "performance.raft_multiplier" => performance.raft_multiplier;
+        "http_config.response_headers" => http.response_headers;
         "http_config.max_header_bytes" => http.max_header_bytes;
         "ui_config.enabled" => ui_enabled;
         "enable_script_checks" => enable_script_checks;

@@ -1,5 +1,6 @@
 //! The validated configuration that every part reads.
 
+use super::network::Network;
 use crate::Str;
 use crate::metrics::Filter;
 use crate::types::{CheckDefinition, Locality, ServiceDefinition};
@@ -9,6 +10,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
+use serde_json::{Map, Value};
 
 /// Everything a node needs to know, after merge, defaults and validation.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,6 +97,8 @@ pub struct RuntimeConfig {
     pub services: Vec<ServiceDefinition>,
     /// Checks from the configuration files, in order.
     pub checks: Vec<CheckDefinition>,
+    /// `watches` as written; [`crate::plan::Plan`] reads them.
+    pub watches: Vec<Map<String, Value>>,
     /// Keys that are known but whose feature this version does not have, in the order met; the
     /// driver logs one warning for each.
     pub not_built_yet: Vec<String>,
@@ -171,9 +175,9 @@ pub struct HttpLimits {
     pub use_cache: bool,
     /// Path prefixes answered with 403.
     pub block_endpoints: Vec<String>,
-    /// Networks that may write; empty: all. Address and prefix length.
-    pub allow_write_http_from: Vec<(IpAddr, u8)>,
-    /// Added to every response.
+    /// Networks that may write; empty: all.
+    pub allow_write_http_from: Vec<Network>,
+    /// Added to every response; read at start only.
     pub response_headers: BTreeMap<String, String>,
 }
 
@@ -285,6 +289,7 @@ impl Default for RuntimeConfig {
             session_ttl_min: Duration::ZERO,
             services: Vec::new(),
             checks: Vec::new(),
+            watches: Vec::new(),
             not_built_yet: Vec::new(),
             unprotected: Vec::new(),
             warnings: Vec::new(),

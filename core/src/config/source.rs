@@ -34,23 +34,28 @@ pub enum Format {
 
 /// Reads one source, or says why not, naming the file.
 pub(super) fn read(source: &Source) -> Result<Tree, String> {
-    match source.format {
-        Format::Json => read_text(&source.name, &source.text),
-        Format::Hcl if source.text.trim().is_empty() => Ok(Tree::new()),
-        Format::Hcl => {
-            let value = hcl::read(&source.text).map_err(|why| failed(&source.name, &why))?;
-            read_as(Format::Hcl, &source.name, value)
-        }
+    read_as(source.format, &source.name, parse(source)?)
+}
+
+/// The document that a source holds, with nothing known of its keys; null if it holds none. HCL writes an object as
+/// a list of one.
+///
+/// # Errors
+/// What is wrong with the text, naming the file.
+pub fn parse(source: &Source) -> Result<Value, String> {
+    if source.text.trim().is_empty() {
+        return Ok(Value::Null);
     }
+    let parsed = match source.format {
+        Format::Json => json::parse(source.text.as_bytes()).map_err(|why| why.to_string()).and_then(to_value),
+        Format::Hcl => hcl::read(&source.text),
+    };
+    parsed.map_err(|why| failed(&source.name, &why))
 }
 
 /// Reads JSON text.
 pub(super) fn read_text(name: &str, text: &str) -> Result<Tree, String> {
-    if text.trim().is_empty() {
-        return Ok(Tree::new());
-    }
-    let parsed = json::parse(text.as_bytes()).map_err(|why| why.to_string()).and_then(to_value);
-    read_value(name, parsed.map_err(|why| failed(name, &why))?)
+    read(&Source { name: name.into(), format: Format::Json, text: text.into() })
 }
 
 /// Reads a parsed document.

@@ -10,13 +10,23 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-fn host() -> HostFacts {
-    let interface = |name: &str, address: [u8; 4], default_route| Interface {
+fn interface(name: &str, address: [u8; 4], default_route: bool) -> Interface {
+    let loopback = name == "lo";
+    Interface {
         name: name.into(),
         address: address.into(),
-        loopback: name == "lo",
+        length: if loopback { 8 } else { 24 },
+        up: true,
+        running: true,
+        loopback,
+        broadcast: !loopback,
+        point_to_point: false,
+        multicast: !loopback,
         default_route,
-    };
+    }
+}
+
+fn host() -> HostFacts {
     HostFacts {
         hostname: "web-1".into(),
         interfaces: vec![interface("lo", [127, 0, 0, 1], false), interface("eth0", [10, 244, 2, 7], true)],
@@ -280,12 +290,7 @@ fn a_reload_keeps_what_was_bound_at_start_and_warns_once_for_it() {
 #[test]
 fn the_address_to_advertise_is_the_only_private_one_or_an_error() {
     let on = |addresses: &[[u8; 4]]| {
-        let interface = |a: &[u8; 4]| Interface {
-            name: "eth0".into(),
-            address: (*a).into(),
-            loopback: a[0] == 127,
-            default_route: true,
-        };
+        let interface = |a: &[u8; 4]| Interface { loopback: a[0] == 127, ..interface("eth0", *a, true) };
         let host = HostFacts { hostname: "h".into(), interfaces: addresses.iter().map(interface).collect() };
         let source =
             Source { name: "a.json".into(), format: Format::Json, text: r#"{"data_dir": "/x"}"#.into() };
@@ -300,5 +305,21 @@ fn the_address_to_advertise_is_the_only_private_one_or_an_error() {
         on(&[[10, 0, 0, 5], [192, 168, 0, 1]]),
         Err("Multiple private IPv4 addresses found. Please configure one with 'bind' and/or 'advertise'."
             .into())
+    );
+}
+
+#[test]
+fn in_settings_that_nothing_interprets_a_list_of_one_stands_for_its_element_at_every_depth() {
+    let text = r#"{"data_dir": "/x", "bind_addr": "127.0.0.1", "watches": [
+        {"type": ["key"], "args": ["a"], "http_handler_config": [{"path": ["p"], "header": {"X": ["a"], "Y": ["a", "b"]}}]},
+        {"args": ["a", ["b"]], "more": [{"x": [{"y": ["z"]}]}, 1]}]}"#;
+    let source = Source { name: "a.json".into(), format: Format::Json, text: text.into() };
+    let config = load(&[source], &Flags::default(), &host()).unwrap();
+    assert_eq!(
+        Value::from_iter(config.watches),
+        json!([
+            {"type": "key", "args": "a", "http_handler_config": {"path": "p", "header": {"X": "a", "Y": ["a", "b"]}}},
+            {"args": ["a", ["b"]], "more": [{"x": [{"y": ["z"]}]}, 1]}
+        ])
     );
 }

@@ -16,9 +16,9 @@ pub(super) enum Lookup {
     Node { name: Text },
     /// `<hex>.addr`.
     Address { ip: IpAddr },
-    /// `<service>.virtual`: there are no virtual addresses without the mesh, and Consul answers
-    /// neither that nor an unknown service with an error.
-    Virtual,
+    /// Neither records nor an error. `<service>.virtual`: there are no virtual addresses without the mesh;
+    /// nodes of another datacenter, asked for something that no node has.
+    Empty,
     /// Nothing of ours; prepared queries, mesh and ingress names end here until they exist.
     Nothing,
 }
@@ -33,13 +33,14 @@ pub(super) fn understand(name: &QName, end: usize, kind: u16, datacenter: &str) 
         Some((i, Word::Underscored)) => service(name, i + 1, Place::of(name, i + 1, end, datacenter)),
         Some((i, Word::Node)) => match (Place::of(name, i + 1, end, datacenter), name.text(0, i)) {
             (Place::Here, Some(text)) if i > 0 => Lookup::Node { name: text },
+            (Place::Elsewhere, Some(_)) if i > 0 && !qtype::of_nodes(kind) => Lookup::Empty,
             _ => Lookup::Nothing,
         },
         // Wherever it is said to be: the answer is in the question.
         Some((1, Word::Addr)) => address(name.label(0)).map_or(Lookup::Nothing, |ip| Lookup::Address { ip }),
         Some((1.., Word::Virtual)) => match Place::of(name, i_after(found), end, datacenter) {
             Place::Nowhere => Lookup::Nothing,
-            Place::Here | Place::Elsewhere => Lookup::Virtual,
+            Place::Here | Place::Elsewhere => Lookup::Empty,
         },
         _ => Lookup::Nothing,
     }

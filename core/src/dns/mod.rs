@@ -174,13 +174,13 @@ fn fill<'a>(responder: &mut Responder<'a, '_>, ask: &Ask<'_>, sections: &mut Sec
         qtype::NS => *sections = responder.name_servers(ask),
         qtype::SOA => {
             let servers = responder.name_servers(ask);
-            sections.answer.push(responder.soa());
+            sections.answer.push(responder.soa(Some(ask.name)));
             sections.authority = servers.answer;
             sections.additional = servers.additional;
         }
         _ => {
             if let Err(miss) = responder.look_up(ask, sections) {
-                sections.authority.push(responder.soa());
+                sections.authority.push(responder.soa(Some(ask.name)));
                 return if miss == Miss::Name { Rcode::NxDomain } else { Rcode::NoError };
             }
         }
@@ -199,7 +199,7 @@ fn reverse(
     let found = reverse::address(&question.name).and_then(|ip| responder.reverse(owner, ip));
     let mut sections = Sections { edns: query.edns, ..Sections::default() };
     if found.is_none() || question.kind == qtype::SOA {
-        sections.authority.push(responder.soa());
+        sections.authority.push(responder.soa(None));
     }
     sections.answer.extend(found);
     let code = if found.is_some() { Rcode::NoError } else { Rcode::NxDomain };

@@ -2,6 +2,7 @@
 
 use super::address::{Address, Family, choose};
 use super::cache::Lasting;
+use super::qname::QName;
 use super::query::qtype;
 use super::record::{Data, Record, Sections};
 use super::responder::{Ask, Miss, Responder};
@@ -76,11 +77,15 @@ impl<'a> Responder<'a, '_> {
         found
     }
 
-    /// The SOA record, always that of the main domain.
-    pub(super) fn soa(&mut self) -> Record<'a> {
+    /// The SOA record of the domain that a name lies below. The alternative domain itself, and names in
+    /// neither, are answered with that of the main one.
+    pub(super) fn soa(&mut self, below: Option<&QName>) -> Record<'a> {
         // Its serial is the time.
         self.lasting = Lasting::Once;
-        let domain = self.names.domain(&self.config.domain);
+        let config = self.config;
+        let in_alt = |name: &QName| name.ends_with(&config.alt_domain).is_some_and(|n| n < name.count());
+        let domain = if below.is_some_and(in_alt) { &config.alt_domain } else { &config.domain };
+        let domain = self.names.domain(domain);
         let [refresh, retry, expire, min_ttl] = self.config.dns.soa;
         let serial = self.now.wall.seconds() as u32;
         let server = self.names.child(domain, b"ns").unwrap_or(domain);

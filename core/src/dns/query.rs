@@ -24,6 +24,11 @@ pub(super) mod qtype {
     pub(crate) const OPT: u16 = 41;
     pub(crate) const AXFR: u16 = 252;
     pub(crate) const ANY: u16 = 255;
+
+    /// Whether a node has records of this type.
+    pub(crate) fn of_nodes(kind: u16) -> bool {
+        matches!(kind, A | AAAA | ANY | TXT)
+    }
 }
 
 /// Response codes we give.

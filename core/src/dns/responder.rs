@@ -82,10 +82,8 @@ impl<'a> Responder<'a, '_> {
                 self.service(ask, name.as_str(), tag.as_ref().map(|tag| tag.as_str()), out)
             }
             // Other types are not looked at, not even for whether the node exists.
-            Lookup::Node { name } => match ask.kind {
-                qtype::A | qtype::AAAA | qtype::ANY | qtype::TXT => self.node(ask, name.as_str(), out),
-                _ => Ok(()),
-            },
+            Lookup::Node { name } if qtype::of_nodes(ask.kind) => self.node(ask, name.as_str(), out),
+            Lookup::Node { .. } => Ok(()),
             Lookup::Address { ip } => {
                 let lowered = ask.name.lowered(ask.end);
                 let owner = self.names.qname(&lowered, 0);
@@ -98,7 +96,7 @@ impl<'a> Responder<'a, '_> {
                 }
                 Ok(())
             }
-            Lookup::Virtual => Ok(()),
+            Lookup::Empty => Ok(()),
             Lookup::Nothing => Err(Miss::Name),
         }
     }

@@ -1,9 +1,9 @@
 //! An expression held against the schema of what it will be asked about: selectors exist, operators fit,
 //! values have the type of what they are compared with.
 
-use super::pattern::{self, ALL_CHARACTERS, Limits};
 use super::schema::Kind;
 use super::syntax::{Error, Match, Op, Syntax};
+use crate::pattern::{self, ALL_CHARACTERS, Limits};
 use crate::strconv;
 use alloc::boxed::Box;
 use alloc::format;

@@ -12,7 +12,6 @@
 mod compile;
 mod eval;
 mod grammar;
-mod pattern;
 mod record;
 mod schema;
 mod syntax;

@@ -242,7 +242,7 @@ impl Reading {
                 reply
             }
             Body::Missing | Body::Unwanted => {
-                HttpReply { status: 404, headers: Vec::new(), body: Bytes::new(), close: false }
+                HttpReply { status: 404, headers: Vec::new(), body: Bytes::new(), close: false, site: false }
             }
         };
         let meta = Meta::of(view, now.mono, index);

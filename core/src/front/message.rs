@@ -47,13 +47,15 @@ pub struct HttpReply {
     pub body: Bytes,
     /// Close the connection after this answer.
     pub close: bool,
+    /// `http_config.response_headers` go with it, as far as it does not set them itself.
+    pub site: bool,
 }
 
 impl HttpReply {
     /// A plain-text answer.
     pub fn text(status: u16, body: impl Into<String>) -> HttpReply {
         let headers = alloc::vec![("Content-Type", Cow::Borrowed("text/plain; charset=utf-8"))];
-        HttpReply { status, headers, body: Bytes::from(body.into()), close: false }
+        HttpReply { status, headers, body: Bytes::from(body.into()), close: false, site: false }
     }
 }
 

@@ -11,6 +11,7 @@ use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 use bytes::Bytes;
+use core::net::IpAddr;
 
 /// Where a request goes.
 #[derive(Debug)]
@@ -49,7 +50,12 @@ fn try_route(
         return Err(empty(400));
     }
     if !is_clean(escaped) {
-        return Err(redirect(&raw.method, &clean_keeping_slash(escaped), query));
+        let mut clean = clean_keeping_slash(escaped);
+        let decoded = unescape(&clean, false).and_then(|path| String::from_utf8(path).ok());
+        if decoded.is_some_and(|path| route::find(&path).is_none() && route::wants_slash(&path)) {
+            clean.push('/');
+        }
+        return Err(redirect(&raw.method, &clean, query));
     }
     let Some(found) = route::find(&path) else {
         if route::wants_slash(&path) {
@@ -60,10 +66,22 @@ fn try_route(
     let Some(query) = Query::parse(query.unwrap_or("")) else {
         return Err(finish(reply(500, TEXT, Bytes::new())));
     };
+    if config.http.block_endpoints.iter().any(|prefix| path.starts_with(prefix.as_str())) {
+        return Err(finish(reply(403, TEXT, "Endpoint is blocked by agent configuration")));
+    }
     let at = method_of(found.route, &raw.method, &path[found.matched..])?;
+    if !matches!(&*raw.method, "GET" | "HEAD") && !may_write(raw.remote.ip(), config) {
+        return Err(finish(reply(403, TEXT, "Access is restricted")));
+    }
     let mut request = Request::new(raw, path, query);
     request.matched = found.matched;
     Ok((request, &found.route.methods[at], found.endpoint(at)))
+}
+
+/// Whether `http_config.allow_write_http_from` lets this client write; with none given, everybody may.
+fn may_write(client: IpAddr, config: &RuntimeConfig) -> bool {
+    let networks = &config.http.allow_write_http_from;
+    networks.is_empty() || networks.iter().any(|network| network.contains(client))
 }
 
 /// Where the method stands in the route, or the answer to OPTIONS or to a method that the route does not have.
@@ -73,15 +91,17 @@ fn method_of(route: &'static Route, name: &str, arg: &str) -> Result<usize, Http
     {
         return Ok(at);
     }
-    let mut allow = String::from("OPTIONS");
-    let narrowed = route.pattern == "/v1/query/" && (arg.ends_with("/execute") || arg.ends_with("/explain"));
+    // Prepared queries route verbs by themselves, and name OPTIONS only to those who ask for it.
+    let own = route.pattern == "/v1/query/";
+    let mut allow = String::from(if own && name != "OPTIONS" { "" } else { "OPTIONS" });
+    let narrowed = own && (arg.ends_with("/execute") || arg.ends_with("/explain"));
     for method in route.methods.iter().take(if narrowed { 1 } else { usize::MAX }) {
-        allow.push(',');
+        allow.push_str(if allow.is_empty() { "" } else { "," });
         allow.push_str(method.verb);
     }
     let mut answer = match name {
-        // Prepared queries route verbs by themselves, and answer an empty object.
-        "OPTIONS" if route.pattern == "/v1/query/" => reply(200, super::respond::JSON, "{}"),
+        // With an empty object.
+        "OPTIONS" if own => reply(200, super::respond::JSON, "{}"),
         "OPTIONS" => reply(200, "application/json; charset=utf-8", Bytes::new()),
         _ => reply(405, TEXT, format!("method {name} not allowed")),
     };
@@ -107,7 +127,7 @@ fn split(target: &str) -> Option<(&str, Option<&str>)> {
 }
 
 fn empty(status: u16) -> HttpReply {
-    HttpReply { status, headers: alloc::vec![], body: Bytes::new(), close: false }
+    HttpReply { status, headers: alloc::vec![], body: Bytes::new(), close: false, site: false }
 }
 
 /// What Go's server itself answers to a target that is no URL.
@@ -152,12 +172,12 @@ fn unknown_path(path: &str, config: &RuntimeConfig) -> HttpReply {
             "Consul Agent: UI disabled. To enable, set ui_config.enabled=true in the agent configuration \
              and restart."
         };
-        return HttpReply::text(200, text);
+        return HttpReply { site: true, ..HttpReply::text(200, text) };
     }
     let text = if path.contains("/v1/") {
         "Invalid URL path: not a recognized HTTP API endpoint\n"
     } else {
         "Invalid URL path: if attempting to use the HTTP API, ensure the path starts with '/v1/'\n"
     };
-    HttpReply::text(404, text)
+    HttpReply { site: true, ..HttpReply::text(404, text) }
 }

@@ -22,7 +22,7 @@ const MOST_HEADERS: usize = 9;
 pub(super) fn reply(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> HttpReply {
     let mut headers = Vec::with_capacity(MOST_HEADERS);
     headers.push((CONTENT_TYPE, Cow::Borrowed(content_type)));
-    HttpReply { status, headers, body: body.into(), close: false }
+    HttpReply { status, headers, body: body.into(), close: false, site: false }
 }
 
 /// The JSON that `write` makes, indented if the request or the mode asks for it.

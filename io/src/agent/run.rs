@@ -11,7 +11,7 @@ use crate::log::Log;
 use crate::rt::{Rt, TokioRt};
 use crate::storage::memory::Memory;
 use crate::storage::redb::RedbStorage;
-use crate::{checks, disk, dns};
+use crate::{checks, disk, dns, watches};
 use arc_swap::ArcSwap;
 use lictor_core::Str;
 use lictor_core::config::RuntimeConfig;
@@ -20,6 +20,7 @@ use lictor_core::front::Front;
 use lictor_core::ids::FrontId;
 use lictor_core::metrics::Recorder;
 use lictor_core::node::{Boot, BootError, DiskImage, HaltReason, Input, Node};
+use lictor_core::plan::Plan;
 use lictor_core::raft::Membership;
 use lictor_core::rng::Rng;
 use std::collections::BTreeMap;
@@ -27,7 +28,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// What an agent is started with.
 pub struct Launch {
@@ -71,6 +72,7 @@ fn start(launch: Launch) -> Result<u8, String> {
         let valid = "[TRACE DEBUG INFO WARN ERR ERROR]";
         return Err(format!("Invalid log level: {}. Valid log levels are: {valid}", config.log_level));
     }
+    let plans = watches::plans(&config)?;
     process::raise_open_files();
     let log = Arc::new(Log::open(&config)?);
     let rt = TokioRt;
@@ -101,7 +103,7 @@ fn start(launch: Launch) -> Result<u8, String> {
         Some(dir) if !matches!(e, BootError::Definition(_)) => format!("{}: {e}", dir.state.display()),
         _ => e.to_string(),
     })?;
-    let code = live(rt, node, storage, &config, &addresses, log, reread);
+    let code = live(rt, node, storage, &config, &addresses, log, reread, plans);
     drop(data_dir);
     code
 }
@@ -155,6 +157,7 @@ impl Addresses {
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "everything that was made ready")]
 fn live(
     rt: TokioRt,
     node: Node,
@@ -163,6 +166,7 @@ fn live(
     addresses: &Addresses,
     log: Arc<Log>,
     reread: Arc<dyn Fn() -> Result<RuntimeConfig, String> + Send + Sync>,
+    plans: Vec<Plan>,
 ) -> Result<u8, String> {
     let main = runtime()?;
     let signals = {
@@ -175,6 +179,12 @@ fn live(
     let view: SharedView = Arc::new(ArcSwap::new(node.view().clone()));
 
     let clients = ClientLimits::new(config.http.max_conns_per_client);
+    let (response_headers, bad) = http::response_headers(&config.http.response_headers);
+    for name in bad {
+        let text =
+            format!("http_config.response_headers: {name:?} or its value is no HTTP header and is left out");
+        log.write(&Event::new(Level::Warn, "agent", text));
+    }
     let settings = HttpSettings {
         max_header_bytes: if config.http.max_header_bytes == 0 {
             1 << 20
@@ -182,8 +192,11 @@ fn live(
             config.http.max_header_bytes
         },
         max_body_bytes: config.kv_max_value_size.max(config.txn_max_req_len).max(8 << 20),
+        response_headers,
     };
     let mut cells = Vec::new();
+    // Watches ask the first front; they end before the fronts do.
+    let mut asked = None;
     let mut mailboxes = Vec::new();
     let mut threads = Vec::new();
     for i in 0..front_threads() {
@@ -192,6 +205,7 @@ fn live(
         let parts = front::front(rt, id, core, view.clone(), inbox.clone(), log.clone());
         mailboxes.push(parts.mailbox.clone());
         cells.push(Arc::downgrade(&parts.cell));
+        asked.get_or_insert_with(|| parts.cell.clone());
         threads.push(front_thread(rt, parts, addresses.http.clone(), settings, clients.clone())?);
     }
     let mut resolvers = Vec::new();
@@ -213,6 +227,8 @@ fn live(
         });
     })?;
 
+    let (watches_tx, watches_rx) = mpsc::unbounded_channel();
+    let _ = watches_tx.send((plans, oneshot::channel().0));
     let hands = Hands {
         disk: disk_tx,
         checks: checks_tx,
@@ -220,7 +236,7 @@ fn live(
         view,
         inbox: inbox.clone(),
         peers: None,
-        read_config: read_config(reread, log.clone(), clients),
+        read_config: read_config(reread, log.clone(), clients, watches_tx.clone()),
         measure: Arc::new(move |report| {
             cells.iter().filter_map(Weak::upgrade).for_each(|cell| cell.measure(report));
             for metrics in &resolvers {
@@ -230,7 +246,7 @@ fn live(
         }),
         log: log.clone(),
     };
-    let (exit_tx, exit_rx) = tokio::sync::oneshot::channel();
+    let (exit_tx, exit_rx) = oneshot::channel();
     let node_thread = thread("node", move || {
         let exit = match runtime() {
             Ok(runtime) => runtime.block_on(driver::drive(rt, node, inputs, hands)),
@@ -249,6 +265,9 @@ fn live(
     let exit = main.block_on(async {
         tokio::spawn(signals.pass_on(inbox.clone()));
         tokio::spawn(checks::run(checks_rx, inbox));
+        if let Some(front) = asked {
+            tokio::spawn(watches::run(front, watches_rx, log.clone()));
+        }
         exit_rx.await.unwrap_or(Exit::Abandoned)
     });
     let code = report(&exit, &log);
@@ -306,13 +325,21 @@ fn read_config(
     reread: Arc<dyn Fn() -> Result<RuntimeConfig, String> + Send + Sync>,
     log: Arc<Log>,
     clients: Arc<ClientLimits>,
+    watches: mpsc::UnboundedSender<watches::Order>,
 ) -> Arc<dyn Fn() -> Input + Send + Sync> {
     Arc::new(move || {
-        let read = reread();
-        if let Ok(config) = &read {
+        let read = reread().and_then(|config| Ok((watches::plans(&config)?, config)));
+        let read = read.map(|(plans, config)| {
             log.set_level(&config.log_level);
             clients.set_max(config.http.max_conns_per_client);
-        }
+            let (taken, done) = oneshot::channel();
+            // Whoever asked for the reload hears of it when the old watches are gone. A closed queue means that the
+            // process is ending.
+            if watches.send((plans, taken)).is_ok() {
+                let _ = done.blocking_recv();
+            }
+            config
+        });
         Input::Reloaded(read.map(Box::new))
     })
 }

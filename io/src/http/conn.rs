@@ -131,7 +131,7 @@ impl<R: Rt> Conn<R> {
         };
         let access = access::Access { method, target: &kept, from };
         access.answered(log, &reply, || since.map(|since| serving.rt.now().mono.since(since)));
-        reply::wrap(&mut reply, gzip, |reply| {
+        reply::wrap(&mut reply, serving.settings.response_headers, gzip, |reply| {
             reply::pack(reply, &mut serving.packed.lock().unwrap_or_else(PoisonError::into_inner))
         });
         Some(reply)

@@ -99,7 +99,7 @@ async fn answer<R: Rt>(
         Ok(read) => read,
         Err(Refusal::TooLarge(len)) => {
             let mut reply = cell.body_too_large(&target, len, limit);
-            reply::wrap(&mut reply, false, |_| false);
+            reply::wrap(&mut reply, serving.settings.response_headers, false, |_| false);
             return respond(reply);
         }
         Err(Refusal::Other(status, text)) => return respond(HttpReply::text(status, text)),
@@ -131,7 +131,7 @@ async fn answer<R: Rt>(
         Asked::Now(reply) => reply,
         Asked::Lines(watcher) => {
             ending.tell();
-            return monitor(watcher);
+            return monitor(watcher, serving.settings.response_headers);
         }
         Asked::Later(mut parked) => {
             if may_wait {
@@ -142,7 +142,7 @@ async fn answer<R: Rt>(
     };
     let access = Access { method: head.method.as_str(), target: &target, from };
     access.answered(cell.log(), &reply, || Some(rt.now().mono.since(since)));
-    reply::wrap(&mut reply, gzip_ok, |reply| {
+    reply::wrap(&mut reply, serving.settings.response_headers, gzip_ok, |reply| {
         reply::pack(reply, &mut serving.packed.lock().unwrap_or_else(PoisonError::into_inner))
     });
     respond(reply)
@@ -154,11 +154,16 @@ pub(super) fn shutting_down() -> HttpReply {
 }
 
 /// An endless answer, without a type as Consul's.
-fn monitor(watcher: Watcher) -> Response<ReplyBody> {
+fn monitor(watcher: Watcher, configured: reply::Configured) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::Lines(watcher));
     let headers = response.headers_mut();
     headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     headers.insert("X-Consul-Default-Acl-Policy", HeaderValue::from_static("allow"));
+    for (name, value) in configured {
+        if let (Ok(name), Ok(value)) = (names::header(name), HeaderValue::from_str(value)) {
+            headers.entry(name).or_insert(value);
+        }
+    }
     response
 }
 

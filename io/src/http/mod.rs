@@ -26,6 +26,8 @@ pub use limits::ClientLimits;
 
 use crate::front::{self, FrontCell, FrontParts};
 use crate::rt::Rt;
+use hyper::header::{HeaderName, HeaderValue};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -36,6 +38,34 @@ pub struct HttpSettings {
     pub max_header_bytes: usize,
     /// Bytes of body that are read for any request; more is answered 413.
     pub max_body_bytes: usize,
+    /// `http_config.response_headers`; see [`response_headers`].
+    pub response_headers: &'static [(&'static str, &'static str)],
+}
+
+/// `http_config.response_headers` by the names that go over the wire. What HTTP cannot carry comes back as the second
+/// list, to be warned about.
+///
+/// The headers live as long as the process: a reload does not change them.
+pub fn response_headers(
+    configured: &BTreeMap<String, String>,
+) -> (&'static [(&'static str, &'static str)], Vec<&str>) {
+    let (mut ready, mut bad) = (Vec::new(), Vec::new());
+    for (name, value) in configured {
+        match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+            (Ok(_), Ok(_)) => ready.push((&*canonical(name).leak(), &*value.clone().leak())),
+            _ => bad.push(name.as_str()),
+        }
+    }
+    (ready.leak(), bad)
+}
+
+/// `x-site` as Go writes it: `X-Site`.
+fn canonical(name: &str) -> String {
+    let part = |part: &str| match part.split_at_checked(1) {
+        Some((first, rest)) => first.to_ascii_uppercase() + &rest.to_ascii_lowercase(),
+        None => String::new(),
+    };
+    name.split('-').map(part).collect::<Vec<_>>().join("-")
 }
 
 /// How long replies that are already made may take to reach their clients at the end.

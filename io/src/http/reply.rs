@@ -27,15 +27,38 @@ impl Date {
     }
 }
 
-/// Adds what Consul's server puts around every route of the API, and compresses for a client that takes it.
-/// Other answers are never compressed.
-pub(super) fn wrap(reply: &mut HttpReply, gzip: bool, packed: impl FnOnce(&mut HttpReply) -> bool) {
-    if !reply.headers.iter().any(|(name, _)| *name == "X-Consul-Default-Acl-Policy") {
+/// Adds what Consul's server puts around every route of the API and what is configured, and compresses for a client
+/// that takes it. Other answers are never compressed.
+pub(super) fn wrap(
+    reply: &mut HttpReply,
+    configured: Configured,
+    gzip: bool,
+    packed: impl FnOnce(&mut HttpReply) -> bool,
+) {
+    let routed = reply.headers.iter().any(|(name, _)| *name == "X-Consul-Default-Acl-Policy");
+    if routed || reply.site {
+        add(reply, configured, routed);
+    }
+    if !routed {
         return;
     }
     reply.headers.push(("Vary", Cow::Borrowed("Accept-Encoding")));
     if gzip && packed(reply) {
         reply.headers.push(("Content-Encoding", Cow::Borrowed("gzip")));
+    }
+}
+
+/// `http_config.response_headers`, by the names that go over the wire.
+pub(super) type Configured = &'static [(&'static str, &'static str)];
+
+/// What a route of the API says itself stays as it is.
+fn add(reply: &mut HttpReply, configured: Configured, routed: bool) {
+    for (name, value) in configured {
+        match reply.headers.iter().position(|(own, _)| own.eq_ignore_ascii_case(name)) {
+            Some(_) if routed => {}
+            Some(at) => reply.headers[at].1 = Cow::Borrowed(*value),
+            None => reply.headers.push((*name, Cow::Borrowed(*value))),
+        }
     }
 }
 
@@ -107,12 +130,30 @@ mod tests {
     #[test]
     fn only_what_a_route_answered_is_wrapped() {
         let mut reply = HttpReply::text(404, "x");
-        wrap(&mut reply, true, |_| true);
+        wrap(&mut reply, &[], true, |_| true);
         assert_eq!(reply.headers.len(), 1);
         reply.headers.push(("X-Consul-Default-Acl-Policy", Cow::Borrowed("allow")));
-        wrap(&mut reply, true, |_| true);
+        wrap(&mut reply, &[], true, |_| true);
         let added: Vec<_> =
             reply.headers[2..].iter().map(|(name, value)| format!("{name}: {value}")).collect();
         assert_eq!(added, ["Vary: Accept-Encoding", "Content-Encoding: gzip"]);
+    }
+
+    #[test]
+    fn what_is_configured_is_added_and_replaces_only_what_no_route_said() {
+        let configured: Configured = &[("Content-Type", "text/x"), ("X-Site", "one")];
+        let said = |mut reply: HttpReply| {
+            wrap(&mut reply, configured, false, |_| false);
+            let of =
+                |name| reply.headers.iter().find(|(n, _)| *n == name).map(|(_, v)| v.clone().into_owned());
+            (of("Content-Type"), of("X-Site"))
+        };
+        let plain = HttpReply::text(404, "no");
+        let own = Some("text/plain; charset=utf-8".to_owned());
+        assert_eq!(said(plain.clone()), (own.clone(), None));
+        let mut reply = HttpReply { site: true, ..plain };
+        assert_eq!(said(reply.clone()), (Some("text/x".into()), Some("one".into())));
+        reply.headers.push(("X-Consul-Default-Acl-Policy", Cow::Borrowed("allow")));
+        assert_eq!(said(reply), (own, Some("one".into())));
     }
 }

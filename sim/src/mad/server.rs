@@ -230,7 +230,7 @@ async fn process(rt: MadRt, ip: IpAddr, disk: SimDisk, shared: &Arc<Shared>) -> 
     }));
 
     let clients = ClientLimits::new(shared.config.http.max_conns_per_client);
-    let settings = HttpSettings { max_header_bytes: 1 << 20, max_body_bytes: 8 << 20 };
+    let settings = HttpSettings { max_header_bytes: 1 << 20, max_body_bytes: 8 << 20, response_headers: &[] };
     let (mut fronts, mut tasks) = (Vec::new(), Vec::new());
     for i in 0..FRONTS {
         let id = FrontId(u64::from(i));

@@ -73,7 +73,13 @@ fn config(data: &[u8], format: Format) {
         interfaces: vec![Interface {
             name: "lo".into(),
             address: IpAddr::from([127, 0, 0, 1]),
+            length: 8,
+            up: true,
+            running: true,
             loopback: true,
+            broadcast: false,
+            point_to_point: false,
+            multicast: false,
             default_route: false,
         }],
     };

@@ -156,9 +156,9 @@ pub(super) static GOSSIP: &[Key] = &[
 ];
 
 pub(super) static HTTP: &[Key] = &[
-    later("block_endpoints", TextList),
-    later("allow_write_http_from", TextList),
-    later("response_headers", TextMap),
+    used("block_endpoints", TextList),
+    used("allow_write_http_from", TextList),
+    used("response_headers", TextMap),
     used("use_cache", Bool),
     used("max_header_bytes", INT),
 ];

@@ -128,6 +128,6 @@ fn item(w: &mut Writer<'_>, item: &TxnItem) {
         TxnItem::Kv(entry) => w.field("KV", |w| render::kv::entry(w, entry)),
         TxnItem::Node(node) => w.field("Node", |w| render::node::node(w, node)),
         TxnItem::Service(service) => w.field("Service", |w| render::service::instance(w, service, false)),
-        TxnItem::Check(check) => w.field("Check", |w| render::check::check(w, check)),
+        TxnItem::Check(check) => w.field("Check", |w| render::check::result(w, check)),
     });
 }

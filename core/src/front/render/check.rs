@@ -7,6 +7,15 @@ use crate::types::{CheckDefinitionRecord, HealthCheck};
 
 /// A check, as every list of checks shows it.
 pub(in crate::front) fn check(w: &mut Writer<'_>, check: &HealthCheck) {
+    with_tags(w, check, false);
+}
+
+/// A check in the results of a transaction, where no tags are `null`.
+pub(in crate::front) fn result(w: &mut Writer<'_>, check: &HealthCheck) {
+    with_tags(w, check, true);
+}
+
+fn with_tags(w: &mut Writer<'_>, check: &HealthCheck, none_is_null: bool) {
     w.object(|w| {
         w.field_str("Node", &check.node);
         w.field_str("CheckID", &check.check_id);
@@ -16,7 +25,10 @@ pub(in crate::front) fn check(w: &mut Writer<'_>, check: &HealthCheck) {
         w.field_str("Output", &check.output);
         w.field_str("ServiceID", &check.service_id);
         w.field_str("ServiceName", &check.service_name);
-        w.field_strs("ServiceTags", check.service_tags.iter());
+        match check.service_tags.is_empty() && none_is_null {
+            true => w.field("ServiceTags", |w| w.null()),
+            false => w.field_strs("ServiceTags", check.service_tags.iter()),
+        }
         w.field_str("Type", &check.kind);
         w.field_str("Interval", &check.interval);
         w.field_str("Timeout", &check.timeout);

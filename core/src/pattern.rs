@@ -1,4 +1,4 @@
-//! Patterns of `matches`: Go's syntax and errors, run by the `regex` crate.
+//! Patterns: Go's syntax and errors, run by the `regex` crate.
 //!
 //! Both engines come from RE2 and agree on what a pattern means; they differ in how it may be written. So
 //! a pattern is read by Go's rules, which also decide what is an error, and written out in a form that the
@@ -21,20 +21,20 @@ const MAX_REPEAT: u64 = 1000;
 const MAX_NESTING: u32 = 250;
 
 /// A class of all characters, as [`Limits::folds`] counts.
-pub(super) const ALL_CHARACTERS: u32 = char::MAX as u32 + 1;
+pub(crate) const ALL_CHARACTERS: u32 = char::MAX as u32 + 1;
 
 /// What patterns may cost. The rest is bounded by their length, which is the caller's to look at.
 #[derive(Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// How much memory each may take when compiled, in bytes.
-    pub(super) compiled: usize,
+    pub(crate) compiled: usize,
     /// How many characters may still be looked up for their other case: without regard to case, the engine
     /// walks through every character of a class.
-    pub(super) folds: u32,
+    pub(crate) folds: u32,
 }
 
 /// The pattern, or Go's error; what it folds is taken off the limits.
-pub(super) fn compile(pattern: &[u8], limits: &mut Limits) -> Result<Regex, String> {
+pub(crate) fn compile(pattern: &[u8], limits: &mut Limits) -> Result<Regex, String> {
     let Ok(text) = core::str::from_utf8(pattern) else {
         let shown = String::from_utf8_lossy(pattern);
         return Err(error("invalid UTF-8", &shown));

@@ -1,17 +1,21 @@
-//! The views that `watch` offers: where each is asked for, and how Consul's client would print it.
+//! The views that a watch may have: where each is asked for, and how Consul's client would print it.
 //!
 //! Consul decodes an answer into its API types and encodes those again, so what a handler gets on its
 //! standard input has all fields of the type, in the type's order, whatever the agent sent. Handlers
 //! match on it; the tables here are those types.
 
-use crate::address::escape_path;
-use lictor_core::json::{Kind, Value, Writer, to_vec};
-use std::borrow::Cow;
+use super::{escape, escape_path, switch as take_switch, text as take_text, texts};
+use crate::json::{Kind, Value, Writer, to_vec};
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use serde_json::Map;
 
 /// One view.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct View {
-    /// The word for it on the command line.
+    /// The word for it: its `type`.
     pub kind: &'static str,
     /// Path below the agent's address.
     pub path: String,
@@ -179,54 +183,78 @@ impl View {
         View { kind, path, query: Vec::new(), may_be_missing: false, shape, single: false }
     }
 
-    /// One key.
-    pub fn key(key: &str) -> View {
-        let path = format!("/v1/kv/{}", escape_path(key));
-        View { may_be_missing: true, single: true, ..View::new("key", path, Shape::Struct(KEY)) }
-    }
-
-    /// Every key under a prefix.
-    pub fn prefix(prefix: &str) -> View {
-        let path = format!("/v1/kv/{}", escape_path(prefix));
-        let query = vec![("recurse", String::new())];
-        View { may_be_missing: true, query, ..View::new("keyprefix", path, Shape::List(KEY)) }
-    }
-
-    /// All names of services with their tags.
-    pub fn services() -> View {
-        View::new("services", "/v1/catalog/services".into(), Shape::Map)
-    }
-
-    /// All nodes.
-    pub fn nodes() -> View {
-        View::new("nodes", "/v1/catalog/nodes".into(), Shape::List(NODE))
-    }
-
-    /// The instances of a service with their nodes and checks.
-    pub fn service(name: &str, tags: &[String], passing: bool) -> View {
-        let mut view =
-            View::new("service", format!("/v1/health/service/{}", escape_path(name)), Shape::List(ENTRY));
-        view.query.extend(tags.iter().map(|tag| ("tag", tag.clone())));
-        if passing {
-            view.query.push(("passing", "1".into()));
+    /// Takes what describes a view out of the parameters of a watch; what is left over is none of its business.
+    ///
+    /// # Errors
+    /// Consul's text.
+    pub fn take(params: &mut Map<String, serde_json::Value>) -> Result<View, String> {
+        let datacenter = take_text(params, "datacenter")?;
+        let kind = take_text(params, "type")?;
+        let mut required = |name: &str| match take_text(params, name)? {
+            empty if empty.is_empty() => Err(format!("Must specify a single {name} to watch")),
+            given => Ok(given),
+        };
+        let mut view = match kind.as_str() {
+            "" => return Err("Watch type must be specified".into()),
+            "key" => {
+                let path = format!("/v1/kv/{}", escape_path(&required("key")?));
+                View { may_be_missing: true, single: true, ..View::new("key", path, Shape::Struct(KEY)) }
+            }
+            "keyprefix" => {
+                let path = format!("/v1/kv/{}", escape_path(&required("prefix")?));
+                let query = Vec::from([("recurse", String::new())]);
+                View { may_be_missing: true, query, ..View::new("keyprefix", path, Shape::List(KEY)) }
+            }
+            "services" => View::new("services", "/v1/catalog/services".into(), Shape::Map),
+            "nodes" => View::new("nodes", "/v1/catalog/nodes".into(), Shape::List(NODE)),
+            "service" => {
+                let path = format!("/v1/health/service/{}", escape_path(&required("service")?));
+                let mut view = View::new("service", path, Shape::List(ENTRY));
+                view.query.extend(texts(params, "tag")?.into_iter().map(|tag| ("tag", tag)));
+                if take_switch(params, "passingonly")? {
+                    view.query.push(("passing", "1".into()));
+                }
+                view
+            }
+            "checks" => View::checks(&take_text(params, "service")?, &take_text(params, "state")?)?,
+            "event" | "agent_service" | "connect_roots" | "connect_leaf" => {
+                return Err(format!("watch type {kind} is not built yet"));
+            }
+            _ => return Err(format!("Unsupported watch type: {kind}")),
+        };
+        if take_switch(params, "stale")? {
+            view.query.push(("stale", String::new()));
         }
-        view
+        if !matches!(view.kind, "key" | "keyprefix") {
+            let filter = take_text(params, "filter")?;
+            view.query.extend((!filter.is_empty()).then_some(("filter", filter)));
+        }
+        view.query.extend((!datacenter.is_empty()).then_some(("dc", datacenter)));
+        Ok(view)
     }
 
-    /// The checks of a service.
-    pub fn checks_of(service: &str) -> View {
-        View::new("checks", format!("/v1/health/checks/{}", escape_path(service)), Shape::List(CHECK))
+    /// The checks of a service, or those in a state.
+    fn checks(service: &str, state: &str) -> Result<View, String> {
+        let path = match (service, state) {
+            ("", "") => "/v1/health/state/any".into(),
+            ("", state) => format!("/v1/health/state/{}", escape_path(state)),
+            (service, "") => format!("/v1/health/checks/{}", escape_path(service)),
+            _ => return Err("Cannot specify service and state".into()),
+        };
+        Ok(View::new("checks", path, Shape::List(CHECK)))
     }
 
-    /// The checks in a state.
-    pub fn checks_in(state: &str) -> View {
-        View::new("checks", format!("/v1/health/state/{}", escape_path(state)), Shape::List(CHECK))
-    }
-
-    /// The same view through a filter expression.
-    pub fn with_filter(mut self, filter: Option<&str>) -> View {
-        self.query.extend(filter.map(|filter| ("filter", filter.to_owned())));
-        self
+    /// Where to ask for it: path and query, to be answered once it is newer than `after`.
+    pub fn target(&self, after: Option<u64>) -> String {
+        let index = after.map(|index| ("index", index.to_string()));
+        let mut pairs: Vec<(&str, String)> = self.query.iter().cloned().chain(index).collect();
+        pairs.sort_by_key(|(name, _)| *name);
+        let written: Vec<String> =
+            pairs.iter().map(|(name, value)| format!("{name}={}", escape(value, b"-_.~", true))).collect();
+        match written.is_empty() {
+            true => self.path.clone(),
+            false => format!("{}?{}", self.path, written.join("&")),
+        }
     }
 
     /// An answer as Consul's client would encode it again.

@@ -1,6 +1,7 @@
 //! What patterns mean and how they are refused, held against what Go says.
 
 use super::*;
+use proptest::prelude::*;
 
 fn read(pattern: &str) -> Result<Regex, String> {
     compile(pattern.as_bytes(), &mut Limits { compiled: 256 << 10, folds: 8 * ALL_CHARACTERS })
@@ -103,4 +104,11 @@ fn what_is_folded_is_counted_where_case_does_not_matter() {
     let many = format!("(?i){}", r"[a\D]".repeat(9));
     let wanted = format!("error parsing regexp: too many characters without regard to case: `{many}`");
     assert_eq!(read(&many).map(|_| ()), Err(wanted));
+}
+
+proptest! {
+    #[test]
+    fn any_pattern_is_compiled_or_refused(pattern in "[-a\\[\\](){}|*+?^$.\\\\:0-9pPQEx]{0,24}") {
+        let _ = read(&pattern);
+    }
 }
