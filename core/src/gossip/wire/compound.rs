@@ -16,21 +16,22 @@ const MAX_PARTS: usize = 255;
 ///
 /// # Panics
 /// If a message of ours is longer than 65535 bytes: the queues limit them far below.
-pub fn compound(messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
+pub fn compound<T: AsRef<[u8]>>(messages: &[T]) -> Vec<Vec<u8>> {
     messages
         .chunks(MAX_PARTS)
         .map(|parts| {
             if let [single] = parts {
-                return single.clone();
+                return single.as_ref().to_vec();
             }
-            let bodies: usize = parts.iter().map(Vec::len).sum();
+            let bodies: usize = parts.iter().map(|part| part.as_ref().len()).sum();
             let mut out = Vec::with_capacity(COMPOUND_HEAD + parts.len() * COMPOUND_PART + bodies);
             out.extend([COMPOUND, parts.len() as u8]);
             for part in parts {
-                invariant!(part.len() <= usize::from(u16::MAX), "a message of {} bytes", part.len());
-                out.extend((part.len() as u16).to_be_bytes());
+                let length = part.as_ref().len();
+                invariant!(length <= usize::from(u16::MAX), "a message of {length} bytes");
+                out.extend((length as u16).to_be_bytes());
             }
-            parts.iter().for_each(|part| out.extend_from_slice(part));
+            parts.iter().for_each(|part| out.extend_from_slice(part.as_ref()));
             out
         })
         .collect()

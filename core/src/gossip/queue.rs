@@ -1,0 +1,209 @@
+//! What is still to be spread.
+//!
+//! The rumour that was sent least goes first; among equals the longest that fits, then the newest. Each
+//! is sent a limited number of times, then it is forgotten: by then, all have very likely heard it.
+//! A newer rumour about a name takes the place of the older one.
+
+use crate::Str;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::cmp::Reverse;
+
+/// Identifies one queued rumour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RumourId(u64);
+
+/// How often sent, length, age.
+type Rank = (u32, Reverse<usize>, Reverse<RumourId>);
+
+#[derive(Debug)]
+struct Queued {
+    bytes: Bytes,
+    name: Option<Str>,
+}
+
+/// Rumours in the order in which they are to be sent.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    ranked: BTreeMap<Rank, Queued>,
+    named: BTreeMap<Str, Rank>,
+    ids: BTreeMap<RumourId, Rank>,
+    last_id: u64,
+}
+
+impl Queue {
+    pub(super) fn len(&self) -> usize {
+        self.ranked.len()
+    }
+
+    /// Whether the rumour still waits to be sent.
+    pub(super) fn holds(&self, id: RumourId) -> bool {
+        self.ids.contains_key(&id)
+    }
+
+    /// Whether a rumour about `name` still waits to be sent.
+    pub(super) fn holds_named(&self, name: &str) -> bool {
+        self.named.contains_key(name)
+    }
+
+    /// Whether a rumour was never sent.
+    pub(super) fn has_fresh(&self) -> bool {
+        self.ranked.first_key_value().is_some_and(|((sent, ..), _)| *sent == 0)
+    }
+
+    /// Adds a rumour. It replaces one of the same name; without a name it stands for itself.
+    pub(super) fn push(&mut self, name: Option<Str>, bytes: Bytes) -> RumourId {
+        if let Some(rank) = name.as_ref().and_then(|name| self.named.get(name).copied()) {
+            self.remove(rank);
+        }
+        self.last_id += 1;
+        let id = RumourId(self.last_id);
+        self.insert((0, Reverse(bytes.len()), Reverse(id)), Queued { bytes, name });
+        id
+    }
+
+    /// Takes rumours for one packet of `room` bytes, to each of which `overhead` is added; each counts
+    /// as sent once more.
+    pub(super) fn take(&mut self, overhead: usize, room: usize, limit: u32) -> Vec<Bytes> {
+        let last = self.ranked.last_key_value().map_or(0, |((sent, ..), _)| *sent);
+        self.take_up_to(last, overhead, room, 1, limit)
+    }
+
+    /// Takes rumours that were never sent, for one packet that goes to `receivers` at once.
+    pub(super) fn take_fresh(
+        &mut self,
+        overhead: usize,
+        room: usize,
+        receivers: u32,
+        limit: u32,
+    ) -> Vec<Bytes> {
+        self.take_up_to(0, overhead, room, receivers, limit)
+    }
+
+    fn take_up_to(
+        &mut self,
+        most_sent: u32,
+        overhead: usize,
+        room: usize,
+        times: u32,
+        limit: u32,
+    ) -> Vec<Bytes> {
+        let (mut taken, mut used, mut again) = (Vec::new(), 0, Vec::new());
+        let mut tier = 0;
+        while tier <= most_sent {
+            let free = room.saturating_sub(used + overhead);
+            if free == 0 {
+                break;
+            }
+            let longest_that_fits = (tier, Reverse(free), Reverse(RumourId(u64::MAX)));
+            let Some((&rank, _)) = self.ranked.range(longest_that_fits..).next() else { break };
+            if rank.0 > tier {
+                tier = rank.0;
+                continue;
+            }
+            let Some(queued) = self.remove(rank) else { break };
+            used += overhead + queued.bytes.len();
+            taken.push(queued.bytes.clone());
+            let sent = rank.0 + times;
+            if sent < limit {
+                again.push(((sent, rank.1, rank.2), queued));
+            }
+        }
+        again.into_iter().for_each(|(rank, queued)| self.insert(rank, queued));
+        taken
+    }
+
+    /// Drops the most often sent until at most `max` are left; says how many.
+    pub(super) fn prune(&mut self, max: usize) -> usize {
+        let mut dropped = 0;
+        while self.ranked.len() > max {
+            let Some((&rank, _)) = self.ranked.last_key_value() else { break };
+            self.remove(rank);
+            dropped += 1;
+        }
+        dropped
+    }
+
+    fn insert(&mut self, rank: Rank, queued: Queued) {
+        if let Some(name) = &queued.name {
+            self.named.insert(name.clone(), rank);
+        }
+        self.ids.insert(rank.2.0, rank);
+        self.ranked.insert(rank, queued);
+    }
+
+    fn remove(&mut self, rank: Rank) -> Option<Queued> {
+        let queued = self.ranked.remove(&rank)?;
+        if let Some(name) = &queued.name {
+            self.named.remove(name);
+        }
+        self.ids.remove(&rank.2.0);
+        Some(queued)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(taken: &[Bytes]) -> Vec<&str> {
+        taken.iter().map(|bytes| core::str::from_utf8(bytes).expect("text")).collect()
+    }
+
+    #[test]
+    fn the_least_sent_then_the_longest_then_the_newest_goes_first() {
+        let mut queue = Queue::default();
+        queue.push(None, Bytes::from_static(b"old"));
+        queue.push(None, Bytes::from_static(b"new"));
+        queue.push(None, Bytes::from_static(b"longer"));
+        assert_eq!(text(&queue.take(2, 100, 3)), ["longer", "new", "old"]);
+        queue.push(None, Bytes::from_static(b"x"));
+        assert_eq!(text(&queue.take(2, 8, 3)), ["x", "new"], "what does not fit is left out");
+        assert_eq!(text(&queue.take(2, 8, 3)), ["longer"]);
+    }
+
+    #[test]
+    fn a_rumour_is_sent_as_often_as_its_limit_says() {
+        let mut queue = Queue::default();
+        let id = queue.push(None, Bytes::from_static(b"a"));
+        assert!(queue.has_fresh());
+        for _ in 0..3 {
+            assert!(queue.holds(id));
+            assert_eq!(queue.take(2, 100, 3).len(), 1);
+            assert!(!queue.has_fresh());
+        }
+        assert!(!queue.holds(id));
+        assert!(queue.take(2, 100, 3).is_empty());
+    }
+
+    #[test]
+    fn sending_a_fresh_one_to_many_at_once_spends_the_same_budget() {
+        let mut queue = Queue::default();
+        queue.push(None, Bytes::from_static(b"a"));
+        assert_eq!(queue.take_fresh(2, 100, 3, 4).len(), 1);
+        assert!(queue.take_fresh(2, 100, 3, 4).is_empty(), "it is not fresh any more");
+        assert_eq!(queue.take(2, 100, 4).len(), 1);
+        assert!(queue.take(2, 100, 4).is_empty());
+    }
+
+    #[test]
+    fn a_newer_rumour_about_a_name_replaces_the_older() {
+        let mut queue = Queue::default();
+        let old = queue.push(Some("n1".into()), Bytes::from_static(b"suspect"));
+        queue.push(Some("n2".into()), Bytes::from_static(b"other"));
+        queue.push(Some("n1".into()), Bytes::from_static(b"dead"));
+        assert!(!queue.holds(old));
+        assert_eq!(text(&queue.take(2, 100, 3)), ["other", "dead"]);
+    }
+
+    #[test]
+    fn pruning_drops_the_most_often_sent() {
+        let mut queue = Queue::default();
+        queue.push(None, Bytes::from_static(b"sent"));
+        queue.take(2, 100, 9);
+        queue.push(None, Bytes::from_static(b"fresh"));
+        assert_eq!(queue.prune(1), 1);
+        assert_eq!(text(&queue.take(2, 100, 9)), ["fresh"]);
+    }
+}

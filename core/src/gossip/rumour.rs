@@ -1,0 +1,262 @@
+//! What a rumour about a member changes: the rules of SWIM.
+//!
+//! A higher incarnation wins; of equal ones, death beats suspicion beats life. Only the member itself
+//! raises its incarnation, to contradict what is said of it.
+
+use super::serf::{Member, Status};
+use super::suspicion::Overdue;
+use super::table::Peer;
+use super::wire::{Alive, Dead, Message, Suspect, Vsn, WireState, ip_bytes, ip_from};
+use super::{Gossip, scale};
+use crate::Str;
+use crate::event::Level;
+use alloc::format;
+use bytes::Bytes;
+use core::net::SocketAddr;
+
+impl Gossip {
+    /// Spreads a rumour; an older one about the same member is not spread any further.
+    pub(super) fn spread(&mut self, name: &Str, message: &Message) {
+        self.rumours.push(Some(name.clone()), Bytes::from(message.encode()));
+        self.eager_wanted = true;
+    }
+
+    /// What this member says of itself.
+    fn own_alive(&self, peer: &Peer) -> Alive {
+        Alive {
+            addr: ip_bytes(peer.addr.ip()),
+            incarnation: peer.incarnation,
+            meta: peer.meta.clone(),
+            node: peer.name.clone(),
+            port: peer.addr.port(),
+            vsn: Bytes::copy_from_slice(&peer.vsn),
+        }
+    }
+
+    /// Enters this member into its own table, or changes what it shows.
+    pub(super) fn announce_self(&mut self, meta: Bytes) {
+        self.incarnation = self.incarnation.saturating_add(1);
+        let own = Peer {
+            name: self.config.name.clone(),
+            addr: self.config.advertise,
+            meta,
+            vsn: self.config.vsn,
+            incarnation: self.incarnation,
+            state: WireState::Alive,
+            changed: self.now,
+        };
+        let alive = self.own_alive(&own);
+        self.spread(&own.name.clone(), &Message::Alive(alive));
+        match self.table.get_mut(&own.name) {
+            Some(peer) => {
+                let changed = peer.meta != own.meta;
+                *peer = Peer { changed: peer.changed, ..own.clone() };
+                if changed {
+                    self.on_member_updated(&own);
+                }
+            }
+            None => {
+                self.table.insert(own.clone(), &mut self.rng.probe);
+                self.on_member_alive(&own);
+            }
+        }
+    }
+
+    /// Contradicts what is said of this member.
+    fn refute(&mut self, accused: u32) {
+        let name = self.config.name.clone();
+        self.incarnation = self.incarnation.saturating_add(1).max(accused.saturating_add(1));
+        self.health.apply(1);
+        let incarnation = self.incarnation;
+        let Some(peer) = self.table.get_mut(&name) else { return };
+        peer.incarnation = incarnation;
+        let own = peer.clone();
+        self.spread(&name, &Message::Alive(self.own_alive(&own)));
+    }
+
+    /// Somebody is said to be alive.
+    pub(super) fn on_alive(&mut self, alive: &Alive) {
+        let own = alive.node == self.config.name;
+        if own && self.has_left() {
+            return;
+        }
+        let Some(addr) = self.address_of(&alive.addr, alive.port) else {
+            return self.refuse("address", "an alive message has no usable address");
+        };
+        let known_vsn = self.table.get(&alive.node).map(|peer| peer.vsn);
+        let vsn = match Vsn::try_from(&alive.vsn[..]) {
+            Ok(vsn) => vsn,
+            Err(_) if self.config.admission.needs_versions() => {
+                return self.refuse("version", "an alive message does not say its protocol versions");
+            }
+            Err(_) => known_vsn.unwrap_or_default(),
+        };
+        if !alive.vsn.is_empty() && (vsn[0] == 0 || vsn[1] == 0 || vsn[0] > vsn[1]) {
+            return self.refuse("version", "an alive message says impossible protocol versions");
+        }
+        if let Err(why) = self.admit_one(alive, addr, vsn) {
+            return self.refuse("admission", &format!("ignoring alive message for '{}': {why}", alive.node));
+        }
+        let Some(peer) = self.table.get(&alive.node) else { return self.on_new(alive, addr, vsn) };
+        let mut reclaims = false;
+        if peer.addr != addr {
+            let reclaim = self.config.dead_node_reclaim;
+            let free = match peer.state {
+                WireState::Left => true,
+                WireState::Dead => !reclaim.is_zero() && self.now.since(peer.changed) > reclaim,
+                WireState::Alive | WireState::Suspect => false,
+            };
+            if !free {
+                let existing = peer.addr;
+                return self.on_conflict(&alive.node, existing, addr);
+            }
+            let text = format!(
+                "Updating address for left or failed node {} from {} to {addr}",
+                peer.name, peer.addr
+            );
+            reclaims = true;
+            self.log(Level::Info, text);
+        }
+        let Some(peer) = self.table.get(&alive.node) else { return };
+        if own {
+            let same = alive.incarnation == peer.incarnation && alive.meta == peer.meta && vsn == peer.vsn;
+            if alive.incarnation < peer.incarnation || same {
+                return;
+            }
+            self.suspicions.clear(&alive.node);
+            self.log(Level::Warn, format!("Refuting an alive message for '{}' ({addr})", alive.node));
+            return self.refute(alive.incarnation);
+        }
+        if alive.incarnation <= peer.incarnation && !reclaims {
+            return;
+        }
+        self.suspicions.clear(&alive.node);
+        let heard = Alive { port: addr.port(), ..alive.clone() };
+        self.spread(&alive.node, &Message::Alive(heard));
+        let now = self.now;
+        let Some(peer) = self.table.get_mut(&alive.node) else { return };
+        let (was_gone, new_meta) = (peer.is_gone(), peer.meta != alive.meta);
+        peer.addr = addr;
+        peer.meta = alive.meta.clone();
+        peer.vsn = vsn;
+        peer.incarnation = alive.incarnation;
+        if peer.state != WireState::Alive {
+            peer.state = WireState::Alive;
+            peer.changed = now;
+        }
+        let peer = peer.clone();
+        if was_gone {
+            self.on_member_alive(&peer);
+        } else if new_meta {
+            self.on_member_updated(&peer);
+        }
+    }
+
+    /// Somebody is heard of for the first time.
+    fn on_new(&mut self, alive: &Alive, addr: SocketAddr, vsn: Vsn) {
+        if self.table.len() >= self.config.max_members {
+            return self.refuse("members", "the table of members is full");
+        }
+        let peer = Peer {
+            name: alive.node.clone(),
+            addr,
+            meta: alive.meta.clone(),
+            vsn,
+            incarnation: alive.incarnation,
+            state: WireState::Alive,
+            changed: self.now,
+        };
+        let heard = Alive { port: addr.port(), ..alive.clone() };
+        self.spread(&alive.node, &Message::Alive(heard));
+        self.table.insert(peer.clone(), &mut self.rng.probe);
+        self.on_member_alive(&peer);
+    }
+
+    /// A port that is absent is ours.
+    pub(super) fn address_of(&self, raw: &[u8], port: u16) -> Option<SocketAddr> {
+        let port = if port == 0 { self.config.advertise.port() } else { port };
+        Some(SocketAddr::new(ip_from(raw)?, port))
+    }
+
+    fn admit_one(&self, alive: &Alive, addr: SocketAddr, vsn: Vsn) -> Result<(), alloc::string::String> {
+        let member = Member::new(alive.node.clone(), addr, &alive.meta, vsn, Status::Alive);
+        self.config.admission.admit(&[member])
+    }
+
+    /// Somebody is said not to answer.
+    pub(super) fn on_suspect(&mut self, suspect: &Suspect) {
+        let Some(peer) = self.table.get(&suspect.node) else { return };
+        if suspect.incarnation < peer.incarnation {
+            return;
+        }
+        if self.suspicions.is_running(&suspect.node) {
+            if self.suspicions.confirm(&suspect.node, &suspect.from, self.now) {
+                self.spread(&suspect.node, &Message::Suspect(suspect.clone()));
+            }
+            return;
+        }
+        if peer.state != WireState::Alive {
+            return;
+        }
+        if suspect.node == self.config.name {
+            if !self.has_left() {
+                self.log(Level::Warn, format!("Refuting a suspect message (from: {})", suspect.from));
+                self.refute(suspect.incarnation);
+            }
+            return;
+        }
+        self.spread(&suspect.node, &Message::Suspect(suspect.clone()));
+        let (now, n) = (self.now, self.table.len());
+        if let Some(peer) = self.table.get_mut(&suspect.node) {
+            peer.incarnation = suspect.incarnation;
+            peer.state = WireState::Suspect;
+            peer.changed = now;
+        }
+        let wanted = self.config.suspicion_mult.saturating_sub(2);
+        let wanted = if n < wanted as usize + 2 { 0 } else { wanted };
+        let min = scale::suspicion_timeout(self.config.suspicion_mult, n, self.config.probe_interval);
+        let max = min * self.config.suspicion_max_mult;
+        self.suspicions.start(&suspect.node, suspect.from.clone(), wanted, (min, max), now);
+    }
+
+    /// A suspicion's time is over without a word from the suspect.
+    pub(super) fn on_suspicion_over(&mut self, overdue: Overdue) {
+        let Some(peer) = self.table.get(&overdue.name).filter(|peer| peer.state == WireState::Suspect) else {
+            return;
+        };
+        let dead = Dead {
+            from: self.config.name.clone(),
+            incarnation: peer.incarnation,
+            node: overdue.name.clone(),
+        };
+        let text = format!(
+            "Marking {} as failed, suspect timeout reached ({} peer confirmations)",
+            overdue.name, overdue.confirmations
+        );
+        self.log(Level::Info, text);
+        self.on_dead(&dead);
+    }
+
+    /// Somebody is said to be dead, or says itself that it leaves.
+    pub(super) fn on_dead(&mut self, dead: &Dead) {
+        let Some(peer) = self.table.get(&dead.node) else { return };
+        if dead.incarnation < peer.incarnation {
+            return;
+        }
+        self.suspicions.clear(&dead.node);
+        if peer.is_gone() {
+            return;
+        }
+        if dead.node == self.config.name && !self.has_left() {
+            self.log(Level::Warn, format!("Refuting a dead message (from: {})", dead.from));
+            return self.refute(dead.incarnation);
+        }
+        self.spread(&dead.node, &Message::Dead(dead.clone()));
+        let now = self.now;
+        let Some(peer) = self.table.get_mut(&dead.node) else { return };
+        peer.incarnation = dead.incarnation;
+        peer.state = if dead.node == dead.from { WireState::Left } else { WireState::Dead };
+        peer.changed = now;
+        self.on_member_gone(&dead.node);
+    }
+}

@@ -1,0 +1,75 @@
+//! What SWIM's news make of a member.
+
+use super::super::table::Peer;
+use super::super::{Effect, Gossip};
+use super::member::{Known, Member, MemberChange, Status};
+use crate::Str;
+
+impl Gossip {
+    fn tell(&mut self, change: MemberChange, member: Member) {
+        self.effects.push(Effect::Member { change, member });
+    }
+
+    /// A member is there, for the first time or again.
+    pub(in super::super) fn on_member_alive(&mut self, peer: &Peer) {
+        let mut member = Member::new(peer.name.clone(), peer.addr, &peer.meta, peer.vsn, Status::Alive);
+        match self.serf.members.get_mut(&peer.name) {
+            Some(known) => {
+                known.member = member.clone();
+                known.gone_at = None;
+                self.serf.prunes.remove(&peer.name);
+            }
+            None => {
+                let intent = self.serf.intents.of(&peer.name);
+                if let Some((_, true)) = intent {
+                    member.status = Status::Leaving;
+                }
+                let status_ltime = intent.map_or(0, |(ltime, _)| ltime);
+                let known = Known { member: member.clone(), status_ltime, gone_at: None };
+                self.serf.members.insert(peer.name.clone(), known);
+            }
+        }
+        self.tell(MemberChange::Join, member);
+    }
+
+    /// A member shows other tags.
+    pub(in super::super) fn on_member_updated(&mut self, peer: &Peer) {
+        let Some(known) = self.serf.members.get_mut(&peer.name) else { return };
+        let status = known.member.status;
+        known.member = Member::new(peer.name.clone(), peer.addr, &peer.meta, peer.vsn, status);
+        let member = known.member.clone();
+        self.tell(MemberChange::Update, member);
+    }
+
+    /// A member is gone: by will if it said so before, failed otherwise.
+    pub(in super::super) fn on_member_gone(&mut self, name: &Str) {
+        let now = self.now;
+        let Some(known) = self.serf.members.get_mut(name) else { return };
+        let change = match known.member.status {
+            Status::Leaving => {
+                known.member.status = Status::Left;
+                MemberChange::Leave
+            }
+            Status::Alive => {
+                known.member.status = Status::Failed;
+                MemberChange::Failed
+            }
+            Status::None | Status::Left | Status::Failed => return,
+        };
+        known.gone_at = Some(now);
+        let member = known.member.clone();
+        self.tell(change, member);
+    }
+
+    /// Forgets a member.
+    pub(super) fn erase(&mut self, name: &str) {
+        let Some(mut known) = self.serf.members.remove(name) else { return };
+        self.serf.vivaldi.forget(name);
+        self.serf.coordinates.remove(name);
+        self.serf.prunes.remove(name);
+        if known.member.status == Status::Leaving {
+            known.member.status = Status::Left;
+        }
+        self.tell(MemberChange::Reap, known.member);
+    }
+}

@@ -1,0 +1,53 @@
+//! Forgetting those that are gone for long, and trying to reach those that failed.
+
+use super::super::Gossip;
+use super::super::exchange::Purpose;
+use super::member::{Known, Status};
+use crate::Str;
+use crate::duration;
+use crate::time::Duration;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+/// The tag by which a member says how long it may be failed before it is forgotten.
+const RECONNECT_TAG: &str = "rc_tm";
+
+impl Gossip {
+    /// How long this member may be gone.
+    fn patience(&self, known: &Known) -> Duration {
+        let timeout = match known.member.status {
+            Status::Failed => self.config.reconnect_timeout,
+            _ => self.config.tombstone_timeout,
+        };
+        let own = known.member.tags.get(RECONNECT_TAG).and_then(|text| duration::parse(text).ok());
+        own.and_then(|nanos| u64::try_from(nanos).ok())
+            .filter(|nanos| *nanos > 0)
+            .map_or(timeout, Duration::from_nanos)
+    }
+
+    pub(in super::super) fn reap(&mut self) {
+        let gone = |known: &Known| {
+            matches!(known.member.status, Status::Failed | Status::Left)
+                && known.gone_at.is_some_and(|at| self.now.since(at) > self.patience(known))
+        };
+        let names: Vec<Str> =
+            self.serf.members.iter().filter(|(_, known)| gone(known)).map(|(name, _)| name.clone()).collect();
+        names.iter().for_each(|name| self.erase(name));
+        let (now, timeout) = (self.now, self.config.recent_intent_timeout);
+        self.serf.intents.forget_old(now, timeout);
+    }
+
+    /// Tries one failed member: the likelier, the more of them there are.
+    pub(in super::super) fn reconnect(&mut self) {
+        let members = || self.serf.members.values().map(|known| &known.member);
+        let failed: Vec<SocketAddr> =
+            members().filter(|member| member.status == Status::Failed).map(|member| member.addr).collect();
+        let living =
+            members().filter(|member| matches!(member.status, Status::Alive | Status::Leaving)).count();
+        if failed.is_empty() || !self.rng.spread.ratio(failed.len() as u64, living.max(1) as u64) {
+            return;
+        }
+        let with = failed[self.rng.spread.below(failed.len() as u64) as usize];
+        self.exchange(with, Purpose::Reconnect);
+    }
+}
