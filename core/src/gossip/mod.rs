@@ -244,6 +244,10 @@ impl Gossip {
 
     fn on_set_tags(&mut self, tags: BTreeMap<crate::Str, crate::Str>) {
         match encode_tags(&tags) {
+            Ok(_) if self.has_left() => {
+                let reason = "this node has left the cluster".into();
+                self.effects.push(Effect::TagsRefused { reason });
+            }
             Ok(meta) => {
                 self.config.tags = tags;
                 self.announce_self(Bytes::from(meta));

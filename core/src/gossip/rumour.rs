@@ -154,7 +154,11 @@ impl Gossip {
 
     /// Somebody is heard of for the first time.
     fn on_new(&mut self, alive: &Alive, addr: SocketAddr, vsn: Vsn) {
-        if self.table.len() >= self.config.max_members {
+        // The gone are remembered by serf for days after SWIM forgot them.
+        let known = self.serf.members.contains_key(&alive.node);
+        let full = self.table.len() >= self.config.max_members
+            || (!known && self.serf.members.len() >= self.config.max_members);
+        if full {
             return self.refuse("members", "the table of members is full");
         }
         let peer = Peer {
