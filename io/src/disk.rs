@@ -3,12 +3,13 @@
 use crate::driver::DiskOrder;
 use crate::rt::Rt;
 use crate::storage::{Space, Storage};
-use lictor_core::node::{DiskBatch, Input};
+use lictor_core::node::{DiskBatch, Input, LocalWrite};
 use lictor_core::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-/// Batches that share one flush at most.
+/// Batches that share one flush at most, and the bytes that end a run.
 const MAX_BATCHES: usize = 1024;
+const MAX_BYTES: usize = 1 << 20;
 
 /// Writes orders until the node is gone or a write fails.
 ///
@@ -56,10 +57,12 @@ async fn write<S: Storage>(
     inbox: &mpsc::Sender<Input>,
 ) -> bool {
     let mut upto = first.ticket;
+    let mut bytes = weight(&first.batch);
     batches.push(first.batch);
-    while batches.len() < MAX_BATCHES {
+    while batches.len() < MAX_BATCHES && bytes < MAX_BYTES {
         let Ok(next) = orders.try_recv() else { break };
         upto = next.ticket;
+        bytes += weight(&next.batch);
         batches.push(next.batch);
     }
     let written = storage.write(batches).await;
@@ -71,6 +74,16 @@ async fn write<S: Storage>(
     let failed = matches!(report, Input::PersistFailed { .. });
     // The node's queue may be full: wait for a place.
     inbox.send(report).await.is_ok() && !failed
+}
+
+/// Bytes to write, near enough.
+fn weight(batch: &DiskBatch) -> usize {
+    let entries = batch.raft.iter().flat_map(|raft| &raft.append).map(|entry| entry.encoded_len());
+    let records = batch.local.iter().map(|change| match change {
+        LocalWrite::Put { key, value } => key.len() + value.len(),
+        LocalWrite::Delete { key } => key.len(),
+    });
+    entries.chain(records).sum()
 }
 
 /// Writes are refused while less than a tenth of the file system is free, but at least 16 MiB and at

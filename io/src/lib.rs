@@ -5,7 +5,7 @@
 //! | module | what it moves |
 //! |---|---|
 //! | [`driver`] | inputs into the node, its outputs to everything else |
-//! | [`disk`], [`storage`] | batches to redb, one flush for all that queued meanwhile |
+//! | [`disk`], [`storage`] | batches to the log, one flush for all that queued meanwhile |
 //! | [`http`] | connections to a front and back |
 //! | [`dns`] | datagrams and TCP queries to the pure responder |
 //! | [`checks`] | probes: HTTP, TCP, UDP, gRPC, H2 ping, Docker, scripts |

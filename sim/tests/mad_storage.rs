@@ -3,9 +3,9 @@
 //! `MADSIM_TEST_SEED` is the first seed, `MADSIM_TEST_NUM` how many.
 
 use lictor_core::rng::{Rng, Seed};
-use lictor_io::storage::redb::RedbStorage;
-use lictor_sim::mad::crash::{self, Fault, Seen, comparable};
-use lictor_sim::mad::disk::FullOn;
+use lictor_io::storage::log::LogStorage;
+use lictor_sim::mad::crash::{self, Fault, SEGMENT_BYTES, Seen, comparable};
+use lictor_sim::mad::disk::{FullOn, SimDisk};
 use lictor_sim::mad::seeds;
 
 fn sweep(test: &str, runs: u64, fault: Fault) -> Seen {
@@ -53,7 +53,68 @@ fn a_full_disk_loses_nothing_acknowledged_and_shows_no_part_of_a_batch() {
     }
 }
 
-/// One bit of a file that was closed properly. Where nothing depends on it the file reads as before;
+#[test]
+fn killed_and_then_without_power_it_loses_nothing_that_was_read() {
+    let test = "killed_and_then_without_power_it_loses_nothing_that_was_read";
+    let seen = sweep(test, 14, Fault::KillOrPowerCut);
+    assert!(seen.failed_absent > 0 && seen.failed_present > 0, "{seen:?}");
+}
+
+/// Not a sample: every operation of one script.
+#[test]
+fn a_power_cut_at_every_single_operation_leaves_all_or_nothing_of_a_batch() {
+    let test = "a_power_cut_at_every_single_operation_leaves_all_or_nothing_of_a_batch";
+    let mut cuts = 0;
+    for seed in seeds::chosen(1) {
+        let mut stop = 0;
+        while crash::run_until(1, seed, stop).unwrap_or_else(|why| {
+            panic!(
+                "before operation {stop}: {why}\n\nREPRODUCE  {}",
+                seeds::command("mad_storage", test, seed)
+            );
+        }) {
+            stop += 1;
+        }
+        cuts += stop;
+    }
+    println!("{test}: {cuts} cuts");
+    assert!(cuts > 100, "{cuts}");
+}
+
+#[test]
+fn a_directory_of_the_version_before_is_taken_over_whole_whenever_the_power_goes() {
+    let test = "a_directory_of_the_version_before_is_taken_over_whole_whenever_the_power_goes";
+    for seed in seeds::chosen(1) {
+        let mut stop = 0;
+        while crash::run_taking_over(seed, stop).unwrap_or_else(|why| {
+            panic!(
+                "before operation {stop}: {why}\n\nREPRODUCE  {}",
+                seeds::command("mad_storage", test, seed)
+            );
+        }) {
+            stop += 1;
+        }
+        println!("{test}: {stop} cuts");
+        assert!(stop > 20, "{stop}");
+    }
+}
+
+#[test]
+fn a_disk_that_lies_about_flushes_is_refused_or_is_behind_and_never_something_else() {
+    let test = "a_disk_that_lies_about_flushes_is_refused_or_is_behind_and_never_something_else";
+    let (mut refused, mut behind) = (0, 0);
+    for seed in seeds::chosen(40) {
+        match crash::run_lying(seed) {
+            Ok(None) => refused += 1,
+            Ok(Some(age)) => behind += usize::from(age > 0),
+            Err(why) => panic!("{why}\n\nREPRODUCE  {}", seeds::command("mad_storage", test, seed)),
+        }
+    }
+    println!("{test}: {refused} refused, {behind} behind");
+    assert!(refused > 0 && behind > 0, "{refused} refused, {behind} behind");
+}
+
+/// One bit of a file that was closed properly. Where nothing depends on it the directory reads as before;
 /// everywhere else it is refused, by name and with the way out. It never reads as something else.
 #[test]
 fn a_bit_that_flips_is_noticed_or_harmless() {
@@ -62,26 +123,27 @@ fn a_bit_that_flips_is_noticed_or_harmless() {
     for seed in seeds::chosen(3) {
         let repro = seeds::command("mad_storage", test, seed);
         let (disk, held) = crash::healthy(seed, 60);
+        let files: Vec<(String, Vec<u8>)> = disk.contents().into_iter().collect();
         let mut rng = Rng::new(Seed::from_u64(seed)).fork("flips");
         for _ in 0..40 {
             let bad = disk.copy(Seed::from_u64(seed));
-            // Half of them near the beginning, where the pages in use are.
-            let reach = if rng.ratio(1, 2) { bad.len() } else { bad.len().min(256 << 10) };
-            let (byte, bit) = (rng.below(reach as u64) as usize, rng.below(8) as u8);
-            bad.flip_bit(byte, bit);
-            match RedbStorage::open_backend(bad.file()) {
+            let (name, mut content) = files[rng.below(files.len() as u64) as usize].clone();
+            let (byte, bit) = (rng.below(content.len() as u64) as usize, rng.below(8) as u8);
+            content[byte] ^= 1 << bit;
+            bad.put(&name, content);
+            let before = bad.contents();
+            let what = format!("bit {bit} of byte {byte} of {name}");
+            match LogStorage::open(bad.directory(), SEGMENT_BYTES) {
                 Ok((_, image)) => {
-                    assert!(
-                        comparable(&image) == held,
-                        "bit {bit} of byte {byte} changed what is read\n{repro}"
-                    );
+                    assert!(comparable(&image) == held, "{what} changed what is read\n{repro}");
                     harmless += 1;
                 }
                 Err(e) => {
                     let text = e.to_string();
                     let clear = text.contains("is damaged") && text.contains("restore a snapshot")
                         || text.contains("has format");
-                    assert!(clear, "bit {bit} of byte {byte}: {text}\n{repro}");
+                    assert!(clear && text.contains("/"), "{what}: {text}\n{repro}");
+                    assert!(bad.contents() == before, "{what}: refused and changed\n{repro}");
                     refused += 1;
                 }
             }
@@ -92,12 +154,27 @@ fn a_bit_that_flips_is_noticed_or_harmless() {
 }
 
 #[test]
-fn a_file_that_is_empty_or_cut_short_is_refused() {
-    let (disk, _) = crash::healthy(1, 30);
-    for len in [0, 100, 4096, disk.len() / 2, disk.len() - 4096] {
-        let short = disk.copy(Seed::from_u64(1));
-        short.cut_short(len);
-        let refused = RedbStorage::open_backend(short.file()).expect_err("it is not whole").to_string();
-        assert!(refused.contains("is damaged") && refused.contains("restore a snapshot"), "{len}: {refused}");
+fn a_file_that_is_empty_cut_short_or_gone_is_refused() {
+    let (disk, _) = crash::healthy(1, 60);
+    for (name, content) in disk.contents() {
+        for len in [0, 100, 4096, content.len() / 2, content.len() - 512] {
+            let short = disk.copy(Seed::from_u64(1));
+            short.put(&name, content[..len].to_vec());
+            refused(&short, &format!("{name} of {len} bytes"));
+        }
     }
+    let names: Vec<String> = disk.contents().into_keys().collect();
+    assert!(names.len() > 2, "{names:?}");
+    // The last segment may be an empty one that nobody would miss.
+    for name in names.iter().filter(|name| *name != &names[names.len() - 2]) {
+        let less = SimDisk::new(Seed::from_u64(1));
+        disk.contents().into_iter().filter(|(n, _)| n != name).for_each(|(n, content)| less.put(&n, content));
+        refused(&less, &format!("without {name}"));
+    }
+}
+
+fn refused(disk: &SimDisk, what: &str) {
+    let refused = LogStorage::open(disk.directory(), SEGMENT_BYTES).err().map(|e| e.to_string());
+    let refused = refused.unwrap_or_else(|| panic!("{what} is taken"));
+    assert!(refused.contains("is damaged") && refused.contains("restore a snapshot"), "{what}: {refused}");
 }

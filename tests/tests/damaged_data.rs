@@ -78,30 +78,48 @@ fn a_newer_format_is_refused() {
         write.open_table(meta).expect("a table").insert("format", sealed.as_slice()).expect("a value");
         write.commit().expect("it is written");
     };
+    set_format(3);
+    refused(&server, &server.data(), &["state.redb", "format 3", "newer version", "snapshot"]);
     set_format(2);
-    refused(&server, &server.data(), &["state.redb", "format 2", "newer version", "snapshot"]);
-    set_format(1);
     restart_finds_everything(&mut server);
 }
 
+/// What the state is made of.
+const FILES: [&str; 2] = ["state.redb", "log-0000000001"];
+
 #[test]
 fn a_state_file_of_garbage_is_refused() {
-    let server = stopped("garbage", false);
-    let state = server.data().join("lictor/state.redb");
-    fs::write(&state, "This is not a database. ".repeat(1000)).expect("the test may");
-    refused(&server, &server.data(), &["state.redb", "damaged", "move it aside"]);
+    for file in FILES {
+        let server = stopped("garbage", false);
+        let state = server.data().join("lictor").join(file);
+        fs::write(&state, "This is not a database. ".repeat(1000)).expect("the test may");
+        refused(&server, &server.data(), &[file, "damaged", "aside"]);
+    }
 }
 
 #[test]
 fn a_truncated_state_file_is_refused() {
-    for gracefully in [true, false] {
+    for (file, gracefully) in FILES.into_iter().flat_map(|file| [(file, true), (file, false)]) {
         let server = stopped("truncated", gracefully);
-        let state = server.data().join("lictor/state.redb");
+        let state = server.data().join("lictor").join(file);
         let whole = fs::read(&state).expect("there is a state");
         for keep in [whole.len() / 2, 4096, 100, 1, 0] {
             fs::write(&state, &whole[..keep]).expect("the test may");
-            refused(&server, &server.data(), &["state.redb", "damaged", "move it aside"]);
+            refused(&server, &server.data(), &[file, "damaged", "aside"]);
         }
+    }
+}
+
+#[test]
+fn half_of_a_state_is_refused_and_not_begun_anew() {
+    for (gone, left) in [(0, 1), (1, 0)] {
+        let mut server = stopped("half", true);
+        let (path, kept) = (server.data().join("lictor").join(FILES[gone]), server.data().join("kept"));
+        fs::rename(&path, &kept).expect("the test may");
+        refused(&server, &server.data(), &[FILES[gone], "is missing", "aside"]);
+        assert!(server.data().join("lictor").join(FILES[left]).exists());
+        fs::rename(&kept, &path).expect("the test may");
+        restart_finds_everything(&mut server);
     }
 }
 
@@ -109,9 +127,9 @@ fn a_truncated_state_file_is_refused() {
 /// directory is refused and left alone, or the place was not in use and everything is there.
 #[test]
 fn flipped_bytes_are_refused_or_lay_where_nothing_was() {
-    for gracefully in [true, false] {
+    for (file, gracefully) in FILES.into_iter().flat_map(|file| [(file, true), (file, false)]) {
         let mut server = stopped("flipped", gracefully);
-        let state = server.data().join("lictor/state.redb");
+        let state = server.data().join("lictor").join(file);
         let whole = fs::read(&state).expect("there is a state");
         let (mut refusals, mut places) = (0, 0);
         // The file is sparse: flip where something is written.
@@ -136,11 +154,11 @@ fn flipped_bytes_are_refused_or_lay_where_nothing_was() {
                 refusals += 1;
                 assert_eq!(server.wait_for_exit().code(), Some(1), "block {block}");
                 let log = server.log()[from..].to_owned();
-                assert!(log.contains("state.redb") && log.contains("damaged"), "block {block}: {log}");
+                assert!(log.contains(file) && log.contains("damaged"), "block {block}: {log}");
                 assert!(fs::read(&state).expect("still there") == flipped, "block {block}: changed on disk");
             }
         }
-        println!("{places} places flipped, {refusals} refused (stopped gracefully: {gracefully})");
+        println!("{file}: {places} places flipped, {refusals} refused (stopped gracefully: {gracefully})");
         assert!(refusals > 0, "no flip was noticed");
     }
 }

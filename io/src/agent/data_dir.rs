@@ -4,9 +4,10 @@
 //! |---|---|
 //! | `node-id` | this node's UUID, as Consul keeps it |
 //! | `lictor/lock` | held while a process uses the directory |
-//! | `lictor/state.redb` | see [`crate::storage::redb`] |
+//! | `lictor/state.redb`, `lictor/log-*` | see [`crate::storage::log`] |
 
 use crate::storage::StorageError;
+use crate::storage::log::STATE;
 use lictor_core::Str;
 use lictor_core::rng::{Rng, Seed};
 use std::fs::{self, File, TryLockError};
@@ -20,18 +21,17 @@ pub(super) struct DataDir {
     _lock: File,
     /// This node's identity.
     pub(super) node_id: Str,
-    /// The state file.
-    pub(super) state: PathBuf,
+    /// Where the state is.
+    pub(super) own: PathBuf,
 }
 
 impl DataDir {
     /// Makes the directory if need be, locks it, and reads or makes the identity.
     pub(super) fn open(path: &Path, configured_id: &str, seed: Seed) -> Result<DataDir, StorageError> {
         let own = path.join("lictor");
-        let state = own.join("state.redb");
         let consul = path.join("raft/raft.db");
         // Looked at before anything is made: what is refused stays as it is.
-        if consul.exists() && !state.exists() {
+        if consul.exists() && !own.join(STATE).exists() {
             return Err(StorageError(format!(
                 "{} holds the state of a Consul server, which this program does not read: give the agent an \
                  empty data_dir and bring the data over with a snapshot",
@@ -48,7 +48,7 @@ impl DataDir {
         })?;
         let lock = take_lock(&own.join("lock"), path)?;
         let node_id = node_id(&path.join("node-id"), configured_id, seed)?;
-        Ok(DataDir { _lock: lock, node_id, state })
+        Ok(DataDir { _lock: lock, node_id, own })
     }
 }
 

@@ -9,8 +9,9 @@ use crate::front::{self, FrontParts};
 use crate::http::{self, ClientLimits, HttpSettings};
 use crate::log::Log;
 use crate::rt::{Rt, TokioRt};
+use crate::storage::directory::DataDirectory;
+use crate::storage::log::LogStorage;
 use crate::storage::memory::Memory;
-use crate::storage::redb::RedbStorage;
 use crate::{checks, disk, dns, watches};
 use arc_swap::ArcSwap;
 use lictor_core::Str;
@@ -100,7 +101,7 @@ fn start(launch: Launch) -> Result<u8, String> {
         seed: rt.entropy(),
     };
     let node = Node::boot(boot, rt.now()).map_err(|e| match &data_dir {
-        Some(dir) if !matches!(e, BootError::Definition(_)) => format!("{}: {e}", dir.state.display()),
+        Some(dir) if !matches!(e, BootError::Definition(_)) => format!("{}: {e}", dir.own.display()),
         _ => e.to_string(),
     })?;
     let code = live(rt, node, storage, &config, &addresses, log, reread, plans);
@@ -118,15 +119,15 @@ fn open(config: &RuntimeConfig, rt: &TokioRt) -> Result<Opened, String> {
     }
     let dir = DataDir::open(Path::new(&config.data_dir), &config.node_id, rt.entropy())
         .map_err(|e| e.to_string())?;
-    let (storage, image) = RedbStorage::open(&dir.state).map_err(|e| e.to_string())?;
+    let (storage, image) = LogStorage::open_at(&dir.own).map_err(|e| e.to_string())?;
     let id = dir.node_id.clone();
-    Ok((Some(dir), id, AnyStorage::Redb(Box::new(storage)), image))
+    Ok((Some(dir), id, AnyStorage::Log(Box::new(storage)), image))
 }
 
 /// One of the two storages, chosen at start.
 enum AnyStorage {
     Memory(Memory),
-    Redb(Box<RedbStorage>),
+    Log(Box<LogStorage<DataDirectory>>),
 }
 
 /// Where the agent listens.
@@ -222,7 +223,7 @@ fn live(
         runtime.block_on(async {
             match storage {
                 AnyStorage::Memory(storage) => disk::run(rt, storage, disk_rx, disk_inbox).await,
-                AnyStorage::Redb(storage) => disk::run(rt, *storage, disk_rx, disk_inbox).await,
+                AnyStorage::Log(storage) => disk::run(rt, *storage, disk_rx, disk_inbox).await,
             }
         });
     })?;

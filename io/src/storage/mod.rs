@@ -1,12 +1,30 @@
 //! What survives a crash: vote, log, snapshot and the agent's own records.
 //!
-//! A [`Storage`] writes a run of batches as one atomic, flushed step. [`redb::RedbStorage`] is the
-//! one on disk (over a file, or over a simulated disk that loses and tears writes);
-//! [`memory::Memory`] is `-dev` mode's.
+//! A [`Storage`] writes a run of batches as one atomic, flushed step. [`log::LogStorage`] is the one on
+//! disk (in a directory, or on a simulated disk that loses and tears writes); [`memory::Memory`] is
+//! `-dev` mode's.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`directory`] | the seam to the disk |
+//! | `frame`, `record` | the bytes of one write, and what they say |
+//! | `segment` | the files of the log |
+//! | [`checkpoint`] | the redb file: snapshots, and what removed segments said |
+//! | `held` | a redb file that stays as it is until it is believed |
+//! | `format1` | directories of the version before |
+//! | [`log`] | all of it together |
+//! | `trouble` | what goes wrong, in words |
 
+pub mod checkpoint;
+pub mod directory;
+mod format1;
+mod frame;
 mod held;
+pub mod log;
 pub mod memory;
-pub mod redb;
+mod record;
+mod segment;
+mod trouble;
 
 use lictor_core::node::DiskBatch;
 

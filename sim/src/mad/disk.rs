@@ -1,66 +1,96 @@
-//! One simulated disk: what redb wrote, what of it is flushed, and what a crash leaves.
+//! One simulated disk with one directory: what was written, what of it is flushed, and what a crash leaves.
 //!
 //! The unit is the sector of 512 bytes, the largest piece that a disk writes whole. Between two
 //! flushes a sector may be written several times; a power cut leaves any of the versions it had since
-//! the last flush, each sector on its own. The length of the file is such a piece too. A killed
-//! process loses nothing: what it wrote is in the page cache.
+//! the last flush, each sector on its own. The length of a file is such a piece too. Files that were
+//! made, renamed or removed are so for good once the directory is flushed; a power cut keeps the first
+//! few of the changes since, as a journal does. A killed process loses nothing: what it wrote is in the
+//! page cache.
 
+use super::inode::Inode;
 use lictor_core::rng::{Rng, Seed};
+use lictor_io::storage::Space;
+use lictor_io::storage::directory::Directory;
 use redb::StorageBackend;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind, Result};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Bytes that are written together or not at all.
 pub const SECTOR: usize = 512;
 
-/// A disk with one file on it. Clones are the same disk.
+/// A disk with one directory on it. Clones are the same disk.
 #[derive(Clone, Debug)]
 pub struct SimDisk(Arc<Mutex<Disk>>);
 
 /// Where the disk refuses once it is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FullOn {
-    /// Growing the file takes the space, as on file systems that allocate at once.
+    /// Growing a file takes the space, as on file systems that allocate at once.
     Grow,
-    /// The file grows as a hole, and the write that first touches a sector finds no space.
+    /// A file grows as a hole, and the write that first touches a sector finds no space.
     Write,
 }
 
 /// What the disk has done since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Writes, changes of length and flushes.
+    /// Writes, changes of length, changes of the directory, and flushes.
     pub ops: u64,
-    /// Flushes that succeeded.
+    /// Flushes of files that succeeded.
     pub syncs: u64,
     /// Over every operation with its bytes: two runs that did the same have the same.
     pub hash: u64,
 }
 
+type Names = BTreeMap<String, u64>;
+
 #[derive(Debug)]
 struct Disk {
     rng: Rng,
-    /// What reads see.
-    cache: Vec<u8>,
-    /// What is flushed.
-    durable: Vec<u8>,
-    /// Every content that a sector had since the last flush, oldest first.
-    unsynced: BTreeMap<usize, Vec<[u8; SECTOR]>>,
-    /// Sectors that take space.
-    allocated: BTreeSet<usize>,
+    files: BTreeMap<u64, Inode>,
+    made: u64,
+    /// What processes see.
+    names: Names,
+    /// What is flushed, and what happened since, in order.
+    durable_names: Names,
+    unsynced_names: Vec<NameChange>,
     counts: Counts,
     /// Operations until the process and its disk stop.
     stop_after: Option<u64>,
     stopped: bool,
-    /// Counts the processes that had the file; only the newest one reaches it.
+    /// Counts the processes that had the directory; only the newest one reaches it.
     life: u64,
     /// Flushes until one fails.
     sync_fails_after: Option<u64>,
+    /// Flushes report success and do nothing.
+    lies: bool,
     full_on: FullOn,
     /// Bytes on the whole disk, and how many of them others hold.
     capacity: u64,
     others: u64,
+}
+
+#[derive(Clone, Debug)]
+enum NameChange {
+    Make(String, u64),
+    Rename(String, String),
+    Remove(String),
+}
+
+impl NameChange {
+    fn apply(&self, names: &mut Names) -> Result<()> {
+        match self {
+            NameChange::Make(name, file) => drop(names.insert(name.clone(), *file)),
+            NameChange::Rename(from, to) => {
+                let file = names.remove(from).ok_or_else(not_there)?;
+                names.insert(to.clone(), file);
+            }
+            NameChange::Remove(name) => drop(names.remove(name).ok_or_else(not_there)?),
+        }
+        Ok(())
+    }
 }
 
 impl SimDisk {
@@ -68,43 +98,56 @@ impl SimDisk {
     pub fn new(seed: Seed) -> SimDisk {
         SimDisk(Arc::new(Mutex::new(Disk {
             rng: Rng::new(seed).fork("sim.disk"),
-            cache: Vec::new(),
-            durable: Vec::new(),
-            unsynced: BTreeMap::new(),
-            allocated: BTreeSet::new(),
+            files: BTreeMap::new(),
+            made: 0,
+            names: Names::new(),
+            durable_names: Names::new(),
+            unsynced_names: Vec::new(),
             counts: Counts::default(),
             stop_after: None,
             stopped: false,
             life: 0,
             sync_fails_after: None,
+            lies: false,
             full_on: FullOn::Grow,
             capacity: 1 << 30,
             others: 0,
         })))
     }
 
-    /// The file, for a new process: what an older one still does to it fails.
-    pub fn file(&self) -> SimFile {
+    /// The directory, for a new process: what an older one still does to it fails.
+    pub fn directory(&self) -> SimDirectory {
         let mut disk = self.disk();
         disk.life += 1;
-        SimFile { disk: self.clone(), life: disk.life }
+        SimDirectory { disk: self.clone(), life: disk.life }
     }
 
     /// Another disk with the content that this one has flushed, bit for bit.
     pub fn copy(&self, seed: Seed) -> SimDisk {
         let copy = SimDisk::new(seed);
-        copy.put(self);
+        for (name, content) in self.contents() {
+            copy.put(&name, content);
+        }
         copy
     }
 
-    /// Renames the file of `other` over this one's, and flushes that.
-    pub fn put(&self, other: &SimDisk) {
-        let durable = other.disk().durable.clone();
+    /// A file with this content, flushed, in place of one of that name.
+    pub fn put(&self, name: &str, content: Vec<u8>) {
         let mut disk = self.disk();
-        disk.allocated = (0..durable.len().div_ceil(SECTOR)).collect();
-        disk.cache.clone_from(&durable);
-        disk.durable = durable;
-        disk.unsynced.clear();
+        disk.made += 1;
+        let file = disk.made;
+        disk.files.insert(file, Inode::flushed(content));
+        disk.names.insert(name.to_owned(), file);
+        disk.durable_names.insert(name.to_owned(), file);
+    }
+
+    /// What is flushed of every file.
+    pub fn contents(&self) -> BTreeMap<String, Vec<u8>> {
+        let disk = self.disk();
+        disk.durable_names
+            .iter()
+            .map(|(name, file)| (name.clone(), disk.files[file].durable.clone()))
+            .collect()
     }
 
     /// Everything stops before the `ops`-th operation from now: it and all after it fail.
@@ -127,6 +170,7 @@ impl SimDisk {
         let mut disk = self.disk();
         disk.stop_after = None;
         disk.sync_fails_after = None;
+        disk.lies = false;
         disk.stopped = false;
         disk.life += 1;
     }
@@ -142,6 +186,16 @@ impl SimDisk {
     /// of a failed flush: some reached the disk, some did not, and no later flush tries again.
     pub fn fail_sync_after(&self, syncs: u64) {
         self.disk().sync_fails_after = Some(syncs);
+    }
+
+    /// Whether a flush is still to fail.
+    pub fn sync_will_fail(&self) -> bool {
+        self.disk().sync_fails_after.is_some()
+    }
+
+    /// From now on flushes succeed and do nothing, until the process ends.
+    pub fn lie(&self) {
+        self.disk().lies = true;
     }
 
     /// The disk's size, and where it refuses when it is full.
@@ -161,35 +215,6 @@ impl SimDisk {
     pub fn space(&self) -> (u64, u64) {
         let disk = self.disk();
         (disk.free(), disk.capacity)
-    }
-
-    /// Flips one bit of what is flushed, as a disk does that has gone bad.
-    ///
-    /// # Panics
-    /// The byte is not there.
-    pub fn flip_bit(&self, byte: usize, bit: u8) {
-        let mut disk = self.disk();
-        disk.durable[byte] ^= 1 << (bit & 7);
-        disk.cache = disk.durable.clone();
-        disk.unsynced.clear();
-    }
-
-    /// Cuts the file short, as a failed copy does.
-    pub fn cut_short(&self, len: usize) {
-        let mut disk = self.disk();
-        disk.durable.truncate(len);
-        disk.cache = disk.durable.clone();
-        disk.unsynced.clear();
-    }
-
-    /// Length of what is flushed.
-    pub fn len(&self) -> usize {
-        self.disk().durable.len()
-    }
-
-    /// Whether nothing was ever flushed.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// What it has done so far.
@@ -223,9 +248,10 @@ impl Disk {
     }
 
     fn used(&self) -> u64 {
+        let files = self.names.values().map(|file| &self.files[file]);
         match self.full_on {
-            FullOn::Grow => self.cache.len() as u64,
-            FullOn::Write => (self.allocated.len() * SECTOR) as u64,
+            FullOn::Grow => files.map(|file| file.cache.len() as u64).sum(),
+            FullOn::Write => files.map(Inode::allocated).sum(),
         }
     }
 
@@ -233,121 +259,180 @@ impl Disk {
         self.capacity.saturating_sub(self.others).saturating_sub(self.used())
     }
 
-    fn set_len(&mut self, len: usize) -> Result<()> {
-        let grown = len.saturating_sub(self.cache.len()) as u64;
+    fn file(&mut self, file: u64) -> Result<&mut Inode> {
+        self.files.get_mut(&file).ok_or_else(not_there)
+    }
+
+    fn set_len(&mut self, file: u64, len: usize) -> Result<()> {
+        let grown = len.saturating_sub(self.file(file)?.cache.len()) as u64;
         if self.full_on == FullOn::Grow && grown > self.free() {
             return Err(no_space());
         }
-        self.cache.resize(len, 0);
-        self.unsynced.retain(|sector, _| sector * SECTOR < len);
-        self.allocated.retain(|sector| sector * SECTOR < len);
+        self.file(file)?.set_len(len);
         Ok(())
     }
 
-    fn write(&mut self, at: usize, data: &[u8]) -> Result<()> {
-        let end = at.checked_add(data.len()).filter(|end| *end <= self.cache.len()).ok_or_else(outside)?;
-        let sectors = at / SECTOR..end.div_ceil(SECTOR);
-        let new = sectors.clone().filter(|s| !self.allocated.contains(s)).count() * SECTOR;
-        if self.full_on == FullOn::Write && new as u64 > self.free() {
+    fn write(&mut self, file: u64, at: usize, data: &[u8]) -> Result<()> {
+        let new = self.file(file)?.would_allocate(at, data.len());
+        if self.full_on == FullOn::Write && new > self.free() {
             return Err(no_space());
         }
-        self.cache[at..end].copy_from_slice(data);
-        for sector in sectors {
-            let content = sector_of(&self.cache, sector);
-            self.allocated.insert(sector);
-            self.unsynced.entry(sector).or_default().push(content);
-        }
-        Ok(())
+        self.file(file)?.write(at, data)
     }
 
-    fn sync(&mut self) -> Result<()> {
+    fn sync(&mut self, file: u64) -> Result<()> {
         if let Some(left) = &mut self.sync_fails_after {
             if *left == 0 {
                 self.sync_fails_after = None;
-                self.settle_unsynced();
+                let mut rng = self.rng.clone();
+                self.file(file)?.settle(&mut rng);
+                self.rng = rng;
                 return Err(Error::other("Input/output error (os error 5)"));
             }
             *left -= 1;
         }
-        self.durable.resize(self.cache.len(), 0);
-        for sector in std::mem::take(&mut self.unsynced).into_keys() {
-            put_sector(&mut self.durable, sector, &sector_of(&self.cache, sector));
+        if !self.lies {
+            self.file(file)?.sync();
         }
         self.counts.syncs += 1;
         Ok(())
     }
 
+    fn change(&mut self, change: NameChange) -> Result<()> {
+        change.apply(&mut self.names)?;
+        self.unsynced_names.push(change);
+        Ok(())
+    }
+
+    fn sync_names(&mut self) {
+        if !self.lies {
+            self.durable_names.clone_from(&self.names);
+            self.unsynced_names.clear();
+        }
+    }
+
     /// Chance decides what became of everything that was not flushed.
     fn settle_unsynced(&mut self) {
-        // Sometimes all of it is there, sometimes none, mostly some.
-        let kept_of_8 = [0, 1, 4, 7, 8][self.rng.below(5) as usize];
-        if self.rng.ratio(kept_of_8, 8) {
-            self.durable.resize(self.cache.len(), 0);
+        let changes = std::mem::take(&mut self.unsynced_names);
+        let kept = self.rng.below(changes.len() as u64 + 1) as usize;
+        for change in &changes[..kept] {
+            change.apply(&mut self.durable_names).expect("a journal is played in order");
         }
-        for (sector, versions) in std::mem::take(&mut self.unsynced) {
-            if self.rng.ratio(kept_of_8, 8) {
-                let version = self.rng.below(versions.len() as u64) as usize;
-                put_sector(&mut self.durable, sector, &versions[version]);
-            }
+        self.names.clone_from(&self.durable_names);
+        let names = &self.names;
+        self.files.retain(|file, _| names.values().any(|named| named == file));
+        for file in self.files.values_mut() {
+            file.settle(&mut self.rng);
         }
-        self.cache = self.durable.clone();
     }
 }
 
-/// The disk's file as one process sees it.
-#[derive(Debug)]
-pub struct SimFile {
+/// The disk's directory as one process sees it.
+#[derive(Clone, Debug)]
+pub struct SimDirectory {
     disk: SimDisk,
     life: u64,
 }
 
+impl SimDirectory {
+    fn change(&self, what: u64, name: &str, change: impl FnOnce(&mut Disk) -> NameChange) -> Result<()> {
+        let mut disk = self.disk.disk();
+        disk.begin(self.life, what, 0, name.as_bytes())?;
+        let change = change(&mut disk);
+        disk.change(change)
+    }
+}
+
+impl Directory for SimDirectory {
+    type File = SimFile;
+
+    fn path(&self, name: &str) -> PathBuf {
+        PathBuf::from("the simulated disk").join(name)
+    }
+
+    fn list(&self) -> Result<Vec<String>> {
+        let disk = self.disk.disk();
+        disk.reach(self.life)?;
+        Ok(disk.names.keys().cloned().collect())
+    }
+
+    fn open(&self, name: &str) -> Result<SimFile> {
+        let disk = self.disk.disk();
+        disk.reach(self.life)?;
+        let file = *disk.names.get(name).ok_or_else(not_there)?;
+        Ok(SimFile { disk: self.disk.clone(), life: self.life, file })
+    }
+
+    fn create(&self, name: &str) -> Result<SimFile> {
+        self.change(4, name, |disk| {
+            disk.made += 1;
+            disk.files.insert(disk.made, Inode::default());
+            NameChange::Make(name.to_owned(), disk.made)
+        })?;
+        self.open(name)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        self.change(5, to, |_| NameChange::Rename(from.to_owned(), to.to_owned()))
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        self.change(6, name, |_| NameChange::Remove(name.to_owned()))
+    }
+
+    fn sync(&self) -> Result<()> {
+        let mut disk = self.disk.disk();
+        disk.begin(self.life, 7, 0, &[])?;
+        disk.sync_names();
+        Ok(())
+    }
+
+    fn space(&self) -> Option<Space> {
+        let (free, total) = self.disk.space();
+        Some(Space { free, total })
+    }
+
+    /// At once, so that every run is the same.
+    fn aside(&self, work: impl FnOnce() + Send + 'static) {
+        work();
+    }
+}
+
+/// A file of the disk as one process sees it.
+#[derive(Debug)]
+pub struct SimFile {
+    disk: SimDisk,
+    life: u64,
+    file: u64,
+}
+
 impl StorageBackend for SimFile {
     fn len(&self) -> Result<u64> {
-        Ok(self.disk.disk().cache.len() as u64)
+        Ok(self.disk.disk().file(self.file)?.cache.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<()> {
-        let disk = self.disk.disk();
+        let mut disk = self.disk.disk();
         disk.reach(self.life)?;
-        let from = usize::try_from(offset).map_err(|_| outside())?;
-        let end = from.checked_add(out.len()).ok_or_else(outside)?;
-        out.copy_from_slice(disk.cache.get(from..end).ok_or_else(outside)?);
-        Ok(())
+        disk.file(self.file)?.read(usize::try_from(offset).map_err(|_| outside())?, out)
     }
 
     fn set_len(&self, len: u64) -> Result<()> {
         let mut disk = self.disk.disk();
         disk.begin(self.life, 1, len, &[])?;
-        disk.set_len(usize::try_from(len).map_err(|_| outside())?)
+        disk.set_len(self.file, usize::try_from(len).map_err(|_| outside())?)
     }
 
     fn sync_data(&self) -> Result<()> {
         let mut disk = self.disk.disk();
         disk.begin(self.life, 2, 0, &[])?;
-        disk.sync()
+        disk.sync(self.file)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<()> {
         let mut disk = self.disk.disk();
         disk.begin(self.life, 3, offset, data)?;
-        disk.write(usize::try_from(offset).map_err(|_| outside())?, data)
-    }
-}
-
-/// The last sector of a file may be cut short.
-fn sector_of(bytes: &[u8], sector: usize) -> [u8; SECTOR] {
-    let (from, mut content) = (sector * SECTOR, [0; SECTOR]);
-    let end = bytes.len().min(from + SECTOR);
-    content[..end - from].copy_from_slice(&bytes[from..end]);
-    content
-}
-
-/// Beyond the end of the file nothing is kept.
-fn put_sector(bytes: &mut [u8], sector: usize, content: &[u8; SECTOR]) {
-    let from = sector * SECTOR;
-    let end = bytes.len().min(from + SECTOR);
-    if from < end {
-        bytes[from..end].copy_from_slice(&content[..end - from]);
+        disk.write(self.file, usize::try_from(offset).map_err(|_| outside())?, data)
     }
 }
 
@@ -355,11 +440,15 @@ fn stopped() -> Error {
     Error::new(ErrorKind::NotConnected, "this process has no disk any more")
 }
 
+fn not_there() -> Error {
+    Error::new(ErrorKind::NotFound, "No such file or directory (os error 2)")
+}
+
 fn no_space() -> Error {
     Error::new(ErrorKind::StorageFull, "No space left on device (os error 28)")
 }
 
-fn outside() -> Error {
+pub(super) fn outside() -> Error {
     Error::new(ErrorKind::UnexpectedEof, "outside of the file")
 }
 
@@ -380,13 +469,26 @@ pub(super) fn hash(seed: u64, bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     fn disk() -> (SimDisk, SimFile) {
         let disk = SimDisk::new(Seed::from_u64(1));
-        let file = disk.file();
-        file.set_len(4 * SECTOR as u64).unwrap();
-        file.sync_data().unwrap();
+        let file = made(&disk, 4 * SECTOR as u64);
         (disk, file)
+    }
+
+    /// A file of zeroes, flushed with its name.
+    fn made(disk: &SimDisk, len: u64) -> SimFile {
+        let dir = disk.directory();
+        let file = dir.create("f").unwrap();
+        file.set_len(len).unwrap();
+        file.sync_data().unwrap();
+        dir.sync().unwrap();
+        file
+    }
+
+    fn again(disk: &SimDisk) -> SimFile {
+        disk.directory().open("f").unwrap()
     }
 
     fn read(file: &SimFile, at: u64) -> u8 {
@@ -405,10 +507,10 @@ mod tests {
         assert!(file.read(0, &mut [0]).is_err() && file.write(0, b"c").is_err());
         disk.start_after_kill();
         assert!(file.write(0, b"c").is_err(), "the killed process does not come back");
-        let file = disk.file();
+        let file = again(&disk);
         assert_eq!((read(&file, 0), read(&file, 600)), (b'a', b'b'));
         disk.start_after_power_cut();
-        let file = disk.file();
+        let file = again(&disk);
         assert_eq!(read(&file, 0), b'a');
         assert!([0, b'b'].contains(&read(&file, 600)));
     }
@@ -418,13 +520,11 @@ mod tests {
         let mut seen = BTreeSet::new();
         for seed in 0..200 {
             let disk = SimDisk::new(Seed::from_u64(seed));
-            let file = disk.file();
-            file.set_len(1024).unwrap();
-            file.sync_data().unwrap();
+            let file = made(&disk, 1024);
             file.write(0, &[1; 1024]).unwrap();
             file.write(0, &[2; 1024]).unwrap();
             disk.start_after_power_cut();
-            let file = disk.file();
+            let file = again(&disk);
             seen.insert((read(&file, 0), read(&file, 512)));
             let mut sector = [0; SECTOR];
             file.read(0, &mut sector).unwrap();
@@ -448,9 +548,7 @@ mod tests {
         let mut lost = 0;
         for seed in 0..50 {
             let disk = SimDisk::new(Seed::from_u64(seed));
-            let file = disk.file();
-            file.set_len(512).unwrap();
-            file.sync_data().unwrap();
+            let file = made(&disk, 512);
             disk.fail_sync_after(0);
             file.write(0, b"a").unwrap();
             assert!(file.sync_data().is_err());
@@ -474,5 +572,22 @@ mod tests {
         file.write(0, b"a").unwrap();
         assert_eq!(file.write(600, b"b").unwrap_err().kind(), ErrorKind::StorageFull);
         file.write(1, b"b").unwrap();
+    }
+
+    #[test]
+    fn a_power_cut_keeps_the_first_few_changes_of_the_directory() {
+        let mut seen = BTreeSet::new();
+        for seed in 0..50 {
+            let disk = SimDisk::new(Seed::from_u64(seed));
+            let file = made(&disk, 512);
+            let dir = disk.directory();
+            assert!(file.write(0, b"a").is_err(), "an older process");
+            dir.create("g").unwrap();
+            dir.rename("g", "h").unwrap();
+            dir.remove("f").unwrap();
+            disk.start_after_power_cut();
+            seen.insert(disk.directory().list().unwrap().concat());
+        }
+        assert_eq!(seen, ["f", "fg", "fh", "h"].map(String::from).into());
     }
 }

@@ -20,6 +20,7 @@ compile_error!(
 pub mod client;
 pub mod crash;
 pub mod disk;
+mod inode;
 pub mod ledger;
 pub mod load;
 pub mod rt;

@@ -1,7 +1,7 @@
 //! A machine with one server on it: the drivers of `lictor-io`, put together as the agent does.
 
-use super::crash;
-use super::disk::SimDisk;
+use super::crash::SEGMENT_BYTES;
+use super::disk::{SimDirectory, SimDisk};
 use super::rt::MadRt;
 use super::trace::Trace;
 use super::world::World;
@@ -19,7 +19,7 @@ use lictor_io::front::FrontCell;
 use lictor_io::http::{ClientLimits, HttpSettings};
 use lictor_io::log::Log;
 use lictor_io::rt::Rt;
-use lictor_io::storage::redb::RedbStorage;
+use lictor_io::storage::log::LogStorage;
 use lictor_io::storage::{Space, Storage, StorageError};
 use lictor_io::{disk, front, http};
 use madsim::runtime::Handle;
@@ -76,10 +76,7 @@ struct State {
 }
 
 impl Server {
-    /// A machine with an empty state on its disk; nothing runs yet.
-    ///
-    /// # Panics
-    /// A healthy disk is refused.
+    /// A machine with an empty disk; nothing runs yet.
     pub fn new(world: &mut World, change: impl FnOnce(&mut RuntimeConfig)) -> Server {
         let (machine, ip) = world.machine("server");
         let mut config = RuntimeConfig {
@@ -91,7 +88,6 @@ impl Server {
         };
         change(&mut config);
         let disk = SimDisk::new(Seed::from_u64(world.rng.next_u64()));
-        crash::lay_down(&disk).expect("a healthy disk takes a file");
         Server {
             disk,
             handle: world.handle.clone(),
@@ -207,7 +203,7 @@ impl Shared {
 
 /// From start to end, as `lictor_io::agent` does it with threads.
 async fn process(rt: MadRt, ip: IpAddr, disk: SimDisk, shared: &Arc<Shared>) -> Ended {
-    let opened = RedbStorage::open_backend(disk.file());
+    let opened = LogStorage::open(disk.directory(), SEGMENT_BYTES);
     if disk.is_stopped() {
         std::future::pending::<()>().await;
     }
@@ -270,7 +266,7 @@ fn boot(rt: &MadRt, shared: &Shared, disk: DiskImage) -> Boot {
 
 /// The real storage on the simulated disk, with the time that a flush takes.
 struct SimStorage {
-    inner: RedbStorage,
+    inner: LogStorage<SimDirectory>,
     disk: SimDisk,
     shared: Arc<Shared>,
     /// Reported and not written, by a storage that lies.
