@@ -4,7 +4,8 @@
 
 use lictor_core::rng::{Rng, Seed};
 use lictor_io::storage::log::LogStorage;
-use lictor_sim::mad::crash::{self, Fault, SEGMENT_BYTES, Seen, comparable};
+use lictor_sim::mad::batches::comparable;
+use lictor_sim::mad::crash::{self, Fault, SEGMENT_BYTES, Seen};
 use lictor_sim::mad::disk::{FullOn, SimDisk};
 use lictor_sim::mad::seeds;
 

@@ -13,17 +13,19 @@
 //! A segment is removed when every raft entry in it is compacted away and the checkpoint holds the rest
 //! of what it says. Nothing is changed in a directory that is refused.
 
-use super::checkpoint::{Checkpoint, Kept, Position, Stored};
+mod open;
+
+use super::checkpoint::{Checkpoint, Position};
 use super::directory::{DataDirectory, Directory, remove_if_there};
 use super::frame;
-use super::record::{self, Replay, SnapshotRef};
-use super::segment::{self, Count};
+use super::record::{self, SnapshotRef};
+use super::segment;
 use super::trouble::Trouble;
 use super::{Space, Storage, StorageError};
 use bytes::Bytes;
 use lictor_core::ids::Index;
 use lictor_core::node::{DiskBatch, DiskImage, LocalWrite};
-use lictor_core::raft::{Batch, HardState, Image};
+use lictor_core::raft::HardState;
 use redb::StorageBackend;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -32,10 +34,11 @@ use std::sync::mpsc::{Receiver, channel};
 
 /// The checkpoint's file.
 pub const STATE: &str = "state.redb";
-/// Under this name until it is whole.
-const NEW_STATE: &str = "state.new";
 /// The usual length of a segment.
 pub const SEGMENT_BYTES: u64 = 4 << 20;
+
+/// What a frame was built in is kept for the next one up to this size.
+const KEPT_BYTES: usize = 1 << 20;
 
 /// State in a directory.
 pub struct LogStorage<D: Directory> {
@@ -97,7 +100,7 @@ impl<D: Directory> LogStorage<D> {
     /// # Errors
     /// A file is damaged, missing, of a newer format, or cannot be read.
     pub fn open(dir: D, segment_bytes: u64) -> Result<(LogStorage<D>, DiskImage), StorageError> {
-        Ok(open(dir, segment_bytes)?)
+        Ok(open::open(dir, segment_bytes)?)
     }
 
     /// Writes all of `batches`, in order, or none of them, flushed.
@@ -109,20 +112,28 @@ impl<D: Directory> LogStorage<D> {
             return Err(Trouble::Given(self.dir.path(&segment::name(self.current.number))).into());
         }
         self.failed = true;
-        self.write_frame(batches)?;
+        let (turned, switched) = self.write_frame(batches)?;
+        if turned || switched {
+            self.let_go(switched)?;
+        }
+        self.prepare_spare();
         self.failed = false;
         Ok(())
     }
 
-    fn write_frame(&mut self, batches: &[DiskBatch]) -> Result<(), Trouble> {
+    /// Whether it went on to another segment, and whether there is a new snapshot.
+    fn write_frame(&mut self, batches: &[DiskBatch]) -> Result<(bool, bool), Trouble> {
         let snapshot = batches.iter().rposition(|b| b.raft.as_ref().is_some_and(|r| r.snapshot.is_some()));
+        if self.frame.capacity() > KEPT_BYTES {
+            self.frame = Vec::new();
+        }
         self.frame.clear();
         self.frame.resize(frame::HEAD, 0);
         for (i, batch) in batches.iter().enumerate() {
             record::encode(batch, snapshot == Some(i), &mut self.frame);
         }
         if self.frame.len() == frame::HEAD {
-            return Ok(());
+            return Ok((false, false));
         }
         let turned = self.make_room(frame::length(self.frame.len() - frame::HEAD))?;
         let switch = snapshot.and_then(|i| batches[i].raft.as_ref()?.snapshot.as_ref());
@@ -133,11 +144,7 @@ impl<D: Directory> LogStorage<D> {
         }
         self.append()?;
         batches.iter().for_each(|batch| self.note(batch));
-        if turned || switch.is_some() {
-            self.let_go(switch.is_some())?;
-        }
-        self.prepare_spare();
-        Ok(())
+        Ok((turned, switch.is_some()))
     }
 
     /// Writes and flushes the frame, which fits.
@@ -261,204 +268,4 @@ impl<D: Directory> Storage for LogStorage<D> {
     fn free_bytes(&self) -> Option<Space> {
         self.dir.space()
     }
-}
-
-fn open<D: Directory>(dir: D, segment_bytes: u64) -> Result<(LogStorage<D>, DiskImage), Trouble> {
-    let io = |e| Trouble::Io(dir.path(""), e);
-    let mut names = dir.list().map_err(io)?;
-    if !names.iter().any(|name| name == STATE) {
-        create(&dir, &names, segment_bytes)?;
-        names = dir.list().map_err(io)?;
-    }
-    let path = dir.path(STATE);
-    let file = dir.open(STATE).map_err(|e| Trouble::Io(path.clone(), e))?;
-    match Checkpoint::open(file, path)? {
-        (checkpoint, Stored::Current(kept)) => believe(dir, &names, checkpoint, kept, segment_bytes),
-        (checkpoint, Stored::Format1(image)) => take_over(dir, &names, checkpoint, image, segment_bytes),
-    }
-}
-
-/// Makes an empty state. The checkpoint's file comes last: without it there is no state.
-fn create<D: Directory>(dir: &D, names: &[String], segment_bytes: u64) -> Result<(), Trouble> {
-    for number in segment::numbers(names) {
-        let empty = number == 1 && is_empty(dir, 1);
-        if !empty {
-            let path = dir.path(STATE);
-            return Err(Trouble::damage(
-                &path,
-                format!("it is missing, but {} is there", segment::name(number)),
-            ));
-        }
-    }
-    segment::make(dir, 1, segment_bytes).map_err(|e| Trouble::Io(dir.path(&segment::name(1)), e))?;
-    let io = |e| Trouble::Io(dir.path(NEW_STATE), e);
-    remove_if_there(dir, NEW_STATE).map_err(io)?;
-    Checkpoint::create(dir.create(NEW_STATE).map_err(io)?, dir.path(NEW_STATE))?;
-    dir.rename(NEW_STATE, STATE).map_err(io)?;
-    dir.sync().map_err(io)
-}
-
-fn is_empty<D: Directory>(dir: &D, number: u64) -> bool {
-    let read = segment::read(dir, number, Count::AtMost(1), |_, _| Ok(()));
-    read.is_ok_and(|read| !read.closed && !read.rest && read.end == segment::FRAMES)
-}
-
-/// Reads all segments before anything is written.
-fn believe<D: Directory>(
-    dir: D,
-    names: &[String],
-    checkpoint: Checkpoint<D::File>,
-    kept: Kept,
-    segment_bytes: u64,
-) -> Result<(LogStorage<D>, DiskImage), Trouble> {
-    let numbers = segment::numbers(names);
-    let first = kept.position.first;
-    let mut replay = Replay::new(kept.position.compacted);
-    let (mut closed, mut open, mut spare) = (VecDeque::new(), None, Spare::None);
-    let mut count = Count::AtMost(kept.position.number + 1);
-    for segment in first.. {
-        let path = dir.path(&segment::name(segment));
-        if !numbers.contains(&segment) {
-            if open.is_none() {
-                return Err(Trouble::damage(&path, "it is missing"));
-            }
-            break;
-        }
-        let mut last_index = Index(0);
-        let read = segment::read(&dir, segment, count, |payload, number| {
-            replay.frame(payload, number)?;
-            last_index = last_index.max(replay.last_index());
-            Ok(())
-        })?;
-        count = Count::From(read.next_frame);
-        if open.is_none() {
-            if read.closed {
-                closed.push_back(Closed { number: segment, last_index });
-            } else {
-                open = Some((read, last_index));
-            }
-        } else if read.closed || read.rest || read.end != segment::FRAMES {
-            let before = segment::name(segment - 1);
-            return Err(Trouble::damage(&path, format!("it is in use, but {before} has no end")));
-        } else {
-            spare = Spare::Ready(read.file, read.size);
-        }
-    }
-    let Some((read, last_index)) = open else {
-        return Err(Trouble::damage(&dir.path(&segment::name(first)), "it is missing"));
-    };
-    let number = read.next_frame - 1;
-    if number < kept.position.number {
-        let path = dir.path(&segment::name(read.number));
-        let what =
-            format!("the log ends with record {number}, but {STATE} knows record {}", kept.position.number);
-        return Err(Trouble::damage(&path, what));
-    }
-    let hard = replay.hard.take().unwrap_or(kept.hard);
-    let snapshot = replay.snapshot.take().or(kept.snapshot);
-    let data = snapshot.as_ref().map(|s| checkpoint.snapshot_data(s)).transpose()?;
-    let local = std::mem::take(&mut replay.local);
-    let mut all_local = kept.local;
-    for (key, value) in &local {
-        match value {
-            Some(value) => drop(all_local.insert(key.clone(), value.clone())),
-            None => drop(all_local.remove(key)),
-        }
-    }
-    let compacted = replay.compacted;
-    let image = DiskImage {
-        raft: Image {
-            hard: hard.clone(),
-            snapshot: snapshot.as_ref().map(|s| s.meta.clone()),
-            log: replay.log(),
-        },
-        snapshot: data,
-        local: all_local.into_iter().collect(),
-    };
-
-    // Believed. What a killed process wrote may not be flushed, and what it left half written is cleared.
-    checkpoint.release()?;
-    let path = dir.path(&segment::name(read.number));
-    let io = |e| Trouble::Io(path.clone(), e);
-    if read.rest {
-        segment::clear_rest(&read).map_err(io)?;
-    }
-    read.file.sync_data().map_err(io)?;
-    if let Some(last) = closed.back() {
-        let name = segment::name(last.number);
-        dir.open(&name).and_then(|file| file.sync_data()).map_err(|e| Trouble::Io(dir.path(&name), e))?;
-    }
-    dir.sync().map_err(io)?;
-    let old = numbers.iter().filter(|n| **n < first).map(|n| segment::name(*n));
-    for name in old.chain([segment::UNFINISHED.into(), NEW_STATE.into()]) {
-        remove_if_there(&dir, &name).map_err(|e| Trouble::Io(dir.path(&name), e))?;
-    }
-    let current =
-        Current { number: read.number, file: read.file, size: read.size, end: read.end, last_index };
-    let storage = LogStorage {
-        dir,
-        checkpoint,
-        segment_bytes,
-        closed,
-        current,
-        spare,
-        number,
-        hard,
-        snapshot,
-        compacted,
-        local,
-        frame: Vec::new(),
-        failed: false,
-    };
-    Ok((storage, image))
-}
-
-/// Takes over a directory of format 1. Until its last step it still is one, and segments are rubbish.
-fn take_over<D: Directory>(
-    dir: D,
-    names: &[String],
-    checkpoint: Checkpoint<D::File>,
-    image: DiskImage,
-    segment_bytes: u64,
-) -> Result<(LogStorage<D>, DiskImage), Trouble> {
-    checkpoint.release()?;
-    for number in segment::numbers(names) {
-        let name = segment::name(number);
-        remove_if_there(&dir, &name).map_err(|e| Trouble::Io(dir.path(&name), e))?;
-    }
-    let file =
-        segment::make(&dir, 1, segment_bytes).map_err(|e| Trouble::Io(dir.path(&segment::name(1)), e))?;
-    let mut storage = LogStorage {
-        dir,
-        checkpoint,
-        segment_bytes,
-        closed: VecDeque::new(),
-        current: Current { number: 1, file, size: segment_bytes, end: segment::FRAMES, last_index: Index(0) },
-        spare: Spare::None,
-        number: 0,
-        hard: image.raft.hard.clone(),
-        snapshot: None,
-        compacted: Index(0),
-        local: BTreeMap::new(),
-        frame: Vec::new(),
-        failed: false,
-    };
-    let mut batch = Batch::default();
-    let mut bytes = 0;
-    for (i, entry) in image.raft.log.iter().enumerate() {
-        bytes += entry.encoded_len() as u64;
-        batch.append.push(entry.clone());
-        if bytes > segment_bytes / 4 || i + 1 == image.raft.log.len() {
-            storage
-                .write_frame(&[DiskBatch { raft: Some(std::mem::take(&mut batch)), local: Vec::new() }])?;
-            bytes = 0;
-        }
-    }
-    let first = storage.closed.front().map_or(storage.current.number, |s| s.number);
-    let position = Position { first, number: storage.number, compacted: Index(0) };
-    storage.checkpoint.leave_format1(&image, position)?;
-    let snapshot = image.raft.snapshot.as_ref().zip(image.snapshot.as_ref());
-    storage.snapshot =
-        snapshot.map(|(meta, data)| SnapshotRef { id: 0, meta: meta.clone(), length: data.len() as u64 });
-    Ok((storage, image))
 }

@@ -7,14 +7,11 @@
 //! few of the changes since, as a journal does. A killed process loses nothing: what it wrote is in the
 //! page cache.
 
+use super::directory::SimDirectory;
 use super::inode::Inode;
 use lictor_core::rng::{Rng, Seed};
-use lictor_io::storage::Space;
-use lictor_io::storage::directory::Directory;
-use redb::StorageBackend;
 use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind, Result};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Bytes that are written together or not at all.
@@ -47,12 +44,12 @@ pub struct Counts {
 type Names = BTreeMap<String, u64>;
 
 #[derive(Debug)]
-struct Disk {
+pub(super) struct Disk {
     rng: Rng,
-    files: BTreeMap<u64, Inode>,
-    made: u64,
+    pub(super) files: BTreeMap<u64, Inode>,
+    pub(super) made: u64,
     /// What processes see.
-    names: Names,
+    pub(super) names: Names,
     /// What is flushed, and what happened since, in order.
     durable_names: Names,
     unsynced_names: Vec<NameChange>,
@@ -73,7 +70,7 @@ struct Disk {
 }
 
 #[derive(Clone, Debug)]
-enum NameChange {
+pub(super) enum NameChange {
     Make(String, u64),
     Rename(String, String),
     Remove(String),
@@ -119,7 +116,7 @@ impl SimDisk {
     pub fn directory(&self) -> SimDirectory {
         let mut disk = self.disk();
         disk.life += 1;
-        SimDirectory { disk: self.clone(), life: disk.life }
+        SimDirectory::of(self.clone(), disk.life)
     }
 
     /// Another disk with the content that this one has flushed, bit for bit.
@@ -222,14 +219,14 @@ impl SimDisk {
         self.disk().counts
     }
 
-    fn disk(&self) -> MutexGuard<'_, Disk> {
+    pub(super) fn disk(&self) -> MutexGuard<'_, Disk> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Disk {
     /// Counts an operation of a process, if that process can still do any.
-    fn begin(&mut self, life: u64, what: u64, at: u64, data: &[u8]) -> Result<()> {
+    pub(super) fn begin(&mut self, life: u64, what: u64, at: u64, data: &[u8]) -> Result<()> {
         self.reach(life)?;
         if let Some(left) = &mut self.stop_after {
             if *left == 0 {
@@ -243,7 +240,7 @@ impl Disk {
         Ok(())
     }
 
-    fn reach(&self, life: u64) -> Result<()> {
+    pub(super) fn reach(&self, life: u64) -> Result<()> {
         if self.stopped || life != self.life { Err(stopped()) } else { Ok(()) }
     }
 
@@ -259,11 +256,11 @@ impl Disk {
         self.capacity.saturating_sub(self.others).saturating_sub(self.used())
     }
 
-    fn file(&mut self, file: u64) -> Result<&mut Inode> {
+    pub(super) fn file(&mut self, file: u64) -> Result<&mut Inode> {
         self.files.get_mut(&file).ok_or_else(not_there)
     }
 
-    fn set_len(&mut self, file: u64, len: usize) -> Result<()> {
+    pub(super) fn set_len(&mut self, file: u64, len: usize) -> Result<()> {
         let grown = len.saturating_sub(self.file(file)?.cache.len()) as u64;
         if self.full_on == FullOn::Grow && grown > self.free() {
             return Err(no_space());
@@ -272,7 +269,7 @@ impl Disk {
         Ok(())
     }
 
-    fn write(&mut self, file: u64, at: usize, data: &[u8]) -> Result<()> {
+    pub(super) fn write(&mut self, file: u64, at: usize, data: &[u8]) -> Result<()> {
         let new = self.file(file)?.would_allocate(at, data.len());
         if self.full_on == FullOn::Write && new > self.free() {
             return Err(no_space());
@@ -280,7 +277,7 @@ impl Disk {
         self.file(file)?.write(at, data)
     }
 
-    fn sync(&mut self, file: u64) -> Result<()> {
+    pub(super) fn sync(&mut self, file: u64) -> Result<()> {
         if let Some(left) = &mut self.sync_fails_after {
             if *left == 0 {
                 self.sync_fails_after = None;
@@ -298,13 +295,13 @@ impl Disk {
         Ok(())
     }
 
-    fn change(&mut self, change: NameChange) -> Result<()> {
+    pub(super) fn change(&mut self, change: NameChange) -> Result<()> {
         change.apply(&mut self.names)?;
         self.unsynced_names.push(change);
         Ok(())
     }
 
-    fn sync_names(&mut self) {
+    pub(super) fn sync_names(&mut self) {
         if !self.lies {
             self.durable_names.clone_from(&self.names);
             self.unsynced_names.clear();
@@ -327,120 +324,11 @@ impl Disk {
     }
 }
 
-/// The disk's directory as one process sees it.
-#[derive(Clone, Debug)]
-pub struct SimDirectory {
-    disk: SimDisk,
-    life: u64,
-}
-
-impl SimDirectory {
-    fn change(&self, what: u64, name: &str, change: impl FnOnce(&mut Disk) -> NameChange) -> Result<()> {
-        let mut disk = self.disk.disk();
-        disk.begin(self.life, what, 0, name.as_bytes())?;
-        let change = change(&mut disk);
-        disk.change(change)
-    }
-}
-
-impl Directory for SimDirectory {
-    type File = SimFile;
-
-    fn path(&self, name: &str) -> PathBuf {
-        PathBuf::from("the simulated disk").join(name)
-    }
-
-    fn list(&self) -> Result<Vec<String>> {
-        let disk = self.disk.disk();
-        disk.reach(self.life)?;
-        Ok(disk.names.keys().cloned().collect())
-    }
-
-    fn open(&self, name: &str) -> Result<SimFile> {
-        let disk = self.disk.disk();
-        disk.reach(self.life)?;
-        let file = *disk.names.get(name).ok_or_else(not_there)?;
-        Ok(SimFile { disk: self.disk.clone(), life: self.life, file })
-    }
-
-    fn create(&self, name: &str) -> Result<SimFile> {
-        self.change(4, name, |disk| {
-            disk.made += 1;
-            disk.files.insert(disk.made, Inode::default());
-            NameChange::Make(name.to_owned(), disk.made)
-        })?;
-        self.open(name)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> Result<()> {
-        self.change(5, to, |_| NameChange::Rename(from.to_owned(), to.to_owned()))
-    }
-
-    fn remove(&self, name: &str) -> Result<()> {
-        self.change(6, name, |_| NameChange::Remove(name.to_owned()))
-    }
-
-    fn sync(&self) -> Result<()> {
-        let mut disk = self.disk.disk();
-        disk.begin(self.life, 7, 0, &[])?;
-        disk.sync_names();
-        Ok(())
-    }
-
-    fn space(&self) -> Option<Space> {
-        let (free, total) = self.disk.space();
-        Some(Space { free, total })
-    }
-
-    /// At once, so that every run is the same.
-    fn aside(&self, work: impl FnOnce() + Send + 'static) {
-        work();
-    }
-}
-
-/// A file of the disk as one process sees it.
-#[derive(Debug)]
-pub struct SimFile {
-    disk: SimDisk,
-    life: u64,
-    file: u64,
-}
-
-impl StorageBackend for SimFile {
-    fn len(&self) -> Result<u64> {
-        Ok(self.disk.disk().file(self.file)?.cache.len() as u64)
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> Result<()> {
-        let mut disk = self.disk.disk();
-        disk.reach(self.life)?;
-        disk.file(self.file)?.read(usize::try_from(offset).map_err(|_| outside())?, out)
-    }
-
-    fn set_len(&self, len: u64) -> Result<()> {
-        let mut disk = self.disk.disk();
-        disk.begin(self.life, 1, len, &[])?;
-        disk.set_len(self.file, usize::try_from(len).map_err(|_| outside())?)
-    }
-
-    fn sync_data(&self) -> Result<()> {
-        let mut disk = self.disk.disk();
-        disk.begin(self.life, 2, 0, &[])?;
-        disk.sync(self.file)
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> Result<()> {
-        let mut disk = self.disk.disk();
-        disk.begin(self.life, 3, offset, data)?;
-        disk.write(self.file, usize::try_from(offset).map_err(|_| outside())?, data)
-    }
-}
-
 fn stopped() -> Error {
     Error::new(ErrorKind::NotConnected, "this process has no disk any more")
 }
 
-fn not_there() -> Error {
+pub(super) fn not_there() -> Error {
     Error::new(ErrorKind::NotFound, "No such file or directory (os error 2)")
 }
 
@@ -468,7 +356,10 @@ pub(super) fn hash(seed: u64, bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::directory::SimFile;
     use super::*;
+    use lictor_io::storage::directory::Directory;
+    use redb::StorageBackend;
     use std::collections::BTreeSet;
 
     fn disk() -> (SimDisk, SimFile) {

@@ -5,7 +5,8 @@
 //! | [`world`], [`seeds`], [`trace`] | a run, the choice of seeds, what a run leaves |
 //! | [`rt`] | the runtime surface of `lictor-io` over madsim |
 //! | [`disk`] | one disk that loses, tears, fails and fills |
-//! | [`crash`] | the storage layer alone on that disk |
+//! | [`directory`] | that disk as one process sees it |
+//! | [`crash`], [`batches`] | the storage layer alone on that disk |
 //! | [`server`] | a machine with a server process: start, kill, power cut, signals |
 //! | [`client`], [`ledger`] | who asks, and what may be answered |
 //! | [`load`] | clients that write, read and watch until they are told to stop |
@@ -17,8 +18,10 @@ compile_error!(
     "--cfg madsim is missing: .cargo/config.toml sets it, an environment RUSTFLAGS replaces that; unset it"
 );
 
+pub mod batches;
 pub mod client;
 pub mod crash;
+pub mod directory;
 pub mod disk;
 mod inode;
 pub mod ledger;

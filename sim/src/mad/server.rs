@@ -1,7 +1,8 @@
 //! A machine with one server on it: the drivers of `lictor-io`, put together as the agent does.
 
 use super::crash::SEGMENT_BYTES;
-use super::disk::{SimDirectory, SimDisk};
+use super::directory::SimDirectory;
+use super::disk::SimDisk;
 use super::rt::MadRt;
 use super::trace::Trace;
 use super::world::World;
