@@ -6,7 +6,7 @@
 //!
 //! # The contract
 //!
-//! [`node::Node`] is driven by four calls: `boot` once, then `handle` exactly one input, then
+//! [`node::Node`] is driven by four calls: `boot` once, then `handle` each input that has come, then
 //! `poll_output` until it returns `None`, then sleep until `poll_timeout`. A wake that comes too
 //! early or too late is harmless. [`front::Front`] answers HTTP and [`dns`] answers questions from a published
 //! [`view::View`], so that a read never queues behind raft.

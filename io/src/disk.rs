@@ -7,7 +7,7 @@ use lictor_core::node::{DiskBatch, Input, LocalWrite};
 use lictor_core::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-/// Batches that share one flush at most, and the bytes that end a run.
+/// With so many batches in a flush, or so many bytes, no further order joins it.
 const MAX_BATCHES: usize = 1024;
 const MAX_BYTES: usize = 1 << 20;
 
@@ -56,14 +56,14 @@ async fn write<S: Storage>(
     batches: &mut Vec<DiskBatch>,
     inbox: &mpsc::Sender<Input>,
 ) -> bool {
-    let mut upto = first.ticket;
-    let mut bytes = weight(&first.batch);
-    batches.push(first.batch);
+    let DiskOrder { mut upto, batches: mut all } = first;
+    let mut bytes: usize = all.iter().map(weight).sum();
+    batches.append(&mut all);
     while batches.len() < MAX_BATCHES && bytes < MAX_BYTES {
-        let Ok(next) = orders.try_recv() else { break };
-        upto = next.ticket;
-        bytes += weight(&next.batch);
-        batches.push(next.batch);
+        let Ok(mut next) = orders.try_recv() else { break };
+        upto = next.upto;
+        bytes += next.batches.iter().map(weight).sum::<usize>();
+        batches.append(&mut next.batches);
     }
     let written = storage.write(batches).await;
     batches.clear();

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use lictor_core::agent::CheckSpec;
 use lictor_core::ids::{RunId, ServerId, Ticket};
 use lictor_core::node::{DiskBatch, HaltReason, Input, Node, Output, Reply, StopKind};
-use lictor_core::time::Instant;
+use lictor_core::time::{Instant, Now};
 use lictor_core::view::View;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 /// Inputs that may wait for the node; a front whose call finds the queue full is told "busy".
 pub const INBOX: usize = 8192;
 
-/// Queued inputs that are handled before the task yields to its runtime.
+/// Queued inputs that are handled together: what they lead to shares one order for the disk and one view.
 const BURST: usize = 128;
 
 /// The newest view, shared by everything that answers reads.
@@ -28,10 +28,10 @@ pub type SharedView = Arc<ArcSwap<View>>;
 /// An order for the disk task.
 #[derive(Debug)]
 pub struct DiskOrder {
-    /// Its ticket.
-    pub ticket: Ticket,
-    /// What to write.
-    pub batch: DiskBatch,
+    /// The ticket of the last batch.
+    pub upto: Ticket,
+    /// What to write, in order of the tickets; never empty.
+    pub batches: Vec<DiskBatch>,
 }
 
 /// An order for the check task.
@@ -84,9 +84,10 @@ pub enum Exit {
 
 /// Drives `node` until it stops.
 pub async fn drive<R: Rt>(rt: R, mut node: Node, mut inbox: mpsc::Receiver<Input>, hands: Hands) -> Exit {
-    let mut meter = Meter::new(rt.now());
+    let mut since = rt.now();
+    let mut meter = Meter::new(since);
     loop {
-        if let Some(exit) = carry_out(&rt, &mut node, &hands, &mut meter) {
+        if let Some(exit) = carry_out(&rt, &mut node, &hands, &mut meter, since) {
             return exit;
         }
         let deadline = node.poll_timeout().unwrap_or(Instant::FAR_FUTURE);
@@ -98,37 +99,35 @@ pub async fn drive<R: Rt>(rt: R, mut node: Node, mut inbox: mpsc::Receiver<Input
             },
             () = rt.sleep_until(deadline) => Input::Wake,
         };
-        step(&rt, &mut node, &mut meter, input);
-        for _ in 0..BURST {
-            let Ok(input) = inbox.try_recv() else { break };
-            if let Some(exit) = carry_out(&rt, &mut node, &hands, &mut meter) {
-                return exit;
-            }
-            step(&rt, &mut node, &mut meter, input);
+        since = rt.now();
+        let mut next = Some(input);
+        let mut room = BURST;
+        while let Some(input) = next {
+            meter.sees(since, &input);
+            node.handle(since, input);
+            room -= 1;
+            next = if room > 0 { inbox.try_recv().ok() } else { None };
         }
     }
 }
 
-fn step<R: Rt>(rt: &R, node: &mut Node, meter: &mut Meter, input: Input) {
-    let (from, applied) = (rt.now(), node.store().applied());
-    meter.sees(from, &input);
-    node.handle(from, input);
-    meter.stepped(from, rt.now(), node.store().applied() != applied);
-}
-
-fn carry_out<R: Rt>(rt: &R, node: &mut Node, hands: &Hands, meter: &mut Meter) -> Option<Exit> {
-    while let Some(output) = node.poll_output() {
+/// Carries out what the inputs that were handled at `since` lead to.
+fn carry_out<R: Rt>(rt: &R, node: &mut Node, hands: &Hands, meter: &mut Meter, since: Now) -> Option<Exit> {
+    let applied = node.store().applied();
+    let mut next = node.poll_output();
+    meter.stepped(since, rt.now(), node.store().applied() != applied);
+    let mut order: Option<DiskOrder> = None;
+    let mut exit = None;
+    while let Some(output) = next {
         match output {
-            Output::Reply { to, call, reply } => {
-                let Some(front) = hands.fronts.get(to.0 as usize) else { continue };
-                match reply {
-                    Reply::Metrics(mut report) => {
-                        report.add(&meter.recorder);
-                        front.report(call, report, hands.measure.clone());
-                    }
-                    reply => front.reply(call, reply),
+            Output::Reply { to, call, reply } => match (hands.fronts.get(to.0 as usize), reply) {
+                (Some(front), Reply::Metrics(mut report)) => {
+                    report.add(&meter.recorder);
+                    front.report(call, report, hands.measure.clone());
                 }
-            }
+                (Some(front), reply) => front.reply(call, reply),
+                (None, _) => {}
+            },
             Output::Peer { to, bytes } => {
                 if let Some(peers) = &hands.peers {
                     // A closed queue means the process is ending: raft messages may be lost.
@@ -139,8 +138,13 @@ fn carry_out<R: Rt>(rt: &R, node: &mut Node, hands: &Hands, meter: &mut Meter) -
                 if batch.raft.is_some() {
                     meter.writes(ticket);
                 }
-                // A closed queue means the disk task has already reported its failure.
-                let _ = hands.disk.send(DiskOrder { ticket, batch });
+                match &mut order {
+                    Some(order) => {
+                        order.upto = ticket;
+                        order.batches.push(batch);
+                    }
+                    None => order = Some(DiskOrder { upto: ticket, batches: vec![batch] }),
+                }
             }
             Output::BuildSnapshot { at, store, .. } => {
                 let inbox = hands.inbox.clone();
@@ -157,6 +161,8 @@ fn carry_out<R: Rt>(rt: &R, node: &mut Node, hands: &Hands, meter: &mut Meter) -
                 let _ = hands.checks.send(CheckOrder::Cancel(run));
             }
             Output::Publish { view, changes } => {
+                // The disk works while the fronts are told.
+                send(hands, &mut order);
                 hands.view.store(view);
                 for front in &hands.fronts {
                     front.changed(&changes);
@@ -169,9 +175,18 @@ fn carry_out<R: Rt>(rt: &R, node: &mut Node, hands: &Hands, meter: &mut Meter) -
                 });
             }
             Output::Event(event) => hands.log.write(&event),
-            Output::Stopped { kind, code } => return Some(Exit::Stopped { kind, code }),
-            Output::Halt { why } => return Some(Exit::Halted(why)),
+            Output::Stopped { kind, code } => exit = Some(Exit::Stopped { kind, code }),
+            Output::Halt { why } => exit = Some(Exit::Halted(why)),
         }
+        next = if exit.is_none() { node.poll_output() } else { None };
     }
-    None
+    send(hands, &mut order);
+    exit
+}
+
+fn send(hands: &Hands, order: &mut Option<DiskOrder>) {
+    if let Some(order) = order.take() {
+        // A closed queue means the disk task has already reported its failure.
+        let _ = hands.disk.send(order);
+    }
 }

@@ -136,6 +136,9 @@ impl Node {
             tickets: Tickets::default(),
             to_raft: VecDeque::new(),
             to_agent: VecDeque::new(),
+            records: alloc::vec::Vec::new(),
+            taken: 1,
+            now,
             disk_full: false,
             changes: ChangeSet::everything(),
             stale_view: true,
@@ -152,7 +155,7 @@ impl Node {
             #[cfg(feature = "mutants")]
             mutant,
         };
-        node.settle(now);
+        node.settle();
         Ok(node)
     }
 }

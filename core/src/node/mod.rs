@@ -18,6 +18,9 @@
 //! | leader duties | raft, without anyone waiting |
 //!
 //! Replies leave after the view that shows their effect: whoever has been answered can read it.
+//!
+//! Inputs that come together are worth more together: the effects of all that are handed over before
+//! the outputs are drained share one batch for the disk and one view.
 
 mod boot;
 mod calls;
@@ -47,13 +50,14 @@ use crate::watch::ChangeSet;
 use crate::{Str, raft};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use calls::Calls;
 use tickets::Tickets;
 
 /// One server as a state machine.
 ///
-/// Drive it with exactly one [`Node::handle`], then [`Node::poll_output`] until `None`, then wait
-/// until [`Node::poll_timeout`].
+/// Drive it with [`Node::handle`] for every input that has come, then [`Node::poll_output`] until `None`,
+/// then wait until [`Node::poll_timeout`].
 #[derive(Debug)]
 pub struct Node {
     config: Arc<RuntimeConfig>,
@@ -68,6 +72,11 @@ pub struct Node {
     /// Inputs for raft and the agent: a part is only stepped once its effects are drained.
     to_raft: VecDeque<raft::Input>,
     to_agent: VecDeque<AgentInput>,
+    /// The agent's records for the next disk batch.
+    records: Vec<LocalWrite>,
+    /// Inputs taken whose effects have not been moved, and when the last of them came.
+    taken: usize,
+    now: Now,
     disk_full: bool,
     /// What changed since the last `Publish`.
     changes: ChangeSet,
@@ -92,17 +101,23 @@ pub struct Node {
 }
 
 impl Node {
-    /// Takes in one event.
+    /// Takes in one event. What it leads to shows in the outputs only, and in what is asked of the node
+    /// after they are drained.
     pub fn handle(&mut self, now: Now, input: Input) {
         if self.halted {
             return;
         }
+        self.now = now;
+        self.taken += 1;
         self.take(now, input);
-        self.settle(now);
     }
 
-    /// The next output, oldest first. Drain to `None` after every [`Node::handle`].
+    /// The next output, oldest first. Drain to `None` before waiting for the next input; several inputs
+    /// that have already come may be handed over before.
     pub fn poll_output(&mut self) -> Option<Output> {
+        if self.taken > 0 {
+            self.settle();
+        }
         self.outputs.pop_front()
     }
 
@@ -137,3 +152,6 @@ impl Node {
         &self.store
     }
 }
+
+#[cfg(test)]
+mod tests;

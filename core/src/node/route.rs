@@ -11,7 +11,7 @@ use crate::call::{CallError, Reply, Request};
 use crate::command::{Command, KvCommand, TxnOp};
 use crate::config::{self, RuntimeConfig};
 use crate::event::{Event, Level};
-use crate::ids::{CallId, Index, ServerId, Term};
+use crate::ids::{CallId, Index, ServerId, Term, Ticket};
 use crate::metrics::Metric;
 use crate::raft::{self, Effect, Entry, Payload, ProposeError, Raft, ReadError, Role};
 use crate::store::{Applied, Store};
@@ -21,10 +21,9 @@ use crate::view::{RaftView, View};
 use crate::watch::ChangeSet;
 use alloc::string::ToString;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use bytes::Bytes;
 
-/// Rounds of moving effects after one input. Every round moves at least one effect forward, and a
+/// Rounds of moving effects for each input. Every round moves at least one effect forward, and a
 /// chain is a few parts long: more means that two parts are feeding each other.
 const MAX_ROUNDS: usize = 10_000;
 
@@ -252,9 +251,16 @@ impl Node {
     }
 
     /// Moves effects between the parts until nothing moves, then publishes and replies.
-    pub(super) fn settle(&mut self, now: Now) {
+    ///
+    /// The agent goes before raft, so that one batch for the disk holds what it keeps and what it
+    /// proposes, of all inputs that were taken.
+    pub(super) fn settle(&mut self) {
+        let (now, inputs) = (self.now, core::mem::take(&mut self.taken));
         for round in 0.. {
-            invariant!(round < MAX_ROUNDS, "parts keep feeding each other");
+            invariant!(round < MAX_ROUNDS * inputs, "parts keep feeding each other");
+            if self.halted {
+                break;
+            }
             if let Some(effect) = self.raft.poll_effect() {
                 self.on_raft(now, effect);
             } else if let Some(effect) = self.agent.poll_effect() {
@@ -263,19 +269,40 @@ impl Node {
                 for command in self.leader.due(now.mono, &self.store) {
                     self.lead(now, Call { from: Caller::Duty, work: Work::write(&command) });
                 }
-            } else if let Some(input) = self.to_raft.pop_front() {
-                self.raft.handle(now.mono, input);
             } else if let Some(input) = self.to_agent.pop_front() {
                 self.agent.handle(now, input);
+            } else if let Some(input) = self.next_for_raft() {
+                self.raft.handle(now.mono, input);
             } else {
                 break;
             }
-            if self.halted {
-                break;
-            }
+        }
+        if !self.records.is_empty() {
+            let ticket = self.tickets.issue();
+            self.persist(ticket, None);
         }
         self.publish();
         self.outputs.append(&mut self.replies);
+    }
+
+    /// The next input for raft; proposals that follow each other as one.
+    fn next_for_raft(&mut self) -> Option<raft::Input> {
+        let proposes = |input: &&raft::Input| matches!(input, raft::Input::Propose { .. });
+        let count = self.to_raft.iter().take_while(proposes).count();
+        if count < 2 {
+            return self.to_raft.pop_front();
+        }
+        let proposals = self.to_raft.drain(..count).filter_map(|input| match input {
+            raft::Input::Propose { call, command } => Some((call, command)),
+            _ => None,
+        });
+        Some(raft::Input::ProposeMany { proposals: proposals.collect() })
+    }
+
+    /// Orders raft's part and what the agent has gathered to be written together.
+    fn persist(&mut self, ticket: Ticket, raft: Option<raft::Batch>) {
+        let batch = DiskBatch { raft, local: core::mem::take(&mut self.records) };
+        self.outputs.push_back(Output::Persist { ticket, batch });
     }
 
     fn on_raft(&mut self, now: Now, effect: Effect) {
@@ -283,8 +310,7 @@ impl Node {
             Effect::Send { to, message } => self.send(to, Frame::Raft(message)),
             Effect::Persist { ticket, batch } => {
                 let ticket = self.tickets.issue_raft(ticket);
-                let batch = DiskBatch { raft: Some(batch), local: Vec::new() };
-                self.outputs.push_back(Output::Persist { ticket, batch });
+                self.persist(ticket, Some(batch));
             }
             Effect::Apply { entries } => {
                 for entry in entries {
@@ -458,9 +484,9 @@ impl Node {
             }
             AgentEffect::RunCheck { run, spec } => self.outputs.push_back(Output::RunCheck { run, spec }),
             AgentEffect::CancelCheck { run } => self.outputs.push_back(Output::CancelCheck { run }),
-            AgentEffect::Persist(local) => {
-                let ticket = self.tickets.issue_local();
-                self.outputs.push_back(Output::Persist { ticket, batch: DiskBatch { raft: None, local } });
+            AgentEffect::Persist(mut records) => {
+                self.tickets.local_in_next();
+                self.records.append(&mut records);
             }
             AgentEffect::Catalog { call, request } => self.catalog(now, call, request),
             AgentEffect::LocalChanged => self.changes.local = true,
@@ -539,6 +565,8 @@ impl Node {
             StopKind::Interrupt => !self.config.skip_leave_on_interrupt,
             StopKind::Terminate => self.config.leave_on_terminate,
         };
+        // What came before is carried out before.
+        self.settle();
         let text = if leaves { "leaving, then stopping" } else { "shutting down without leaving" };
         self.log(Event::new(Level::Info, "agent", text));
         self.outputs.append(&mut self.replies);

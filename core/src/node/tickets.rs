@@ -23,11 +23,15 @@ impl Tickets {
         ticket
     }
 
-    /// The next ticket, for a batch of the agent.
-    pub(super) fn issue_local(&mut self) -> Ticket {
+    /// The next ticket, for a batch without a part of raft's.
+    pub(super) fn issue(&mut self) -> Ticket {
         self.issued += 1;
-        self.local = self.issued;
         Ticket(self.issued)
+    }
+
+    /// The agent has something for the next batch, whoever else is in it.
+    pub(super) fn local_in_next(&mut self) {
+        self.local = self.issued + 1;
     }
 
     /// The agent's newest ticket, unless everything of the agent is on disk.
@@ -65,7 +69,9 @@ mod tests {
     fn raft_hears_of_its_own_batches_only() {
         let mut t = Tickets::default();
         assert_eq!(t.issue_raft(Ticket(1)), Ticket(1));
-        assert_eq!(t.issue_local(), Ticket(2));
+        t.local_in_next();
+        assert_eq!(t.unflushed_local(), Some(Ticket(2)), "known before it is issued");
+        assert_eq!(t.issue(), Ticket(2));
         assert_eq!(t.issue_raft(Ticket(2)), Ticket(3));
         assert_eq!(t.unflushed_local(), Some(Ticket(2)));
         assert_eq!(t.persisted(Ticket(2)), Some(Ticket(1)));

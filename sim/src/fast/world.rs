@@ -309,8 +309,9 @@ impl World {
                     }
                     other => self.carry_out(slot, other),
                 }
-            } else if let Some(input) = inputs.pop_front() {
-                process.node.handle(now, input);
+            } else if !inputs.is_empty() {
+                // Together, as the driver hands over what has queued.
+                inputs.drain(..).for_each(|input| process.node.handle(now, input));
             } else {
                 break;
             }

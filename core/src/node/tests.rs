@@ -1,0 +1,100 @@
+//! What inputs that come together share.
+
+use super::{Boot, DiskImage, Input, Node, Output, StopKind};
+use crate::Str;
+use crate::agent::AgentRequest;
+use crate::call::{Reply, Request};
+use crate::config::RuntimeConfig;
+use crate::ids::{CallId, FrontId, Ticket};
+use crate::raft::Membership;
+use crate::rng::Seed;
+use crate::time::{Instant, Now, WallTime};
+use crate::types::{CheckDefinition, ServiceDefinition};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+const NOW: Now = Now { mono: Instant(1_000_000_000), wall: WallTime(0) };
+
+/// One server that leads and has told the catalog of itself.
+fn leading() -> Node {
+    let id = Str::from("11111111-2222-3333-4444-555555555555");
+    let config = RuntimeConfig { node_name: Str::from("n1"), server: true, ..RuntimeConfig::default() };
+    let boot = Boot {
+        config: Arc::new(config),
+        node_id: id.clone(),
+        disk: DiskImage::default(),
+        bootstrap: Some(Membership::of_voters([id])),
+        addresses: BTreeMap::new(),
+        seed: Seed::from_u64(1),
+    };
+    let mut node = Node::boot(boot, NOW).expect("an empty disk boots");
+    node.handle(NOW, Input::Wake);
+    while let Some(upto) = persists(&drain(&mut node)).last().map(|(ticket, ..)| *ticket) {
+        node.handle(NOW, Input::Persisted { upto });
+    }
+    assert!(node.store().node("n1").is_some(), "it knows itself");
+    node
+}
+
+fn drain(node: &mut Node) -> Vec<Output> {
+    core::iter::from_fn(|| node.poll_output()).collect()
+}
+
+/// Ticket, log entries and records of each batch.
+fn persists(outputs: &[Output]) -> Vec<(Ticket, usize, usize)> {
+    let batches = outputs.iter().filter_map(|output| match output {
+        Output::Persist { ticket, batch } => Some((ticket, batch)),
+        _ => None,
+    });
+    let entries = |raft: &crate::raft::Batch| raft.append.len();
+    batches.map(|(t, b)| (*t, b.raft.as_ref().map_or(0, entries), b.local.len())).collect()
+}
+
+fn register(node: &mut Node, call: u64) {
+    let check = CheckDefinition { ttl: 60_000_000_000, ..CheckDefinition::default() };
+    let definition =
+        Box::new(ServiceDefinition { name: format!("s{call}"), checks: vec![check], ..Default::default() });
+    let request = AgentRequest::RegisterService { definition, replace_existing_checks: false };
+    let (from, call) = (FrontId(0), CallId(call));
+    node.handle(NOW, Input::Call { from, call, request: Request::Agent(request) });
+}
+
+#[test]
+fn registrations_that_come_together_are_one_batch_with_their_log_entries_and_wait_for_it() {
+    let mut node = leading();
+    (0..3).for_each(|call| register(&mut node, call));
+    let outputs = drain(&mut node);
+    let [(upto, entries, records)] = persists(&outputs)[..] else { panic!("{outputs:?}") };
+    assert_eq!((entries, records), (3, 6), "a service with a check each");
+    assert_eq!(outputs.iter().filter(|o| matches!(o, Output::Publish { .. })).count(), 1);
+    assert!(!outputs.iter().any(|o| matches!(o, Output::Reply { .. })), "answered before it is on disk");
+
+    let before = node.store().applied();
+    node.handle(NOW, Input::Persisted { upto });
+    let outputs = drain(&mut node);
+    assert_eq!(node.store().applied(), before + 3, "an index for each");
+    let shown = outputs.iter().position(|o| matches!(o, Output::Publish { .. })).expect("a view");
+    let answered: Vec<usize> = outputs
+        .iter()
+        .enumerate()
+        .filter(|(_, o)| matches!(o, Output::Reply { reply: Reply::Agent(Ok(())), .. }))
+        .map(|(at, _)| at)
+        .collect();
+    assert_eq!(answered.len(), 3);
+    assert!(answered.iter().all(|at| *at > shown), "answered before it can be read");
+}
+
+#[test]
+fn what_came_before_a_stop_is_handed_to_the_disk_before_it() {
+    let mut node = leading();
+    register(&mut node, 1);
+    node.handle(NOW, Input::Stop(StopKind::Terminate));
+    let outputs = drain(&mut node);
+    let written = outputs.iter().position(|o| matches!(o, Output::Persist { .. })).expect("it is written");
+    let stopped = outputs.iter().position(|o| matches!(o, Output::Stopped { .. })).expect("it stops");
+    assert!(written < stopped);
+}
