@@ -1,5 +1,7 @@
 //! One front with its mailbox: the pure [`Front`], fed by connections, replies and changes.
 
+mod watched;
+
 use crate::driver::SharedView;
 use crate::log::{Log, LogFormat, Watcher};
 use crate::rt::Rt;
@@ -15,6 +17,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
 use tokio::sync::{Notify, mpsc, oneshot};
+use watched::Watched;
 
 /// Adds what other threads have counted, each under its lock.
 pub type Measure = Arc<dyn Fn(&mut Report) + Send + Sync>;
@@ -34,6 +37,7 @@ pub struct FrontMailbox {
     mail: mpsc::UnboundedSender<Mail>,
     /// Changes that the front has not seen yet, merged: a slow front costs one set, not a queue.
     changes: Arc<Mutex<Option<ChangeSet>>>,
+    watched: Arc<Watched>,
 }
 
 impl FrontMailbox {
@@ -47,8 +51,11 @@ impl FrontMailbox {
         let _ = self.mail.send(Mail::Report(call, report, measure));
     }
 
-    /// Tells of a newly published view.
+    /// Tells of a view that has been published, if anything in the front waits for one.
     pub fn changed(&self, changes: &ChangeSet) {
+        if !self.watched.get() {
+            return;
+        }
         let mut pending = lock(&self.changes);
         match &mut *pending {
             Some(set) => set.merge(changes),
@@ -65,6 +72,7 @@ pub struct FrontCell<R: Rt> {
     rt: R,
     id: FrontId,
     view: SharedView,
+    watched: Arc<Watched>,
     inbox: mpsc::Sender<Input>,
     state: Mutex<State>,
     /// Wakes the timer task when the earliest deadline may have moved forward.
@@ -116,6 +124,7 @@ pub fn front<R: Rt>(
 ) -> FrontParts<R> {
     let (tx, rx) = mpsc::unbounded_channel();
     let changes = Arc::new(Mutex::new(None));
+    let watched = Arc::new(Watched::default());
     let state =
         State { front, next_req: 0, waiting: BTreeMap::new(), deadline: None, ended: false, watcher: None };
     FrontParts {
@@ -123,12 +132,13 @@ pub fn front<R: Rt>(
             rt,
             id,
             view,
+            watched: watched.clone(),
             inbox,
             state: Mutex::new(state),
             sooner: Notify::new(),
             log,
         }),
-        mailbox: Arc::new(FrontMailbox { mail: tx, changes: changes.clone() }),
+        mailbox: Arc::new(FrontMailbox { mail: tx, changes: changes.clone(), watched }),
         mail: MailQueue { mail: rx, changes },
     }
 }
@@ -272,6 +282,7 @@ impl<R: Rt> FrontCell<R> {
         asking: Option<ReqId>,
     ) -> Option<HttpReply> {
         let mut answer = None;
+        self.watched.raise();
         let view = self.view.load();
         let mut next = Some(input);
         let mut refused = Vec::new();
@@ -313,6 +324,9 @@ impl<R: Rt> FrontCell<R> {
             self.sooner.notify_one();
         }
         state.deadline = deadline;
+        if state.front.parked() == 0 {
+            self.watched.lower();
+        }
         answer
     }
 }
@@ -333,8 +347,8 @@ mod tests {
     use lictor_core::rng::Rng;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    #[test]
-    fn a_report_is_completed_by_the_front_that_gets_it_so_that_the_node_waits_for_no_front() {
+    /// A front of a node without a leader, with the view that it reads.
+    fn parts() -> FrontParts<TokioRt> {
         let boot = Boot {
             config: Arc::new(RuntimeConfig::default()),
             node_id: Str::from("11111111-2222-3333-4444-555555555555"),
@@ -343,12 +357,37 @@ mod tests {
             addresses: BTreeMap::new(),
             seed: TokioRt.entropy(),
         };
-        let now = TokioRt.now();
-        let node = Node::boot(boot, now).expect("it starts");
+        let node = Node::boot(boot, TokioRt.now()).expect("it starts");
         let view = Arc::new(ArcSwap::new(node.view().clone()));
         let (inbox, _inputs) = mpsc::channel(1);
         let core = Front::new(FrontId(0), Rng::new(TokioRt.entropy()));
-        let parts = front(TokioRt, FrontId(0), core, view, inbox, Arc::new(Log::of_events(|_| {})));
+        front(TokioRt, FrontId(0), core, view, inbox, Arc::new(Log::of_events(|_| {})))
+    }
+
+    #[test]
+    fn a_front_is_woken_for_a_view_only_while_something_in_it_waits() {
+        let mut parts = parts();
+        let changes = ChangeSet { nodes: true, ..ChangeSet::default() };
+        parts.mailbox.changed(&changes);
+        assert!(parts.mail.mail.try_recv().is_err(), "woken for nobody");
+        let request = HttpRequest {
+            method: "GET".into(),
+            target: "/v1/catalog/nodes?stale&index=1000".into(),
+            headers: Vec::new(),
+            body: bytes::Bytes::new(),
+            remote: std::net::SocketAddr::from(([127, 0, 0, 1], 1)),
+        };
+        let Asked::Later(waiting) = parts.cell.ask(request) else { panic!("it does not wait") };
+        parts.mailbox.changed(&changes);
+        assert!(matches!(parts.mail.mail.try_recv(), Ok(Mail::Changed)), "not woken");
+        drop(waiting);
+        assert!(!parts.cell.watched.get(), "nothing waits any more");
+    }
+
+    #[test]
+    fn a_report_is_completed_by_the_front_that_gets_it_so_that_the_node_waits_for_no_front() {
+        let now = TokioRt.now();
+        let parts = parts();
         let (cell, seen) = (parts.cell.clone(), Arc::new(AtomicBool::new(false)));
         let measured = seen.clone();
         let measure: Measure = Arc::new(move |report| {
