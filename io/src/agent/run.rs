@@ -220,7 +220,7 @@ fn live(
     let disk_inbox = inbox.clone();
     let disk_thread = thread("disk", move || {
         let Ok(runtime) = runtime() else { return };
-        runtime.block_on(async {
+        let _ = run_task(&runtime, async move {
             match storage {
                 AnyStorage::Memory(storage) => disk::run(rt, storage, disk_rx, disk_inbox).await,
                 AnyStorage::Log(storage) => disk::run(rt, *storage, disk_rx, disk_inbox).await,
@@ -250,7 +250,9 @@ fn live(
     let (exit_tx, exit_rx) = oneshot::channel();
     let node_thread = thread("node", move || {
         let exit = match runtime() {
-            Ok(runtime) => runtime.block_on(driver::drive(rt, node, inputs, hands)),
+            Ok(runtime) => {
+                run_task(&runtime, driver::drive(rt, node, inputs, hands)).unwrap_or(Exit::Abandoned)
+            }
             Err(_) => Exit::Abandoned,
         };
         let _ = exit_tx.send(exit);
@@ -355,6 +357,15 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
         .enable_all()
         .build()
         .map_err(|e| format!("the operating system gives no event queue: {e}"))
+}
+
+/// Runs `task` to its end; `None` if it panicked. As a task of the runtime, for tokio writes to the event
+/// queue at every wake of the future that it blocks on, even when a timer of the same thread wakes it.
+fn run_task<T: Send + 'static>(
+    runtime: &tokio::runtime::Runtime,
+    task: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
+    runtime.block_on(runtime.spawn(task)).ok()
 }
 
 fn thread(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, String> {
