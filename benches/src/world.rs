@@ -27,28 +27,36 @@ pub struct World {
 /// The time of everything.
 pub const NOW: Now = Now { mono: Instant(1_000_000_000), wall: WallTime(1_700_000_000_000_000_000) };
 
+/// One server that will lead as soon as its outputs are carried out.
+///
+/// # Panics
+/// An empty disk does not boot.
+pub fn agent_node() -> Node {
+    let id = Str::from("11111111-2222-3333-4444-555555555555");
+    let config = RuntimeConfig {
+        node_name: Str::from("bench"),
+        server: true,
+        bootstrap_expect: 1,
+        ..RuntimeConfig::default()
+    };
+    let boot = Boot {
+        config: Arc::new(config),
+        node_id: id.clone(),
+        disk: DiskImage::default(),
+        bootstrap: Some(Membership::of_voters([id])),
+        addresses: BTreeMap::new(),
+        seed: Seed::from_u64(1),
+    };
+    Node::boot(boot, NOW).expect("an empty disk boots")
+}
+
 impl World {
     /// Empty, and leading.
     ///
     /// # Panics
     /// An empty disk does not boot.
     pub fn empty() -> World {
-        let id = Str::from("11111111-2222-3333-4444-555555555555");
-        let config = RuntimeConfig {
-            node_name: Str::from("bench"),
-            server: true,
-            bootstrap_expect: 1,
-            ..RuntimeConfig::default()
-        };
-        let boot = Boot {
-            config: Arc::new(config),
-            node_id: id.clone(),
-            disk: DiskImage::default(),
-            bootstrap: Some(Membership::of_voters([id])),
-            addresses: BTreeMap::new(),
-            seed: Seed::from_u64(1),
-        };
-        let node = Node::boot(boot, NOW).expect("an empty disk boots");
+        let node = agent_node();
         let front = Front::new(FrontId(0), Rng::new(Seed::from_u64(2)));
         let mut world = World { view: node.view().clone(), node, front, next: 0 };
         world.settle(VecDeque::from([Input::Wake]));

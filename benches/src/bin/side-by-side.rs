@@ -3,7 +3,7 @@
 use lictor_benches::floor::{self, disk::flushes};
 use lictor_benches::report::{Spread, number, table, time};
 use lictor_benches::subject::{Kind, Subject};
-use lictor_benches::workload::{closed, fan_out, populate, scale};
+use lictor_benches::workload::{closed, fan_out, populate, scale, scheduling};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
 }
 
 fn names() -> Vec<&'static str> {
-    closed::ALL.iter().map(|w| w.name).chain(["flush", "fan-out", "size", "idle"]).collect()
+    closed::ALL.iter().map(|w| w.name).chain(["flush", "fan-out", "size", "scheduling", "idle"]).collect()
 }
 
 fn parse(arguments: &[String]) -> io::Result<Options> {
@@ -137,6 +137,9 @@ fn measure(options: &Options) -> io::Result<()> {
         closed_loops(&subjects, &wanted, options)?;
     }
     let mut rows = Vec::new();
+    if options.wants("scheduling") {
+        rows.append(&mut scheduling::run(if options.quick { 1 } else { 10 })?);
+    }
     for (kind, binary) in &agents {
         // Both take their time: in quick mode only by name.
         if options.wants("size") && !(options.quick && options.only.is_empty()) {

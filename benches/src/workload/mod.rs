@@ -4,5 +4,6 @@ pub mod catalog;
 pub mod closed;
 pub mod fan_out;
 pub mod scale;
+pub mod scheduling;
 
 pub use catalog::populate;
