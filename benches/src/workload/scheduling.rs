@@ -96,7 +96,7 @@ fn carry_out(node: &mut Node, now: Now, input: Input) -> Done {
                 Output::RunCheck { run, .. } => {
                     done.runs += 1;
                     let output = String::from("HTTP GET http://127.0.0.1:8080/health: 200 OK Output: ok");
-                    let outcome = CheckOutcome { status: status::PASSING, output };
+                    let outcome = CheckOutcome::Found { status: status::PASSING, output };
                     inputs.push_back(Input::CheckDone { run, outcome });
                 }
                 Output::Persist { ticket, .. } => {
