@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_near_end_of_a_connection_has_no_number() {
-        let mut normal = Normal::new(vec![("1".into(), "<one>".into())], 0);
+        let mut normal = Normal::new(vec![("45".into(), "<one>".into())], 0);
         let text = normal.text("read udp 127.0.0.1:45193->127.0.0.1:2: read: connection refused");
         assert_eq!(text, "read udp 127.0.0.1:<port>->127.0.0.1:2: read: connection refused");
     }
