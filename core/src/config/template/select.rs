@@ -138,12 +138,15 @@ fn by_types(what: &str, all: &[Addr]) -> Result<Parted, String> {
     Ok(parted)
 }
 
+/// What an address itself may be.
+type Property = fn(&Addr) -> bool;
+
 /// Flags of the interface must all be there, or one of the address's own properties.
 fn by_flags(what: &str, all: &[Addr]) -> Result<Parted, String> {
     let lower = what.to_lowercase();
-    let (mut flags, mut properties) = (None::<Vec<&str>>, Vec::<fn(&Addr) -> bool>::new());
+    let (mut flags, mut properties) = (None::<Vec<&str>>, Vec::<Property>::new());
     for word in lower.split('|').take(MAX_WORDS) {
-        let (flag, property): (Option<&str>, Option<fn(&Addr) -> bool>) = match word {
+        let (flag, property): (Option<&str>, Option<Property>) = match word {
             "broadcast" | "up" => (Some(word), None),
             // Asks for nothing, as in go-sockaddr.
             "down" => (Some(""), None),

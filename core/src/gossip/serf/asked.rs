@@ -41,7 +41,8 @@ pub(super) struct Asked {
 }
 
 impl Gossip {
-    /// Asks. An error says why the question was not sent.
+    /// Asks. An error says why the question was not sent, and gives back who asked.
+    #[allow(clippy::result_large_err)] // rare, and the caller has to tell the asker
     pub(super) fn ask(
         &mut self,
         asker: Asker,
