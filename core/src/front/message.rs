@@ -47,7 +47,8 @@ pub struct HttpReply {
     pub body: Bytes,
     /// Close the connection after this answer.
     pub close: bool,
-    /// `http_config.response_headers` go with it, as far as it does not set them itself.
+    /// For an answer that no route of the API gives: `http_config.response_headers` go with it all the same. With
+    /// those of routes they always go.
     pub site: bool,
 }
 
