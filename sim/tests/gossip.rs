@@ -271,17 +271,6 @@ fn the_same_seed_gives_the_same_run() {
     assert_eq!(life(), life());
 }
 
-/// Run by hand, in release: `cargo test --release -p lictor-sim --test gossip -- --ignored --nocapture`.
-#[test]
-#[ignore = "minutes of work: prints the numbers of docs/gossip.md"]
-fn the_numbers_of_large_pools() {
-    for n in [100, 1000] {
-        for eager in [false, true] {
-            println!("eager {eager}: {:?}", measure_spread(n, 1, |config| config.eager = eager));
-        }
-    }
-}
-
 #[test]
 fn forwarding_at_once_is_faster_for_the_same_packets_at_rest() {
     let plain = measure_spread(40, 1, |config| config.eager = false).expect("within bounds");
