@@ -201,6 +201,22 @@ fn bad_bodies_get_consuls_words() {
     assert_eq!(error.unwrap_err().to_string(), "illegal base64 data at input byte 0");
 }
 
+/// Consul answers with 5820 bytes to one of 262, all but its prefix from here.
+#[test]
+fn a_bad_byte_costs_twenty_four_in_a_duration() {
+    let body = |bad: usize| [br#"{"TTL":"5"#.as_slice(), &b"\xff".repeat(bad), br#""}"#].concat();
+    let refused = |bad| {
+        let body = body(bad);
+        let value = parse_body(&body).unwrap();
+        decode(&value, Struct::ALIAS, Unknown::Refuse, |f| f.duration("TTL")).unwrap_err().to_string()
+    };
+    assert_eq!(refused(1), r#"time: unknown unit "\xef\xbf\xbd" in duration "5\xef\xbf\xbd""#);
+    assert_eq!(
+        refused(240).len() - refused(0).len(),
+        "unknown unit \"\" in ".len() - "missing unit in ".len() + 240 * 24
+    );
+}
+
 #[test]
 fn letter_case_duplicates_aliases_and_null_read_as_in_go() {
     let same = service(r#"{"Name":"a","Port":2}"#);

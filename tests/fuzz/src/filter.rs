@@ -1,7 +1,7 @@
 //! Filter expressions and the patterns in them.
 
 use crate::catalog::entry;
-use crate::json::bounded;
+use crate::json::{ONCE, bounded};
 use lictor_core::filter::{self, Filter, Member, Record, Subject};
 
 const SUBJECTS: [Subject; 6] =
@@ -28,7 +28,7 @@ pub(crate) fn filter(data: &[u8]) {
                     assert_eq!(asked(&negation, subject), !found, "{text}");
                 }
             }
-            Err(why) => bounded(&why.to_string(), data.len()),
+            Err(why) => bounded(&why.to_string(), ONCE, data.len()),
         }
     }
 }
@@ -68,7 +68,7 @@ pub(crate) fn pattern(data: &[u8]) {
         (Ok(yes), Ok(no)) => (yes, no),
         (Err(why), Err(also)) => {
             assert_eq!(why, also);
-            return bounded(&why.to_string(), data.len());
+            return bounded(&why.to_string(), ONCE, data.len());
         }
         _ => panic!("{text:?} is taken by one operator only"),
     };

@@ -22,7 +22,7 @@ pub(crate) fn json(data: &[u8]) {
     }
     match &body {
         Ok(value) => typed(value, data.len()),
-        Err(why) => bounded(&why.to_string(), data.len()),
+        Err(why) => bounded(&why.to_string(), ONCE, data.len()),
     }
 }
 
@@ -34,19 +34,26 @@ fn typed(value: &Value<'_>, len: usize) {
             let read = json::decode(value, Struct::ALIAS, unknown, |f| {
                 decode::service(f, mode, &mut not_built);
             });
-            bounded(&read.err().map_or_else(String::new, |why| why.to_string()), len);
+            bounded(&read.err().map_or_else(String::new, |why| why.to_string()), TWICE, len);
             let read = json::decode(value, Struct::ALIAS, unknown, |f| {
                 decode::check(f, mode, Place::Alone);
             });
-            bounded(&read.err().map_or_else(String::new, |why| why.to_string()), len);
+            bounded(&read.err().map_or_else(String::new, |why| why.to_string()), TWICE, len);
         }
     }
 }
 
-/// A text of an error repeats the input escaped, at most.
-pub(crate) fn bounded(text: &str, len: usize) {
-    assert!(text.len() <= 2048 + 12 * len, "an error of {} bytes for {len}", text.len());
+/// A text of an error repeats each byte of the input `times` at most, escaped.
+///
+/// - [`ONCE`]: a byte in hex takes four characters, and three bytes can stand for one of the input where that is
+///   replaced by U+FFFD: `\xef\xbf\xbd`.
+/// - [`TWICE`]: Go quotes a duration whole and then its unit, which can be all of it but a digit.
+pub(crate) fn bounded(text: &str, times: usize, len: usize) {
+    assert!(text.len() <= 2048 + times * len, "an error of {} bytes for {len}", text.len());
 }
+
+pub(crate) const ONCE: usize = 3 * 4;
+pub(crate) const TWICE: usize = 2 * ONCE;
 
 fn write(w: &mut Writer<'_>, value: &Value<'_>) {
     match &value.kind {

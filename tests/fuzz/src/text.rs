@@ -1,6 +1,6 @@
 //! Durations, and configuration in both its languages.
 
-use crate::json::bounded;
+use crate::json::{ONCE, bounded};
 use lictor_core::config::{self, Flags, Format, HostFacts, Interface, Source};
 use lictor_core::duration;
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ pub(crate) fn duration(data: &[u8]) {
             let off = (exact - i128::from(nanos)).unsigned_abs();
             assert!(off <= parts, "{text} is {exact} ns, read as {nanos}");
         }
-        Err(why) => bounded(&why.to_string(), data.len()),
+        Err(why) => bounded(&why.to_string(), 2 * 4, data.len()), // no byte is replaced: this is text
     }
 }
 
@@ -85,7 +85,7 @@ fn config(data: &[u8], format: Format) {
     };
     let first = config::load(std::slice::from_ref(&source), &flags, &host);
     match &first {
-        Ok(config) => config.warnings.iter().for_each(|line| bounded(line, data.len())),
+        Ok(config) => config.warnings.iter().for_each(|line| bounded(line, ONCE, data.len())),
         // Each unknown key and each wrong type is told with its path, which the text spells once.
         Err(why) => assert!(why.to_string().len() <= 4096 + data.len() * (256 + data.len())),
     }
