@@ -1,13 +1,17 @@
 //! What a front asks of the node, and what the node answers: the whole of what they know of each other.
 
+use crate::Str;
 use crate::agent::{AgentReply, AgentRequest};
 use crate::command::Command;
-use crate::ids::{Index, ServerId};
+use crate::gossip::{KeyCommand, KeyReport};
+use crate::ids::{Index, Pool, ServerId};
 use crate::metrics::Report;
 use crate::raft::Change;
 use crate::store::Applied;
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
+use bytes::Bytes;
 
 /// What a front asks of the node.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +26,38 @@ pub enum Request {
     },
     /// Change the agent's local state.
     Agent(AgentRequest),
+    /// Join the gossip pool through these addresses or names. Answered by [`Reply::Joined`].
+    Join {
+        /// Which pool.
+        pool: Pool,
+        /// Addresses or names, with or without a port.
+        names: Vec<String>,
+    },
+    /// Declare a failed member to have left, in both pools or in the WAN pool only.
+    ForceLeave {
+        /// Its name.
+        node: Str,
+        /// Forget it at once.
+        prune: bool,
+        /// The WAN pool only.
+        wan: bool,
+    },
+    /// Shout a user event to the datacenter. Answered by [`Reply::Done`] once it is on its way.
+    Event {
+        /// Its name, as serf carries it.
+        name: Str,
+        /// Its payload, as serf carries it.
+        payload: Bytes,
+    },
+    /// Change or list the keys of a pool's members. Answered by [`Reply::Keys`].
+    Keys {
+        /// Which pool.
+        pool: Pool,
+        /// What to do.
+        command: KeyCommand,
+        /// How many members repeat each answer.
+        relay_factor: u8,
+    },
     /// What was counted so far.
     Metrics,
     /// Read the configuration again.
@@ -49,6 +85,10 @@ pub enum Reply {
         /// The index.
         index: Index,
     },
+    /// So many of the members that were asked to let this node in did.
+    Joined(usize),
+    /// What the members said about their keys.
+    Keys(KeyReport),
     /// The agent's answer.
     Agent(AgentReply),
     /// What the node and its driver have counted.

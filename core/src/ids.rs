@@ -47,5 +47,14 @@ number!(
     Index
 );
 
+/// One of a node's two gossip pools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pool {
+    /// The agents and servers of one datacenter.
+    Lan,
+    /// The servers of all datacenters.
+    Wan,
+}
+
 /// A server's persisted identity: the node ID (a UUID). An address is only a hint.
 pub type ServerId = Str;

@@ -3,11 +3,14 @@
 use crate::Str;
 use crate::agent::Local;
 use crate::config::RuntimeConfig;
+use crate::gossip::{Coordinate, Member, Stats};
 use crate::ids::{Index, ServerId, Term};
 use crate::raft::Status;
 use crate::store::Store;
 use crate::time::Instant;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
 
 /// An immutable picture of the node after some applied batch. Cloning it is cheap.
 #[derive(Clone, Debug)]
@@ -22,6 +25,36 @@ pub struct View {
     pub node_id: ServerId,
     /// Where raft stands.
     pub raft: RaftView,
+    /// Who is there; without gossip, nobody.
+    pub members: Arc<Members>,
+    /// The newest user events, oldest first; at most 256.
+    pub events: Arc<[UserEvent]>,
+}
+
+/// Who is there, as gossip tells it.
+#[derive(Clone, Debug, Default)]
+pub struct Members {
+    /// The members of the datacenter, by name, the gone included; this node among them.
+    pub lan: Vec<Member>,
+    /// The servers of all datacenters, by name; empty on clients.
+    pub wan: Vec<Member>,
+    /// The numbers that `info` shows of the LAN pool.
+    pub lan_stats: Stats,
+    /// The same of the WAN pool.
+    pub wan_stats: Stats,
+    /// Where this node is in the space of round-trip times.
+    pub coordinate: Option<Coordinate>,
+}
+
+/// Something that somebody shouted to the datacenter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserEvent {
+    /// Its Lamport time.
+    pub ltime: u64,
+    /// Its name as serf carries it.
+    pub name: Str,
+    /// Its payload as serf carries it.
+    pub payload: Bytes,
 }
 
 /// What a read must know about raft.

@@ -8,11 +8,13 @@ use crate::log::Log;
 use crate::meter::Meter;
 use crate::rt::Rt;
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use lictor_core::agent::CheckSpec;
-use lictor_core::ids::{RunId, ServerId, Ticket};
-use lictor_core::node::{DiskBatch, HaltReason, Input, Node, Output, Reply, StopKind};
+use lictor_core::ids::{Pool, RunId, ServerId, Ticket};
+use lictor_core::node::{DiskBatch, HaltReason, Input, NetOrder, Node, Output, Reply, StopKind};
 use lictor_core::time::{Instant, Now};
 use lictor_core::view::View;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -43,6 +45,43 @@ pub enum CheckOrder {
     Cancel(RunId),
 }
 
+/// One message of raft.
+#[derive(Debug)]
+pub struct PeerOrder {
+    /// Whom it is for.
+    pub to: ServerId,
+    /// Where that server takes RPC.
+    pub at: SocketAddr,
+    /// The message.
+    pub bytes: Bytes,
+}
+
+/// Names whose addresses are wanted.
+#[derive(Debug)]
+pub struct Question {
+    /// Its number.
+    pub lookup: u64,
+    /// Names or addresses, with or without a port.
+    pub names: Vec<String>,
+    /// The port of those without one.
+    pub port: u16,
+}
+
+/// A call to a server.
+#[derive(Debug)]
+pub struct CallOrder {
+    /// Its number.
+    pub call: u64,
+    /// The server's RPC address.
+    pub to: SocketAddr,
+    /// `Service.Method`.
+    pub method: &'static str,
+    /// The encoded arguments.
+    pub body: Bytes,
+    /// When to give up.
+    pub until: Instant,
+}
+
 /// Where the node's outputs go.
 pub struct Hands {
     /// Into the disk task. Raft bounds what is in flight.
@@ -55,8 +94,14 @@ pub struct Hands {
     pub view: SharedView,
     /// Back into the node, for work that is offloaded.
     pub inbox: mpsc::Sender<Input>,
-    /// To other servers; `None` where there are none.
-    pub peers: Option<mpsc::UnboundedSender<(ServerId, bytes::Bytes)>>,
+    /// Raft's messages to other servers; `None` where there are none.
+    pub peers: Option<mpsc::UnboundedSender<PeerOrder>>,
+    /// The sockets of the gossip pools; `None` without gossip.
+    pub gossip: Option<mpsc::UnboundedSender<(Pool, NetOrder)>>,
+    /// Names to resolve; `None` without gossip.
+    pub resolve: Option<mpsc::UnboundedSender<Question>>,
+    /// Calls to servers; `None` where none are made.
+    pub calls: Option<mpsc::UnboundedSender<CallOrder>>,
     /// Reads the configuration files again, away from the node's thread.
     pub read_config: Arc<dyn Fn() -> Input + Send + Sync>,
     /// Adds to a report what all other threads have counted. It waits for them, so the front that asked
@@ -128,10 +173,25 @@ fn carry_out<R: Rt>(rt: &R, node: &mut Node, hands: &Hands, meter: &mut Meter, s
                 (Some(front), reply) => front.reply(call, reply),
                 (None, _) => {}
             },
-            Output::Peer { to, bytes } => {
-                if let Some(peers) = &hands.peers {
-                    // A closed queue means the process is ending: raft messages may be lost.
-                    let _ = peers.send((to, bytes));
+            // A closed queue means that the process is ending: all of these may be lost.
+            Output::Peer { to, at, bytes } => {
+                if let (Some(peers), Some(at)) = (&hands.peers, at) {
+                    let _ = peers.send(PeerOrder { to, at, bytes });
+                }
+            }
+            Output::Gossip { pool, order } => {
+                if let Some(gossip) = &hands.gossip {
+                    let _ = gossip.send((pool, order));
+                }
+            }
+            Output::Resolve { lookup, names, port } => {
+                if let Some(resolve) = &hands.resolve {
+                    let _ = resolve.send(Question { lookup, names, port });
+                }
+            }
+            Output::Rpc { call, to, method, body, until } => {
+                if let Some(calls) = &hands.calls {
+                    let _ = calls.send(CallOrder { call, to, method, body, until });
                 }
             }
             Output::Persist { ticket, batch } => {

@@ -5,7 +5,7 @@ use super::network::Network;
 use super::runtime::{DnsConfig, HttpLimits, Performance, Ports, RuntimeConfig};
 use super::survey::{self, Survey};
 use super::tree::{self, Tree};
-use super::{check_tls, definition};
+use super::{check_tls, definition, gossip};
 use super::{source, template, validate};
 use crate::metrics::Filter;
 use crate::{Str, duration, strconv};
@@ -43,6 +43,7 @@ pub(super) fn build(
         return Err(source::several(&errors));
     }
     servers(&mut config, tree);
+    gossip::read(&mut config.gossip, tree, dev)?;
     config.dns = dns(tree, &mut errors);
     config.http = http(tree, &mut errors);
     checks(&mut config, tree, &mut errors);
@@ -136,15 +137,16 @@ fn addresses(
     };
     let advertise = one("advertise_addr").unwrap_or(bind);
     config.advertise_addr = addr::advertise_for(advertise, host)?;
-    one("serf_lan");
+    config.gossip.lan.bind = one("serf_lan").unwrap_or(bind);
+    config.gossip.lan.advertise = config.advertise_addr;
     if config.ports.serf_wan.is_some() {
-        one("serf_wan");
+        config.gossip.wan.bind = one("serf_wan").unwrap_or(bind);
     }
     // Consul reads it a second time, and so complains a second time.
     one("advertise_addr");
     for scope in ["advertise_addr", "advertise_addr_wan"] {
         if scope.ends_with("wan") {
-            one(scope);
+            config.gossip.wan.advertise = one(scope).unwrap_or(config.advertise_addr);
         }
         for (family, v4) in [("ipv4", true), ("ipv6", false)] {
             let key = format!("{scope}_{family}");
@@ -173,8 +175,7 @@ fn addresses(
     }
     config.recursors = recursors(tree, host)?;
     addr::names("primary_gateways", &tree::texts(tree, "primary_gateways"), host, errors);
-    config.retry_join = addr::names("retry_join", &tree::texts(tree, "retry_join"), host, errors);
-    addr::names("retry_join_wan", &tree::texts(tree, "retry_join_wan"), host, errors);
+    gossip::joins(&mut config.gossip, tree, host, errors);
     Ok(true)
 }
 
@@ -248,8 +249,6 @@ fn servers(config: &mut RuntimeConfig, tree: &Tree) {
     config.bootstrap_expect = if alone { 1 } else { u32::try_from(expect).unwrap_or(0) };
     config.leave_on_terminate = tree::flag(tree, "leave_on_terminate").unwrap_or(!config.server);
     config.skip_leave_on_interrupt = tree::flag(tree, "skip_leave_on_interrupt").unwrap_or(config.server);
-    config.retry_interval = time(tree, "retry_interval", config.retry_interval);
-    config.retry_max = count(tree, "retry_max", 0);
     let performance = &config.performance;
     config.performance = Performance {
         raft_multiplier: tree::int(tree, "performance.raft_multiplier")
@@ -378,9 +377,6 @@ fn unprotected(tree: &Tree) -> Vec<String> {
     if tree::flag(tree, "acl.enabled").unwrap_or(false) {
         out.push("acl.enabled = true, but ACLs are not built yet: every request is allowed".into());
     }
-    if tree::text(tree, "encrypt").is_some_and(|key| !key.is_empty()) {
-        out.push("encrypt is set, but gossip encryption is not built yet: gossip is not encrypted".into());
-    }
     for group in ["defaults", "internal_rpc", "https", "grpc"] {
         for key in ["verify_incoming", "verify_outgoing", "verify_server_hostname"] {
             let path = format!("tls.{group}.{key}");
@@ -399,7 +395,7 @@ fn time(tree: &Tree, path: &str, default: Duration) -> Duration {
 }
 
 /// A number; what is negative counts as zero.
-fn count(tree: &Tree, path: &str, default: u64) -> u64 {
+pub(super) fn count(tree: &Tree, path: &str, default: u64) -> u64 {
     tree::int(tree, path).map_or(default, |n| n.max(0) as u64)
 }
 

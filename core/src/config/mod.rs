@@ -10,6 +10,7 @@ mod build;
 mod check_tls;
 mod definition;
 mod flags;
+pub mod gossip;
 mod hcl;
 mod keys;
 mod merge;

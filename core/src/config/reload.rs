@@ -61,7 +61,7 @@ pub fn reload(old: &RuntimeConfig, new: RuntimeConfig) -> (RuntimeConfig, Vec<St
         "telemetry.disable_hostname" => disable_hostname;
         "telemetry.metrics_prefix" => metrics_prefix;
         "pid_file" => pid_file;
-        "retry_join" => retry_join;
+        "the gossip pools or whom they join" => gossip;
         "session_ttl_min" => session_ttl_min;
     }
     (next, warnings)

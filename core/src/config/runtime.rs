@@ -1,5 +1,6 @@
 //! The validated configuration that every part reads.
 
+use super::gossip::Gossip;
 use super::network::Network;
 use crate::Str;
 use crate::metrics::Filter;
@@ -82,10 +83,8 @@ pub struct RuntimeConfig {
     pub metrics_prefix: String,
     /// `telemetry.prefix_filter` and `telemetry.filter_default`.
     pub metrics_filter: Filter,
-    pub retry_join: Vec<String>,
-    pub retry_interval: Duration,
-    /// 0: for ever.
-    pub retry_max: u64,
+    /// The gossip pools, and whom they join.
+    pub gossip: Gossip,
     pub enable_debug: bool,
     pub disable_http_unprintable_char_filter: bool,
     pub disable_update_check: bool,
@@ -190,7 +189,7 @@ impl RuntimeConfig {
 }
 
 impl Default for RuntimeConfig {
-    /// Consul's defaults for a server on loopback; what a file or flag changes is laid over this.
+    /// Consul's defaults for a server on loopback, without gossip; what a file or flag changes is laid over this.
     fn default() -> Self {
         RuntimeConfig {
             node_name: Str::from("node"),
@@ -216,8 +215,8 @@ impl Default for RuntimeConfig {
                 https: None,
                 grpc: None,
                 grpc_tls: None,
-                serf_lan: Some(8301),
-                serf_wan: Some(8302),
+                serf_lan: None,
+                serf_wan: None,
                 server: 8300,
             },
             dns: DnsConfig {
@@ -277,9 +276,7 @@ impl Default for RuntimeConfig {
             disable_hostname: false,
             metrics_prefix: String::from("consul"),
             metrics_filter: Filter::default(),
-            retry_join: Vec::new(),
-            retry_interval: Duration::from_secs(30),
-            retry_max: 0,
+            gossip: Gossip::default(),
             enable_debug: false,
             disable_http_unprintable_char_filter: false,
             disable_update_check: false,

@@ -266,7 +266,7 @@ proptest! {
         prop_assert_eq!(json!(config.ports.http), last(["ports", "http"]).unwrap_or_else(|| json!(8500)));
         prop_assert_eq!(json!(config.ports.dns), last(["ports", "dns"]).unwrap_or_else(|| json!(8600)));
         let joins: Vec<&Value> = layers.iter().filter_map(|l| l["retry_join"].as_array()).flatten().collect();
-        prop_assert_eq!(json!(config.retry_join), json!(joins));
+        prop_assert_eq!(json!(config.gossip.lan.retry_join), json!(joins));
         let mut meta = Map::new();
         for layer in &layers {
             meta.extend(layer["node_meta"].as_object().cloned().unwrap_or_default());

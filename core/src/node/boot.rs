@@ -1,12 +1,16 @@
 //! From what the disk held to a running node.
 
 use super::calls::Calls;
+use super::gossiping::Remembered;
+use super::join::Joins;
 use super::output::DiskImage;
+use super::pools::Pools;
 use super::tickets::Tickets;
-use super::{Node, route};
+use super::{Node, pools, route};
+use crate::COMPATIBLE_VERSION;
 use crate::agent::Agent;
 use crate::config::RuntimeConfig;
-use crate::ids::ServerId;
+use crate::ids::{Pool, ServerId};
 use crate::metrics::Recorder;
 use crate::raft::{self, Membership, Raft};
 use crate::rng::{Rng, Seed};
@@ -14,11 +18,10 @@ use crate::server::{Leader, ServerRecord};
 use crate::store::Store;
 use crate::time::{Duration, Now};
 use crate::watch::ChangeSet;
-use crate::{COMPATIBLE_VERSION, Str};
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use core::net::SocketAddr;
 
 /// Everything a node starts from.
 #[derive(Clone, Debug)]
@@ -31,8 +34,8 @@ pub struct Boot {
     pub disk: DiskImage,
     /// The founders, if this server may found a cluster; ignored once the disk holds anything.
     pub bootstrap: Option<Membership>,
-    /// `host:port` of servers, as hints for users; this server's own is known from the configuration.
-    pub addresses: BTreeMap<ServerId, Str>,
+    /// Where other servers take RPC, as a hint until gossip tells.
+    pub addresses: BTreeMap<ServerId, SocketAddr>,
     /// Entropy.
     pub seed: Seed,
 }
@@ -48,6 +51,8 @@ pub enum BootError {
     Mismatch,
     /// The agent refuses a service or check of the configuration files; what the disk held is fine.
     Definition(String),
+    /// Gossip refuses its settings.
+    Gossip(String),
 }
 
 impl core::fmt::Display for BootError {
@@ -58,7 +63,7 @@ impl core::fmt::Display for BootError {
             BootError::Mismatch => {
                 f.write_str("the snapshot on disk and its metadata do not belong together")
             }
-            BootError::Definition(why) => f.write_str(why),
+            BootError::Definition(why) | BootError::Gossip(why) => f.write_str(why),
         }
     }
 }
@@ -118,10 +123,21 @@ impl Node {
             port: config.ports.server,
             version: COMPATIBLE_VERSION,
         };
-        addresses.insert(node_id.clone(), Str::from(own_address(&config)));
+        addresses.insert(node_id.clone(), SocketAddr::new(config.advertise_addr, config.ports.server));
         let agent = Agent::boot(config.clone(), &node_id, &disk.local, rng.fork("agent"), now);
         if let Some(why) = agent.refused() {
             return Err(BootError::Definition(why.to_string()));
+        }
+        let kept = Remembered::read(&disk.local);
+        let pools = Pools::boot(&config, &node_id, &kept.keys, &rng.fork("gossip"), now.mono)?;
+        let mut joins = Joins::default();
+        for pool in [Pool::Lan, Pool::Wan] {
+            if pools.get(pool).is_some() {
+                let settings = pools::of(&config, pool);
+                let remembered = kept.members.get(&pool).into_iter().flatten();
+                let names = settings.retry_join.iter().chain(remembered).cloned().collect();
+                joins.retry(pool, names, settings.retry_interval, now.mono);
+            }
         }
         let view = route::first_view(&config, &node_id, &store, &agent, &raft);
         let mut node = Node {
@@ -132,6 +148,13 @@ impl Node {
             store,
             agent,
             leader: Leader::new(me),
+            pools,
+            joins,
+            remembered: kept.members,
+            members: Arc::default(),
+            members_changed: true,
+            events: Arc::default(),
+            stopping: None,
             calls: Calls::new(rng.fork("node.calls").next_u64()),
             tickets: Tickets::default(),
             to_raft: VecDeque::new(),
@@ -160,13 +183,6 @@ impl Node {
     }
 }
 
-fn own_address(config: &RuntimeConfig) -> String {
-    match config.advertise_addr {
-        core::net::IpAddr::V4(ip) => format!("{ip}:{}", config.ports.server),
-        core::net::IpAddr::V6(ip) => format!("[{ip}]:{}", config.ports.server),
-    }
-}
-
 /// Consul's times (surface.md 7.4): one second of election timeout per step of `raft_multiplier`,
 /// half of it as lease.
 fn raft_config(config: &RuntimeConfig, id: &ServerId) -> raft::Config {
@@ -179,9 +195,4 @@ fn raft_config(config: &RuntimeConfig, id: &ServerId) -> raft::Config {
         trailing_logs: config.raft_trailing_logs,
         ..raft::Config::new(id.clone())
     }
-}
-
-/// No address is known yet.
-pub(super) fn no_addresses() -> BTreeMap<ServerId, Str> {
-    BTreeMap::new()
 }

@@ -176,6 +176,11 @@ impl Calls {
         true
     }
 
+    /// Whether anybody waits for work that raft or the leader has taken on.
+    pub(super) fn under_way(&self) -> bool {
+        !self.by_index.is_empty() || !self.forwarded.is_empty() || !self.elsewhere.is_empty()
+    }
+
     /// Remembers a call that goes to the leader; the number to send with it, or the call back when
     /// too many are under way.
     pub(super) fn forward(&mut self, deadline: Instant, call: Call) -> Result<(u64, Work), Call> {

@@ -3,10 +3,13 @@
 use crate::agent::CheckOutcome;
 use crate::call::Request;
 use crate::config::RuntimeConfig;
-use crate::ids::{CallId, FrontId, Index, RunId, ServerId, Ticket};
+use crate::gossip;
+use crate::ids::{CallId, FrontId, Index, Pool, RunId, ServerId, Ticket};
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 use bytes::Bytes;
+use core::net::SocketAddr;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -43,6 +46,27 @@ pub enum Input {
     },
     /// The disk is (or is no longer) so full that writes must be refused; reads go on.
     DiskFull(bool),
+    /// Something from the sockets of a gossip pool: a packet or news of a stream, nothing else.
+    Gossip {
+        /// Whose sockets.
+        pool: Pool,
+        /// What.
+        input: gossip::Input,
+    },
+    /// The addresses of names, as asked by [`crate::node::Output::Resolve`].
+    Resolved {
+        /// The question's number.
+        lookup: u64,
+        /// For each name, in the order asked: its addresses, or why there are none.
+        found: Vec<Result<Vec<SocketAddr>, String>>,
+    },
+    /// A call to another server has ended, as ordered by [`crate::node::Output::Rpc`].
+    RpcDone {
+        /// The call's number.
+        call: u64,
+        /// The body of the answer.
+        result: Result<Bytes, RpcError>,
+    },
     /// The store as of `at`, encoded.
     SnapshotBuilt {
         /// The index that was asked for.
@@ -61,6 +85,17 @@ pub enum Input {
     Reloaded(Result<Box<RuntimeConfig>, String>),
     /// A signal asks the process to end.
     Stop(StopKind),
+}
+
+/// Why a call to another server has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RpcError {
+    /// No connection: nothing was sent. The words are the operating system's.
+    NotConnected(String),
+    /// The connection ended, or time was up, before the answer came: it may have been carried out.
+    Lost(String),
+    /// The server's own words.
+    Server(String),
 }
 
 /// How to end.

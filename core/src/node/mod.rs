@@ -16,6 +16,9 @@
 //! | agent `Catalog` | as a call of its own, through the same door as everybody's |
 //! | agent `RunCheck`, `CancelCheck` | outputs |
 //! | leader duties | raft, without anyone waiting |
+//! | gossip's packets and streams | `Output::Gossip` |
+//! | gossip `Member` | addresses of servers, view, memory for the next start |
+//! | `Input::Call(Join)`, `retry_join` | `Output::Resolve` → gossip `Join` |
 //!
 //! Replies leave after the view that shows their effect: whoever has been answered can read it.
 //!
@@ -25,33 +28,42 @@
 mod boot;
 mod calls;
 mod forward;
+mod gossiping;
 mod input;
+mod join;
 mod metrics;
 mod output;
+mod pools;
 mod route;
+mod stopping;
 mod tickets;
 
 pub use crate::agent::LocalWrite;
 pub use crate::call::{CallError, Reply, Request};
 pub use boot::{Boot, BootError};
-pub use input::{Input, StopKind};
-pub use output::{DiskBatch, DiskImage, HaltReason, Output};
+pub use input::{Input, RpcError, StopKind};
+pub use output::{DiskBatch, DiskImage, HaltReason, NetOrder, Output};
 
 use crate::agent::{Agent, AgentInput};
 use crate::config::RuntimeConfig;
-use crate::ids::{Index, ServerId, Ticket};
+use crate::ids::{Index, Pool, ServerId, Ticket};
 use crate::metrics::Recorder;
+use crate::raft;
 use crate::raft::{Raft, Role};
 use crate::server::Leader;
 use crate::store::Store;
 use crate::time::{Instant, Now};
-use crate::view::View;
+use crate::view::{Members, UserEvent, View};
 use crate::watch::ChangeSet;
-use crate::{Str, raft};
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use calls::Calls;
+use core::net::SocketAddr;
+use join::Joins;
+use pools::Pools;
+use stopping::Stopping;
 use tickets::Tickets;
 
 /// One server as a state machine.
@@ -62,11 +74,20 @@ use tickets::Tickets;
 pub struct Node {
     config: Arc<RuntimeConfig>,
     id: ServerId,
-    addresses: BTreeMap<ServerId, Str>,
+    /// Where other servers take RPC, as gossip heard last.
+    addresses: BTreeMap<ServerId, SocketAddr>,
     raft: Raft,
     store: Store,
     agent: Agent,
     leader: Leader,
+    pools: Pools,
+    joins: Joins,
+    /// The members written down last.
+    remembered: BTreeMap<Pool, Vec<String>>,
+    members: Arc<Members>,
+    members_changed: bool,
+    events: Arc<[UserEvent]>,
+    stopping: Option<Stopping>,
     calls: Calls,
     tickets: Tickets,
     /// Inputs for raft and the agent: a part is only stepped once its effects are drained.
@@ -131,6 +152,9 @@ impl Node {
             self.agent.poll_timeout(),
             self.leader.poll_timeout(),
             self.calls.poll_timeout(),
+            self.pools.poll_timeout(),
+            self.joins.poll_timeout(),
+            self.stopping_until(),
         ]
         .into_iter()
         .flatten()

@@ -1,17 +1,21 @@
 //! Outputs: orders that the driver carries out.
 
 use super::{Reply, StopKind};
+use crate::Str;
 use crate::agent::{CheckSpec, LocalWrite};
 use crate::event::Event;
-use crate::ids::{CallId, FrontId, Index, RunId, ServerId, Term, Ticket};
+use crate::gossip::Stream;
+use crate::ids::{CallId, FrontId, Index, Pool, RunId, ServerId, Term, Ticket};
 use crate::raft;
 use crate::store::Store;
+use crate::time::Instant;
 use crate::view::View;
 use crate::watch::ChangeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::net::SocketAddr;
 
 /// Something to do.
 #[derive(Clone, Debug)]
@@ -27,10 +31,42 @@ pub enum Output {
     },
     /// Send an encoded raft message. May be lost, duplicated or reordered.
     Peer {
-        /// The receiver's persisted ID.
+        /// The receiver's persisted ID. Whoever answers at the address must have it.
         to: ServerId,
+        /// Where it was last heard to take RPC; `None`: nowhere, the message is lost.
+        at: Option<SocketAddr>,
         /// The message.
         bytes: Bytes,
+    },
+    /// Something for the sockets of a gossip pool.
+    Gossip {
+        /// Whose sockets.
+        pool: Pool,
+        /// What.
+        order: NetOrder,
+    },
+    /// Find the addresses of names and report [`super::Input::Resolved`], in any case.
+    Resolve {
+        /// Number of the question.
+        lookup: u64,
+        /// Names or addresses, with or without a port.
+        names: Vec<String>,
+        /// The port of those without one.
+        port: u16,
+    },
+    /// Call a method of a server (`Service.Method`, net/rpc over msgpack) and report
+    /// [`super::Input::RpcDone`] in any case.
+    Rpc {
+        /// Number of the call.
+        call: u64,
+        /// The server's RPC address.
+        to: SocketAddr,
+        /// The method.
+        method: &'static str,
+        /// The encoded arguments.
+        body: Bytes,
+        /// When to give up.
+        until: Instant,
     },
     /// Write this batch; batches reach the disk in ticket order.
     Persist {
@@ -85,11 +121,52 @@ pub enum Output {
     },
 }
 
+/// What gossip wants of its sockets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetOrder {
+    /// Send a datagram.
+    Packet {
+        /// Where to.
+        to: SocketAddr,
+        /// All of it.
+        bytes: Bytes,
+    },
+    /// Open a connection: [`crate::gossip::Input::StreamOpened`] or `StreamClosed` follows.
+    Open {
+        /// Its number.
+        stream: Stream,
+        /// Where to.
+        to: SocketAddr,
+    },
+    /// Send bytes on a connection.
+    Write {
+        /// Which.
+        stream: Stream,
+        /// What.
+        bytes: Bytes,
+    },
+    /// Close a connection once all was sent.
+    Close {
+        /// Which.
+        stream: Stream,
+    },
+}
+
 /// Why the node stopped itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HaltReason {
     /// A disk batch could not be written. The words are the operating system's.
     PersistFailed(String),
+    /// Another node of this name is there, and most members side with it.
+    NameLost {
+        /// The name.
+        name: Str,
+    },
+    /// `retry_max` tries to join have failed.
+    JoinGivenUp {
+        /// Which pool.
+        pool: Pool,
+    },
     /// The log holds an entry that this version cannot read.
     UnreadableEntry {
         /// Its index.

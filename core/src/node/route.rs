@@ -1,10 +1,10 @@
 //! The routing table of `node/mod.rs`, as code. Logic stays in the parts.
 
+use super::Node;
 use super::calls::{Call, Caller, Work};
 use super::forward::{Frame, Refusal};
 use super::input::{Input, StopKind};
 use super::output::{DiskBatch, HaltReason, Output};
-use super::{Node, boot};
 use crate::Str;
 use crate::agent::{Agent, AgentEffect, AgentInput, AgentRequest, CatalogCall, CatalogNode, CatalogReply};
 use crate::call::{CallError, Reply, Request};
@@ -19,9 +19,11 @@ use crate::time::{Duration, Instant, Now};
 use crate::types::KvOp;
 use crate::view::{RaftView, View};
 use crate::watch::ChangeSet;
+use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use bytes::Bytes;
+use core::net::SocketAddr;
 
 /// Rounds of moving effects for each input. Every round moves at least one effect forward, and a
 /// chain is a few parts long: more means that two parts are feeding each other.
@@ -55,7 +57,13 @@ impl Node {
                 self.to_agent.push_back(AgentInput::CheckDone { run, outcome })
             }
             Input::Reloaded(result) => self.reloaded(result.map(|config| *config)),
-            Input::Stop(kind) => self.stop(kind),
+            Input::Stop(kind) => self.stop(now, kind),
+            Input::Gossip { pool, input } => {
+                self.pools.handle(now.mono, pool, input);
+            }
+            // Nothing was asked of another server.
+            Input::RpcDone { .. } => {}
+            Input::Resolved { lookup, found } => self.resolved(now, lookup, found),
         }
     }
 
@@ -69,6 +77,8 @@ impl Node {
         for command in self.leader.due(now.mono, &self.store) {
             self.lead(now, Call { from: Caller::Duty, work: Work::write(&command) });
         }
+        self.pools.wake(now.mono);
+        self.join_due(now);
         for (caller, reply) in self.calls.expire(now.mono) {
             self.answer(caller, reply);
         }
@@ -106,7 +116,13 @@ impl Node {
             }
             Request::Leave => {
                 self.answer(from, Reply::Done);
-                self.stop(StopKind::Leave);
+                self.stop(now, StopKind::Leave);
+            }
+            Request::Join { pool, names } => self.join(from, pool, names),
+            Request::ForceLeave { node, prune, wan } => self.force_leave(now, from, &node, prune, wan),
+            Request::Event { name, payload } => self.shout(now, from, name, payload),
+            Request::Keys { pool, command, relay_factor } => {
+                self.keys(now, from, pool, command, relay_factor);
             }
             Request::Membership(change) => {
                 let call = self.calls.for_raft(from);
@@ -168,7 +184,8 @@ impl Node {
     }
 
     fn send(&mut self, to: ServerId, frame: Frame) {
-        self.outputs.push_back(Output::Peer { to, bytes: frame.encode() });
+        let at = self.addresses.get(&to).copied();
+        self.outputs.push_back(Output::Peer { to, at, bytes: frame.encode() });
     }
 
     fn peer(&mut self, now: Now, from: ServerId, bytes: Bytes) {
@@ -222,7 +239,7 @@ impl Node {
     }
 
     /// Gives `reply` to whoever waits.
-    fn answer(&mut self, to: Caller, reply: Reply) {
+    pub(super) fn answer(&mut self, to: Caller, reply: Reply) {
         match to {
             Caller::Front(to, call) => self.replies.push_back(Output::Reply { to, call, reply }),
             Caller::Agent(call) => {
@@ -243,6 +260,7 @@ impl Node {
                     Reply::Failed(_) => Frame::Refused { id, why: Refusal::NotLeader },
                     // The other server learnt the index when raft accepted the write.
                     Reply::Applied { .. } | Reply::Agent(_) | Reply::Metrics(_) | Reply::Done => return,
+                    Reply::Joined(_) | Reply::Keys(_) => return,
                 };
                 self.send(server, frame);
             }
@@ -265,6 +283,8 @@ impl Node {
                 self.on_raft(now, effect);
             } else if let Some(effect) = self.agent.poll_effect() {
                 self.on_agent(now, effect);
+            } else if let Some((pool, effect)) = self.pools.poll_effect() {
+                self.on_gossip(now, pool, effect);
             } else if self.leader.poll_timeout().is_some_and(|at| at <= now.mono) {
                 for command in self.leader.due(now.mono, &self.store) {
                     self.lead(now, Call { from: Caller::Duty, work: Work::write(&command) });
@@ -274,7 +294,11 @@ impl Node {
             } else if let Some(input) = self.next_for_raft() {
                 self.raft.handle(now.mono, input);
             } else {
-                break;
+                self.refresh_members();
+                self.go_on_stopping(now);
+                if self.pools.is_quiet() {
+                    break;
+                }
             }
         }
         if !self.records.is_empty() {
@@ -382,7 +406,7 @@ impl Node {
         }
     }
 
-    fn finish(&mut self, call: CallId, reply: Reply) {
+    pub(super) fn finish(&mut self, call: CallId, reply: Reply) {
         if let Some(caller) = self.calls.take(call) {
             self.answer(caller, reply);
         }
@@ -558,21 +582,6 @@ impl Node {
         }
     }
 
-    /// Consul's exit codes: leaving is 0; a server that is interrupted does not leave and exits 1.
-    fn stop(&mut self, kind: StopKind) {
-        let leaves = match kind {
-            StopKind::Leave => true,
-            StopKind::Interrupt => !self.config.skip_leave_on_interrupt,
-            StopKind::Terminate => self.config.leave_on_terminate,
-        };
-        // What came before is carried out before.
-        self.settle();
-        let text = if leaves { "leaving, then stopping" } else { "shutting down without leaving" };
-        self.log(Event::new(Level::Info, "agent", text));
-        self.outputs.append(&mut self.replies);
-        self.outputs.push_back(Output::Stopped { kind, code: u8::from(!leaves) });
-    }
-
     #[cfg(feature = "mutants")]
     fn harm_restored_store(&mut self) {
         self.store.mutant = self.mutant;
@@ -582,12 +591,12 @@ impl Node {
         }
     }
 
-    fn halt(&mut self, why: HaltReason) {
+    pub(super) fn halt(&mut self, why: HaltReason) {
         self.halted = true;
         self.outputs.push_back(Output::Halt { why });
     }
 
-    fn log(&mut self, event: Event) {
+    pub(super) fn log(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
     }
 
@@ -607,6 +616,8 @@ impl Node {
             config: self.config.clone(),
             node_id: self.id.clone(),
             raft,
+            members: self.members.clone(),
+            events: self.events.clone(),
         });
         let changes = Arc::new(core::mem::take(&mut self.changes));
         self.outputs.push_back(Output::Publish { view: self.view.clone(), changes });
@@ -626,7 +637,9 @@ pub(super) fn first_view(
         local: agent.local(),
         config: config.clone(),
         node_id: id.clone(),
-        raft: raft_view(raft, store, id, &boot::no_addresses()),
+        raft: raft_view(raft, store, id, &BTreeMap::new()),
+        members: Arc::default(),
+        events: Arc::default(),
     })
 }
 
@@ -634,12 +647,14 @@ fn raft_view(
     raft: &Raft,
     store: &Store,
     id: &ServerId,
-    addresses: &alloc::collections::BTreeMap<ServerId, Str>,
+    addresses: &BTreeMap<ServerId, SocketAddr>,
 ) -> RaftView {
     let status = raft.status();
     let leader = status.leader.clone();
-    let leader_addr =
-        leader.as_ref().and_then(|l| addresses.get(l)).cloned().unwrap_or_else(|| Str::from(""));
+    let leader_addr = leader
+        .as_ref()
+        .and_then(|l| addresses.get(l))
+        .map_or_else(|| Str::from(""), |a| Str::from(a.to_string()));
     RaftView {
         is_leader: status.role == Role::Leader,
         last_contact: if leader.as_ref() == Some(id) { None } else { status.leader_contact },

@@ -89,12 +89,27 @@ fn registrations_that_come_together_are_one_batch_with_their_log_entries_and_wai
 }
 
 #[test]
-fn what_came_before_a_stop_is_handed_to_the_disk_before_it() {
+fn what_came_before_a_stop_is_on_disk_and_answered_before_it() {
     let mut node = leading();
     register(&mut node, 1);
     node.handle(NOW, Input::Stop(StopKind::Terminate));
     let outputs = drain(&mut node);
-    let written = outputs.iter().position(|o| matches!(o, Output::Persist { .. })).expect("it is written");
+    let [(upto, _, _)] = persists(&outputs)[..] else { panic!("{outputs:?}") };
+    assert!(!outputs.iter().any(|o| matches!(o, Output::Stopped { .. })), "it waits for the disk");
+    node.handle(NOW, Input::Persisted { upto });
+    let outputs = drain(&mut node);
+    let answered = outputs.iter().position(|o| matches!(o, Output::Reply { .. })).expect("it is answered");
     let stopped = outputs.iter().position(|o| matches!(o, Output::Stopped { .. })).expect("it stops");
-    assert!(written < stopped);
+    assert!(answered < stopped);
+}
+
+#[test]
+fn a_stop_does_not_wait_for_ever() {
+    let mut node = leading();
+    register(&mut node, 1);
+    node.handle(NOW, Input::Stop(StopKind::Terminate));
+    assert!(!drain(&mut node).iter().any(|o| matches!(o, Output::Stopped { .. })));
+    let late = Now { mono: NOW.mono + crate::time::Duration::from_secs(1), wall: NOW.wall };
+    node.handle(late, Input::Wake);
+    assert!(drain(&mut node).iter().any(|o| matches!(o, Output::Stopped { .. })));
 }

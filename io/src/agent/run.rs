@@ -18,7 +18,7 @@ use lictor_core::Str;
 use lictor_core::config::RuntimeConfig;
 use lictor_core::event::{Event, Level};
 use lictor_core::front::Front;
-use lictor_core::ids::FrontId;
+use lictor_core::ids::{FrontId, Pool};
 use lictor_core::metrics::Recorder;
 use lictor_core::node::{Boot, BootError, DiskImage, HaltReason, Input, Node};
 use lictor_core::plan::Plan;
@@ -237,6 +237,9 @@ fn live(
         view,
         inbox: inbox.clone(),
         peers: None,
+        gossip: None,
+        resolve: None,
+        calls: None,
         read_config: read_config(reread, log.clone(), clients, watches_tx.clone()),
         measure: Arc::new(move |report| {
             cells.iter().filter_map(Weak::upgrade).for_each(|cell| cell.measure(report));
@@ -298,6 +301,18 @@ fn report(exit: &Exit, log: &Log) -> u8 {
             ),
             1,
         ),
+        Exit::Halted(HaltReason::NameLost { name }) => (
+            Level::Error,
+            format!(
+                "stopped, because another node has the name {name} and most members side with it: \
+                 give this one another node_name, or stop the other and start this one again"
+            ),
+            1,
+        ),
+        Exit::Halted(HaltReason::JoinGivenUp { pool }) => {
+            let pool = if *pool == Pool::Lan { "LAN" } else { "WAN" };
+            (Level::Error, format!("agent: max join {pool} retry exhausted, exiting"), 1)
+        }
         Exit::Abandoned => (Level::Error, "stopped, because the node's thread ended".to_owned(), 1),
     };
     log.write(&Event::new(level, "agent", text));

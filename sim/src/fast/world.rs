@@ -336,7 +336,7 @@ impl World {
 
     fn carry_out(&mut self, slot: usize, output: Output) {
         match output {
-            Output::Peer { to, bytes } => self.send(slot, to, bytes),
+            Output::Peer { to, bytes, .. } => self.send(slot, to, bytes),
             Output::Persist { ticket, batch } => self.persist(slot, ticket, batch),
             Output::BuildSnapshot { at, store, .. } => {
                 let life = self.servers[slot].life;
@@ -354,6 +354,8 @@ impl World {
             // No checks are configured, and nobody asks for a reload.
             Output::RunCheck { .. } | Output::CancelCheck { .. } | Output::ReadConfig => {}
             Output::Publish { .. } | Output::Halt { .. } | Output::Stopped { .. } => {}
+            // These clusters do not gossip.
+            Output::Gossip { .. } | Output::Resolve { .. } | Output::Rpc { .. } => {}
         }
     }
 

@@ -245,7 +245,20 @@ async fn process(rt: MadRt, ip: IpAddr, disk: SimDisk, shared: &Arc<Shared>) -> 
     shared.state().inbox = Some(inbox.clone());
     let read_config = Arc::new(|| Input::Reloaded(Err("there are no files".into())));
     let measure = Arc::new(|_: &mut Report| {});
-    let hands = Hands { disk: disk_tx, checks, fronts, view, inbox, peers: None, read_config, measure, log };
+    let hands = Hands {
+        disk: disk_tx,
+        checks,
+        fronts,
+        view,
+        inbox,
+        peers: None,
+        gossip: None,
+        resolve: None,
+        calls: None,
+        read_config,
+        measure,
+        log,
+    };
     let exit = driver::drive(rt, node, inputs, hands).await;
     shared.state().inbox = None;
     for task in tasks {

@@ -147,12 +147,12 @@ static SOA: &[Key] =
     &[used("refresh", UINT32), used("retry", UINT32), used("expire", UINT32), used("min_ttl", UINT32)];
 
 pub(super) static GOSSIP: &[Key] = &[
-    later("gossip_nodes", INT),
-    later("gossip_interval", Duration),
-    later("probe_interval", Duration),
-    later("probe_timeout", Duration),
-    later("suspicion_mult", INT),
-    later("retransmit_mult", INT),
+    used("gossip_nodes", INT),
+    used("gossip_interval", Duration),
+    used("probe_interval", Duration),
+    used("probe_timeout", Duration),
+    used("suspicion_mult", INT),
+    used("retransmit_mult", INT),
 ];
 
 pub(super) static HTTP: &[Key] = &[

@@ -1,0 +1,302 @@
+//! What gossip's effects mean to the rest of the node, and what is asked of gossip.
+
+use super::calls::Caller;
+use super::join::{self, Lookup, Who};
+use super::output::{HaltReason, NetOrder, Output};
+use super::{Node, pools};
+use crate::Str;
+use crate::agent::LocalWrite;
+use crate::call::{CallError, Reply};
+use crate::event::{Event, Level};
+use crate::gossip::wire::Key;
+use crate::gossip::{Effect, Input, KeyCommand, Member, MemberChange};
+use crate::ids::Pool;
+use crate::time::Now;
+use crate::view::UserEvent;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use core::net::SocketAddr;
+
+/// Where the record of a pool's members stands among the local ones.
+pub(super) const MEMBERS: [(Pool, &str); 2] =
+    [(Pool::Lan, "gossip/lan/members"), (Pool::Wan, "gossip/wan/members")];
+/// Where the record of a pool's keys stands.
+pub(super) const KEYS: [(Pool, &str); 2] = [(Pool::Lan, "gossip/lan/keys"), (Pool::Wan, "gossip/wan/keys")];
+/// Members that are remembered for the next start; enough to find the rest.
+const REMEMBERED: usize = 64;
+/// User events that are kept for those who ask, as Consul.
+const EVENTS: usize = 256;
+
+fn key_of(table: &[(Pool, &'static str); 2], pool: Pool) -> &'static str {
+    if table[0].0 == pool { table[0].1 } else { table[1].1 }
+}
+
+/// What the disk held of gossip.
+#[derive(Debug, Default)]
+pub(super) struct Remembered {
+    pub(super) keys: BTreeMap<Pool, Vec<Key>>,
+    pub(super) members: BTreeMap<Pool, Vec<String>>,
+}
+
+impl Remembered {
+    /// Reads the records; what is damaged is as if it were not there.
+    pub(super) fn read(records: &[(String, Bytes)]) -> Remembered {
+        let mut found = Remembered::default();
+        let lines = |table: &[(Pool, &'static str); 2], pool| {
+            let record = records.iter().find(|(key, _)| key == key_of(table, pool));
+            let text = record.and_then(|(_, bytes)| core::str::from_utf8(bytes).ok()).unwrap_or("");
+            text.lines().map(String::from).collect::<Vec<_>>()
+        };
+        for pool in [Pool::Lan, Pool::Wan] {
+            let keys = lines(&KEYS, pool).into_iter();
+            let keys =
+                keys.filter_map(|line| BASE64_STANDARD.decode(line).ok()).filter_map(|k| Key::new(&k).ok());
+            found.keys.insert(pool, keys.collect());
+            found.members.insert(pool, lines(&MEMBERS, pool));
+        }
+        found
+    }
+}
+
+impl Node {
+    /// Moves one effect of a pool on.
+    pub(super) fn on_gossip(&mut self, now: Now, pool: Pool, effect: Effect) {
+        match effect {
+            Effect::Packet { to, bytes } => self.order(pool, NetOrder::Packet { to, bytes }),
+            Effect::Open { stream, to } => self.order(pool, NetOrder::Open { stream, to }),
+            Effect::Write { stream, bytes } => self.order(pool, NetOrder::Write { stream, bytes }),
+            Effect::Close { stream } => self.order(pool, NetOrder::Close { stream }),
+            Effect::Member { change, member } => self.on_member(pool, change, &member),
+            Effect::UserEvent { ltime, name, payload, .. } => self.on_user_event(pool, ltime, name, payload),
+            // Nobody here answers questions but serf itself.
+            Effect::Query { .. } | Effect::QueryAck { .. } | Effect::QueryResponse { .. } => {}
+            Effect::QueryDone { .. } | Effect::Coordinate { .. } => {}
+            Effect::Joined { call, contacted, failed } => {
+                if let Some((pool, who)) = self.joins.joined(call) {
+                    let errors = failed.into_iter().map(|(at, why)| format!("Failed to join {at}: {why}"));
+                    self.joined(now, pool, who, contacted, errors.collect());
+                }
+            }
+            Effect::Left { .. } => self.pool_left(pool),
+            Effect::UserEventRefused { call, reason } => {
+                self.finish(call, Reply::Failed(CallError::Refused(reason)));
+            }
+            Effect::TagsRefused { reason } => {
+                self.log(Event::new(Level::Error, "agent", "tags are not shown").with("error", reason));
+            }
+            Effect::KeysDone { call, report } => self.finish(call, Reply::Keys(report)),
+            Effect::PersistKeys { keys } => {
+                if !self.config.gossip.disable_keyring_file {
+                    let lines: Vec<String> =
+                        keys.iter().map(|key| BASE64_STANDARD.encode(key.bytes())).collect();
+                    self.keep(key_of(&KEYS, pool), &lines);
+                }
+            }
+            Effect::NameLost => self.halt(HaltReason::NameLost { name: pools::own_name(&self.config, pool) }),
+            Effect::Log(event) => self.log(event),
+        }
+    }
+
+    fn order(&mut self, pool: Pool, order: NetOrder) {
+        self.outputs.push_back(Output::Gossip { pool, order });
+    }
+
+    fn keep(&mut self, key: &str, lines: &[String]) {
+        self.tickets.local_in_next();
+        let value = Bytes::from(lines.join("\n").into_bytes());
+        self.records.push(LocalWrite::Put { key: key.into(), value });
+    }
+
+    fn on_member(&mut self, pool: Pool, change: MemberChange, member: &Member) {
+        self.members_changed = true;
+        self.remember(pool);
+        if pool == Pool::Lan {
+            self.locate_servers();
+            if change == MemberChange::Join && member.tag("role") == "consul" {
+                self.server_seen(member);
+            }
+        }
+    }
+
+    fn server_seen(&mut self, member: &Member) {
+        if *member.name != *self.config.node_name {
+            let port = member.tag("port");
+            let text = format!("Adding LAN server: {} (Addr: tcp/{}:{port})", member.name, member.addr.ip());
+            self.log(Event::new(Level::Info, "agent.server", text));
+        }
+    }
+
+    /// Where servers take RPC, as their members say. Who is not among them stays where it was.
+    fn locate_servers(&mut self) {
+        for (id, server) in self.pools.servers() {
+            if id != self.id {
+                self.addresses.insert(id, server.addr);
+            }
+        }
+        self.stale_view = true;
+    }
+
+    /// Writes down who is there, for the next start.
+    fn remember(&mut self, pool: Pool) {
+        let own = pools::own_name(&self.config, pool);
+        let mut others: Vec<SocketAddr> = self.pools.others(pool, &own).map(|member| member.addr).collect();
+        others.truncate(REMEMBERED);
+        let lines: Vec<String> = others.iter().map(ToString::to_string).collect();
+        // Who has just lost sight of everybody looks for them where they were.
+        if !lines.is_empty() && self.remembered.get(&pool) != Some(&lines) {
+            self.keep(key_of(&MEMBERS, pool), &lines);
+            self.remembered.insert(pool, lines);
+        }
+    }
+
+    /// A node that left does not come back by itself, unless it is told to.
+    pub(super) fn forget_members(&mut self) {
+        if !self.config.gossip.rejoin_after_leave {
+            for (_, key) in MEMBERS {
+                self.tickets.local_in_next();
+                self.records.push(LocalWrite::Delete { key: key.into() });
+            }
+        }
+    }
+
+    /// Asks for the addresses of `retry_join` when they are due.
+    pub(super) fn join_due(&mut self, now: Now) {
+        let (pools, config) = (&self.pools, &self.config);
+        let alone = |pool| pools.others(pool, &pools::own_name(config, pool)).next().is_none();
+        if let Some((pool, lookup)) = self.joins.due(now.mono, alone) {
+            self.log(Event::new(Level::Info, "agent", "Joining cluster...").with("cluster", pool_name(pool)));
+            self.resolve(pool, lookup);
+        }
+    }
+
+    pub(super) fn join(&mut self, from: Caller, pool: Pool, names: Vec<String>) {
+        if self.pools.get(pool).is_none() {
+            let why = match pool {
+                Pool::Lan => "gossip is off on this agent",
+                Pool::Wan => "Must be a server to join WAN cluster",
+            };
+            return self.answer(from, Reply::Failed(CallError::Refused(why.into())));
+        }
+        match self.joins.start(pool, from.clone(), names) {
+            Some(lookup) => self.resolve(pool, lookup),
+            None => self.answer(from, Reply::Failed(CallError::Busy)),
+        }
+    }
+
+    fn resolve(&mut self, pool: Pool, Lookup { id, names }: Lookup) {
+        let port = pools::port(&self.config, pool).unwrap_or(8301);
+        self.outputs.push_back(Output::Resolve { lookup: id, names, port });
+    }
+
+    pub(super) fn resolved(&mut self, now: Now, lookup: u64, found: Vec<Result<Vec<SocketAddr>, String>>) {
+        let Some((pool, who, names)) = self.joins.resolved(lookup) else { return };
+        let (addrs, errors) = join::sort(&names, found);
+        if addrs.is_empty() {
+            return self.joined(now, pool, who, 0, errors);
+        }
+        let call = self.joins.call(pool, who);
+        self.pools.handle(now.mono, pool, Input::Join { call, addrs, ignore_old: true });
+    }
+
+    fn joined(&mut self, now: Now, pool: Pool, who: Who, contacted: usize, errors: Vec<String>) {
+        match who {
+            Who::Caller(caller) if contacted > 0 => self.answer(caller, Reply::Joined(contacted)),
+            Who::Caller(caller) => {
+                let count = errors.len();
+                let mut text = format!("{count} error{} occurred:", if count == 1 { "" } else { "s" });
+                errors.iter().for_each(|error| text.push_str(&format!("\n\t* {error}")));
+                text.push_str("\n\n");
+                self.answer(caller, Reply::Failed(CallError::Refused(text)));
+            }
+            Who::Retry => {
+                let (attempts, interval) = self.joins.tried(pool, now.mono);
+                let cluster = pool_name(pool);
+                if contacted > 0 {
+                    let text = "Join cluster completed. Synced with initial agents";
+                    let event = Event::new(Level::Info, "agent", text).with("cluster", cluster);
+                    return self.log(event.with("num_agents", contacted.to_string()));
+                }
+                let max = pools::of(&self.config, pool).retry_max;
+                if max > 0 && attempts > max {
+                    return self.halt(HaltReason::JoinGivenUp { pool });
+                }
+                let event = Event::new(Level::Warn, "agent", "Join cluster failed, will retry");
+                let event =
+                    event.with("cluster", cluster).with("retry_interval", format!("{}s", interval.as_secs()));
+                self.log(event.with("error", errors.join("; ")));
+            }
+        }
+    }
+
+    pub(super) fn force_leave(&mut self, now: Now, from: Caller, name: &Str, prune: bool, wan: bool) {
+        let mut found = false;
+        let wan_name = match name.ends_with(&*format!(".{}", self.config.datacenter)) {
+            true => name.clone(),
+            false => crate::gossip::consul::wan_name(name, &self.config.datacenter),
+        };
+        for (pool, name) in [(Pool::Lan, name.clone()), (Pool::Wan, wan_name)] {
+            let known = self.pools.get(pool).is_some_and(|machine| machine.member(&name).is_some());
+            if known && (pool == Pool::Wan || !wan) {
+                found = true;
+                self.pools.handle(now.mono, pool, Input::ForceLeave { name, prune });
+            }
+        }
+        let reply = match found {
+            true => Reply::Done,
+            false => Reply::Failed(CallError::Refused(format!("agent: No node found with name '{name}'"))),
+        };
+        self.answer(from, reply);
+    }
+
+    pub(super) fn shout(&mut self, now: Now, from: Caller, name: Str, payload: Bytes) {
+        let call = self.calls.for_raft(from);
+        let input = Input::UserEvent { call, name, payload, coalesce: false };
+        if !self.pools.handle(now.mono, Pool::Lan, input) {
+            let why = CallError::Refused("gossip is off on this agent".into());
+            return self.finish(call, Reply::Failed(why));
+        }
+        // A refusal is among the effects already.
+        if !self.pools.has_refused(call) {
+            self.finish(call, Reply::Done);
+        }
+    }
+
+    pub(super) fn keys(&mut self, now: Now, from: Caller, pool: Pool, command: KeyCommand, relay_factor: u8) {
+        let call = self.calls.for_raft(from);
+        if !self.pools.handle(now.mono, pool, Input::Keys { call, command, relay_factor }) {
+            self.finish(call, Reply::Failed(CallError::Refused("this agent is not in that pool".into())));
+        }
+    }
+
+    fn on_user_event(&mut self, pool: Pool, ltime: u64, name: Str, payload: Bytes) {
+        if pool == Pool::Lan {
+            let mut events = self.events.to_vec();
+            if events.len() == EVENTS {
+                events.remove(0);
+            }
+            events.push(UserEvent { ltime, name, payload });
+            self.events = events.into();
+            self.stale_view = true;
+        }
+    }
+
+    /// What is known of who is there, as views show it.
+    pub(super) fn refresh_members(&mut self) {
+        if core::mem::take(&mut self.members_changed) {
+            self.members = self.pools.members().into();
+            self.stale_view = true;
+        }
+    }
+}
+
+fn pool_name(pool: Pool) -> &'static str {
+    match pool {
+        Pool::Lan => "LAN",
+        Pool::Wan => "WAN",
+    }
+}

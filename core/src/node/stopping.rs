@@ -1,0 +1,118 @@
+//! The end of a node: hand over, tell the others, then stop.
+//!
+//! | step | ends when |
+//! |---|---|
+//! | leadership goes to another voter, if this node leads and leaves | it is transferred, or 2 s are over |
+//! | both pools are left, if this node leaves | both have spread the word, or 10 s are over |
+//! | what was accepted is carried out | nothing is under way, or 1 s is over |
+
+use super::Node;
+use super::calls::Caller;
+use super::input::StopKind;
+use super::output::Output;
+use crate::event::{Event, Level};
+use crate::gossip::Input;
+use crate::ids::Pool;
+use crate::raft::{self, Role};
+use crate::time::{Duration, Instant, Now};
+use alloc::collections::BTreeSet;
+
+const HANDOVER: Duration = Duration::from_secs(2);
+const LEAVING: Duration = Duration::from_secs(10);
+const DRAINING: Duration = Duration::from_secs(1);
+
+/// How far it is.
+#[derive(Debug)]
+pub(super) struct Stopping {
+    kind: StopKind,
+    leaves: bool,
+    step: Step,
+    until: Instant,
+}
+
+#[derive(Debug)]
+enum Step {
+    HandOver,
+    Leave { pools: BTreeSet<Pool> },
+    Drain,
+}
+
+impl Node {
+    /// Consul's exit codes: leaving is 0; a server that is interrupted does not leave and exits 1.
+    pub(super) fn stop(&mut self, now: Now, kind: StopKind) {
+        let leaves = match kind {
+            StopKind::Leave => true,
+            StopKind::Interrupt => !self.config.skip_leave_on_interrupt,
+            StopKind::Terminate => self.config.leave_on_terminate,
+        };
+        if let Some(stopping) = &mut self.stopping {
+            // Asked twice: whoever asks again does not want to wait.
+            stopping.until = now.mono;
+            return self.go_on_stopping(now);
+        }
+        let text = if leaves { "leaving, then stopping" } else { "shutting down without leaving" };
+        self.log(Event::new(Level::Info, "agent", text));
+        let leads = self.raft.role() == Role::Leader && self.raft.status().membership.voters.len() > 1;
+        let until = now.mono + HANDOVER;
+        self.stopping = Some(Stopping { kind, leaves, step: Step::HandOver, until });
+        if leaves && leads {
+            let call = self.calls.for_raft(Caller::Duty);
+            self.to_raft.push_back(raft::Input::TransferLeadership { call, to: None });
+        }
+    }
+
+    pub(super) fn stopping_until(&self) -> Option<Instant> {
+        self.stopping.as_ref().map(|stopping| stopping.until)
+    }
+
+    /// A pool has been left.
+    pub(super) fn pool_left(&mut self, pool: Pool) {
+        if let Some(Stopping { step: Step::Leave { pools }, .. }) = &mut self.stopping {
+            pools.remove(&pool);
+        }
+    }
+
+    /// Takes the next steps that are due. Called when everything that has come is settled.
+    pub(super) fn go_on_stopping(&mut self, now: Now) {
+        loop {
+            let leads = self.raft.role() == Role::Leader && self.raft.status().membership.voters.len() > 1;
+            let Some(stopping) = &mut self.stopping else { return };
+            let late = stopping.until <= now.mono;
+            match &mut stopping.step {
+                Step::HandOver if stopping.leaves && leads && !late => return,
+                Step::HandOver if stopping.leaves => {
+                    let pools = [Pool::Lan, Pool::Wan].into_iter();
+                    let pools: BTreeSet<Pool> =
+                        pools.filter(|pool| self.pools.get(*pool).is_some()).collect();
+                    stopping.until = now.mono + LEAVING;
+                    stopping.step = Step::Leave { pools: pools.clone() };
+                    for pool in pools {
+                        let call = self.calls.for_raft(Caller::Duty);
+                        self.pools.handle(now.mono, pool, Input::Leave { call });
+                    }
+                    return;
+                }
+                Step::Leave { pools } if !pools.is_empty() && !late => return,
+                Step::HandOver | Step::Leave { .. } => {
+                    stopping.step = Step::Drain;
+                    stopping.until = now.mono + DRAINING;
+                    if stopping.leaves {
+                        self.forget_members();
+                    }
+                }
+                Step::Drain => {
+                    let quiet =
+                        !self.calls.under_way() && self.records.is_empty() && self.after_flush.is_empty();
+                    if !quiet && !late {
+                        return;
+                    }
+                    let (kind, code) = (stopping.kind, u8::from(!stopping.leaves));
+                    self.stopping = None;
+                    self.halted = true;
+                    self.outputs.append(&mut self.replies);
+                    return self.outputs.push_back(Output::Stopped { kind, code });
+                }
+            }
+        }
+    }
+}
