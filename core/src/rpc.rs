@@ -6,8 +6,23 @@
 //! Nothing here owns a socket: bytes come in, bytes and events go out, time is handed in. What a
 //! method does is not known here.
 
+pub mod answer;
+pub mod arguments;
 pub mod message;
 pub mod yamux;
+
+use alloc::string::String;
+
+/// Why a call to a server has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RpcError {
+    /// No connection: nothing was sent. The words are the operating system's.
+    NotConnected(String),
+    /// The connection ended, or time was up, before the answer came: it may have been carried out.
+    Lost(String),
+    /// The server's own words.
+    Server(String),
+}
 
 /// The byte that a connection to the server port begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use crate::call::Request;
 use crate::config::RuntimeConfig;
 use crate::gossip;
 use crate::ids::{CallId, FrontId, Index, Pool, RunId, ServerId, Ticket};
+use crate::rpc::RpcError;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -85,17 +86,6 @@ pub enum Input {
     Reloaded(Result<Box<RuntimeConfig>, String>),
     /// A signal asks the process to end.
     Stop(StopKind),
-}
-
-/// Why a call to another server has no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RpcError {
-    /// No connection: nothing was sent. The words are the operating system's.
-    NotConnected(String),
-    /// The connection ended, or time was up, before the answer came: it may have been carried out.
-    Lost(String),
-    /// The server's own words.
-    Server(String),
 }
 
 /// How to end.

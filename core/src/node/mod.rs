@@ -40,8 +40,9 @@ mod tickets;
 
 pub use crate::agent::LocalWrite;
 pub use crate::call::{CallError, Reply, Request};
+pub use crate::rpc::RpcError;
 pub use boot::{Boot, BootError};
-pub use input::{Input, RpcError, StopKind};
+pub use input::{Input, StopKind};
 pub use output::{DiskBatch, DiskImage, HaltReason, NetOrder, Output};
 
 use crate::agent::{Agent, AgentInput};

@@ -1,0 +1,85 @@
+//! What calls ask for (wire.md E4, E9). Whatever is not set is left out: absent is empty on this wire.
+
+use crate::Str;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// The arguments of every read: each method looks at its own.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+#[allow(missing_docs)] // the names are Consul's
+pub struct ReadArguments {
+    #[serde(skip_serializing_if = "is_default")]
+    pub datacenter: Str,
+    #[serde(skip_serializing_if = "is_default")]
+    pub node: Str,
+    #[serde(skip_serializing_if = "is_default")]
+    pub node_meta_filters: BTreeMap<Str, Str>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub service_name: Str,
+    #[serde(skip_serializing_if = "is_default")]
+    pub service_tags: Vec<Str>,
+    /// Whether `service_tags` counts.
+    #[serde(skip_serializing_if = "is_default")]
+    pub tag_filter: bool,
+    /// Of a check: a status, or `any`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub state: Str,
+    #[serde(skip_serializing_if = "is_default")]
+    pub key: Str,
+    #[serde(skip_serializing_if = "is_default")]
+    pub prefix: Str,
+    /// Spelt so.
+    #[serde(skip_serializing_if = "is_default")]
+    pub seperator: Str,
+    #[serde(skip_serializing_if = "is_default")]
+    pub filter: Str,
+    #[serde(skip_serializing_if = "is_default")]
+    pub token: Str,
+    /// Answer only once the index is above this; 0: at once.
+    #[serde(skip_serializing_if = "is_default")]
+    pub min_query_index: u64,
+    /// How long to wait for that, in nanoseconds; 0: the server's default.
+    #[serde(skip_serializing_if = "is_default")]
+    pub max_query_time: i64,
+    #[serde(skip_serializing_if = "is_default")]
+    pub allow_stale: bool,
+    #[serde(skip_serializing_if = "is_default")]
+    pub require_consistent: bool,
+    /// With `allow_stale`: how long ago a server may have heard of its leader, in nanoseconds; 0: any time.
+    #[serde(skip_serializing_if = "is_default")]
+    pub max_stale_duration: i64,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// A write with the datacenter that it is for.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct KvArguments<'a, O, E> {
+    /// Where to.
+    pub datacenter: &'a str,
+    /// The verb.
+    pub op: O,
+    /// The key.
+    pub dir_ent: &'a E,
+}
+
+/// A transaction with the datacenter that it is for.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct TxnArguments<'a, O> {
+    /// Where to.
+    pub datacenter: &'a str,
+    /// In order.
+    pub ops: &'a [O],
+    /// For `Txn.Read`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub allow_stale: bool,
+    /// For `Txn.Read`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub require_consistent: bool,
+}
