@@ -9,6 +9,8 @@
 //! | [`http`] | connections to a front and back |
 //! | [`dns`] | datagrams and TCP queries to the pure responder |
 //! | [`checks`] | probes: HTTP, TCP, UDP, gRPC, H2 ping, Docker, scripts |
+//! | [`gossip`], [`resolve`] | packets and streams of the gossip pools; names to join |
+//! | [`server_port`], [`peers`] | port 8300: raft between servers |
 //! | [`watches`] | changes of the registry to the handlers that the configuration names |
 //! | [`log`] | events to standard output, a file and watchers |
 //! | [`rt`] | the runtime surface that the simulator replaces |
@@ -22,9 +24,13 @@ pub mod disk;
 pub mod dns;
 pub mod driver;
 pub mod front;
+pub mod gossip;
 pub mod http;
 pub mod log;
 mod meter;
+pub mod peers;
+pub mod resolve;
 pub mod rt;
+pub mod server_port;
 pub mod storage;
 pub mod watches;

@@ -39,6 +39,8 @@ pub struct Server {
     /// DNS port, UDP and TCP.
     pub dns: u16,
     rpc: u16,
+    /// LAN gossip, UDP and TCP.
+    pub serf: u16,
     /// Everything this server writes lies here, unless `extra` says otherwise.
     pub dir: PathBuf,
     /// JSON laid over the configuration at the next start or reload.
@@ -59,9 +61,9 @@ impl Server {
     /// Everything but the process: ports and a directory.
     pub fn prepare(name: &str, extra: &str) -> Server {
         let scratch = Scratch::new(name);
-        let [http, dns, rpc] = free_ports();
+        let [http, dns, rpc, serf] = free_ports();
         let dir = scratch.path().to_owned();
-        Server { http, dns, rpc, dir, extra: extra.to_owned(), child: None, _scratch: scratch }
+        Server { http, dns, rpc, serf, dir, extra: extra.to_owned(), child: None, _scratch: scratch }
     }
 
     /// Replaces what is laid over the configuration; a running server sees it when it reloads.
@@ -94,11 +96,12 @@ impl Server {
         let base = format!(
             r#"{{"server": true, "bootstrap_expect": 1, "node_name": "n1", "bind_addr": "127.0.0.1",
                 "client_addr": "127.0.0.1", "disable_update_check": true, "data_dir": {:?},
-                "ports": {{"http": {}, "dns": {}, "server": {}, "serf_lan": 1, "serf_wan": -1}}}}"#,
+                "ports": {{"http": {}, "dns": {}, "server": {}, "serf_lan": {}, "serf_wan": -1}}}}"#,
             self.data().display().to_string(),
             self.http,
             self.dns,
-            self.rpc
+            self.rpc,
+            self.serf
         );
         fs::write(self.dir.join("1-base.json"), base).expect("the configuration is written");
         let extra = if self.extra.is_empty() { "{}" } else { &self.extra };

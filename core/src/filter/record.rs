@@ -19,7 +19,7 @@ pub struct Member {
     /// Gossip port.
     pub port: u16,
     /// What it says about itself.
-    pub tags: BTreeMap<&'static str, String>,
+    pub tags: BTreeMap<Str, Str>,
     /// 1 alive, 2 leaving, 3 left, 4 failed.
     pub status: i64,
     /// Minimum, maximum and current protocol version.
@@ -55,7 +55,7 @@ pub(super) enum Item<'a> {
     Texts(&'a [Str]),
     Bytes(&'a [u8]),
     TextMap(&'a Pairs),
-    Tags(&'a BTreeMap<&'static str, String>),
+    Tags(&'a BTreeMap<Str, Str>),
     Addresses(&'a Pairs<ServiceAddress>),
     Address(&'a ServiceAddress),
     Weights(Weights),

@@ -8,8 +8,9 @@ use crate::Str;
 use crate::agent::LocalWrite;
 use crate::call::{CallError, Reply};
 use crate::event::{Event, Level};
+use crate::gossip::consul::Server;
 use crate::gossip::wire::Key;
-use crate::gossip::{Effect, Input, KeyCommand, Member, MemberChange};
+use crate::gossip::{Effect, Input, KeyCommand, Member, MemberChange, Status};
 use crate::ids::Pool;
 use crate::time::Now;
 use crate::view::UserEvent;
@@ -71,7 +72,7 @@ impl Node {
             Effect::Open { stream, to } => self.order(pool, NetOrder::Open { stream, to }),
             Effect::Write { stream, bytes } => self.order(pool, NetOrder::Write { stream, bytes }),
             Effect::Close { stream } => self.order(pool, NetOrder::Close { stream }),
-            Effect::Member { change, member } => self.on_member(pool, change, &member),
+            Effect::Member { change, member } => self.on_member(now, pool, change, &member),
             Effect::UserEvent { ltime, name, payload, .. } => self.on_user_event(pool, ltime, name, payload),
             // Nobody here answers questions but serf itself.
             Effect::Query { .. } | Effect::QueryAck { .. } | Effect::QueryResponse { .. } => {}
@@ -112,14 +113,32 @@ impl Node {
         self.records.push(LocalWrite::Put { key: key.into(), value });
     }
 
-    fn on_member(&mut self, pool: Pool, change: MemberChange, member: &Member) {
+    fn on_member(&mut self, now: Now, pool: Pool, change: MemberChange, member: &Member) {
         self.members_changed = true;
         self.remember(pool);
         if pool == Pool::Lan {
             self.locate_servers();
-            if change == MemberChange::Join && member.tag("role") == "consul" {
+            if change == MemberChange::Join
+                && let Some(server) = Server::from_member(member)
+            {
                 self.server_seen(member);
+                if *member.name != *self.config.node_name && self.pools.get(Pool::Wan).is_some() {
+                    self.flood(now, &server);
+                }
             }
+        }
+    }
+
+    /// Servers of one datacenter know each other in the WAN pool without being told, as Consul's flooding does.
+    fn flood(&mut self, now: Now, server: &Server) {
+        let known = self.pools.get(Pool::Wan).is_some_and(|wan| {
+            let name = crate::gossip::consul::wan_name(&server.name, &server.datacenter);
+            wan.member(&name).is_some_and(|member| member.status == Status::Alive)
+        });
+        if let Some(port) = server.wan_join_port.filter(|_| !known) {
+            let call = self.joins.call(Pool::Wan, Who::Flood);
+            let addrs = alloc::vec![SocketAddr::new(server.addr.ip(), port)];
+            self.pools.handle(now.mono, Pool::Wan, Input::Join { call, addrs, ignore_old: true });
         }
     }
 
@@ -213,6 +232,7 @@ impl Node {
                 text.push_str("\n\n");
                 self.answer(caller, Reply::Failed(CallError::Refused(text)));
             }
+            Who::Flood => {}
             Who::Retry => {
                 let (attempts, interval) = self.joins.tried(pool, now.mono);
                 let cluster = pool_name(pool);

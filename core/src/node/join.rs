@@ -19,6 +19,8 @@ pub(super) enum Who {
     Caller(Caller),
     /// `retry_join`, or memory.
     Retry,
+    /// A server of the LAN pool, in the WAN pool.
+    Flood,
 }
 
 /// A question for addresses.
@@ -46,6 +48,9 @@ struct Retry {
     running: bool,
 }
 
+/// Half of the pause after the first failure; it doubles up to `retry_interval`. Nodes that start together find each
+/// other soon.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// Most joins of operators at once.
 const MAX_JOINS: usize = 64;
 
@@ -71,6 +76,7 @@ impl Joins {
             let Some(retry) = self.pools.get_mut(&pool) else { continue };
             retry.due = now + retry.interval;
             if !alone(pool) {
+                retry.attempts = 0;
                 continue;
             }
             retry.running = true;
@@ -115,8 +121,10 @@ impl Joins {
     pub(super) fn tried(&mut self, pool: Pool, now: Instant) -> (u64, Duration) {
         let Some(retry) = self.pools.get_mut(&pool) else { return (0, Duration::ZERO) };
         retry.running = false;
-        retry.due = now + retry.interval;
-        (retry.attempts, retry.interval)
+        let soon = FIRST_PAUSE * 2_u32.saturating_pow(u32::try_from(retry.attempts.min(20)).unwrap_or(20));
+        let pause = retry.interval.min(soon);
+        retry.due = now + pause;
+        (retry.attempts, pause)
     }
 }
 

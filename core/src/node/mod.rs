@@ -162,6 +162,11 @@ impl Node {
         .min()
     }
 
+    /// This node's persisted ID.
+    pub fn id(&self) -> &ServerId {
+        &self.id
+    }
+
     /// The view published last.
     pub fn view(&self) -> &Arc<View> {
         &self.view

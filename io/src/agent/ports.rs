@@ -20,8 +20,14 @@ pub(super) fn check(
 }
 
 fn taken(what: &str, network: &str, address: SocketAddr, e: &std::io::Error) -> String {
+    let key = match what {
+        "LAN Serf" => "serf_lan",
+        "WAN Serf" => "serf_wan",
+        "RPC" => "server",
+        "DNS" => "dns",
+        _ => "http",
+    };
     format!(
-        "failed to start {what} server: listen {network} {address}: {e}; free the port or set ports.{} in the configuration",
-        what.to_ascii_lowercase()
+        "failed to start {what} server: listen {network} {address}: {e}; free the port or set ports.{key} in the configuration"
     )
 }

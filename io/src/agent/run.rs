@@ -5,22 +5,24 @@ use super::data_dir::DataDir;
 use super::signals::Signals;
 use super::{ports, process};
 use crate::driver::{self, Exit, Hands, INBOX, SharedView};
+use crate::driver::{PeerOrder, Question};
 use crate::front::{self, FrontParts};
+use crate::gossip::{self, Allowed};
 use crate::http::{self, ClientLimits, HttpSettings};
 use crate::log::Log;
 use crate::rt::{Rt, TokioRt};
 use crate::storage::directory::DataDirectory;
 use crate::storage::log::LogStorage;
 use crate::storage::memory::Memory;
-use crate::{checks, disk, dns, watches};
+use crate::{checks, disk, dns, peers, resolve, server_port, watches};
 use arc_swap::ArcSwap;
 use lictor_core::Str;
 use lictor_core::config::RuntimeConfig;
 use lictor_core::event::{Event, Level};
 use lictor_core::front::Front;
-use lictor_core::ids::{FrontId, Pool};
+use lictor_core::ids::{FrontId, Pool, ServerId};
 use lictor_core::metrics::Recorder;
-use lictor_core::node::{Boot, BootError, DiskImage, HaltReason, Input, Node};
+use lictor_core::node::{Boot, BootError, DiskImage, HaltReason, Input, NetOrder, Node};
 use lictor_core::plan::Plan;
 use lictor_core::raft::Membership;
 use lictor_core::rng::Rng;
@@ -96,7 +98,7 @@ fn start(launch: Launch) -> Result<u8, String> {
         config: config.clone(),
         node_id,
         disk: image,
-        bootstrap: Some(founders),
+        bootstrap: (config.bootstrap_expect == 1).then_some(founders),
         addresses: BTreeMap::new(),
         seed: rt.entropy(),
     };
@@ -134,6 +136,10 @@ enum AnyStorage {
 struct Addresses {
     http: Vec<SocketAddr>,
     dns: Vec<SocketAddr>,
+    /// The gossip pools' sockets.
+    gossip: Vec<(Pool, SocketAddr)>,
+    /// The server port.
+    server: Option<SocketAddr>,
 }
 
 impl Addresses {
@@ -142,7 +148,13 @@ impl Addresses {
             Some(port) => addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect(),
             None => Vec::new(),
         };
+        let lan = config.ports.serf_lan.map(|port| (Pool::Lan, config.gossip.lan.bind, port));
+        let wan = config.ports.serf_wan.filter(|_| config.server);
+        let wan = wan.map(|port| (Pool::Wan, config.gossip.wan.bind, port));
+        let gossip = lan.into_iter().chain(wan).map(|(pool, ip, port)| (pool, SocketAddr::new(ip, port)));
         Addresses {
+            gossip: gossip.collect(),
+            server: config.server.then(|| SocketAddr::new(config.bind_addr, config.ports.server)),
             http: on(&config.http_addrs, config.ports.http),
             dns: on(&config.dns_addrs, config.ports.dns),
         }
@@ -150,12 +162,17 @@ impl Addresses {
 
     fn tcp(&self) -> Vec<(&'static str, SocketAddr)> {
         let http = self.http.iter().map(|a| ("HTTP", *a));
-        http.chain(self.dns.iter().map(|a| ("DNS", *a))).collect()
+        let own = http.chain(self.dns.iter().map(|a| ("DNS", *a)));
+        own.chain(self.gossip.iter().map(gossip_name)).chain(self.server.map(|a| ("RPC", a))).collect()
     }
 
     fn udp(&self) -> Vec<(&'static str, SocketAddr)> {
-        self.dns.iter().map(|a| ("DNS", *a)).collect()
+        self.dns.iter().map(|a| ("DNS", *a)).chain(self.gossip.iter().map(gossip_name)).collect()
     }
+}
+
+fn gossip_name((pool, address): &(Pool, SocketAddr)) -> (&'static str, SocketAddr) {
+    (if *pool == Pool::Lan { "LAN Serf" } else { "WAN Serf" }, *address)
 }
 
 #[expect(clippy::too_many_arguments, reason = "everything that was made ready")]
@@ -228,6 +245,12 @@ fn live(
         });
     })?;
 
+    let (peers_tx, peers_rx) = mpsc::unbounded_channel();
+    let (gossip_tx, gossip_rx) = mpsc::unbounded_channel();
+    let (resolve_tx, resolve_rx) = mpsc::unbounded_channel();
+    let net = Net { peers: peers_rx, gossip: gossip_rx, resolve: resolve_rx, inbox: inbox.clone() };
+    let net_thread = net_thread(rt, net, config, addresses, node.id().clone(), log.clone())?;
+
     let (watches_tx, watches_rx) = mpsc::unbounded_channel();
     let _ = watches_tx.send((plans, oneshot::channel().0));
     let hands = Hands {
@@ -236,9 +259,9 @@ fn live(
         fronts: mailboxes,
         view,
         inbox: inbox.clone(),
-        peers: None,
-        gossip: None,
-        resolve: None,
+        peers: Some(peers_tx),
+        gossip: Some(gossip_tx),
+        resolve: Some(resolve_tx),
         calls: None,
         read_config: read_config(reread, log.clone(), clients, watches_tx.clone()),
         measure: Arc::new(move |report| {
@@ -261,6 +284,9 @@ fn live(
         let _ = exit_tx.send(exit);
     })?;
     for (what, address) in addresses.tcp() {
+        if what != "HTTP" && what != "DNS" {
+            continue;
+        }
         let text = if what == "DNS" { "Started DNS server" } else { "Starting server" };
         let network = if what == "DNS" { "tcp" } else { "tcp protocol=http" };
         log.write(&Event::new(Level::Info, "agent", format!("{text}: address={address} network={network}")));
@@ -281,6 +307,7 @@ fn live(
     // they were told, and all threads end by themselves.
     let _ = node_thread.join();
     let _ = disk_thread.join();
+    let _ = net_thread.join();
     for thread in threads {
         let _ = thread.join();
     }
@@ -317,6 +344,56 @@ fn report(exit: &Exit, log: &Log) -> u8 {
     };
     log.write(&Event::new(level, "agent", text));
     code
+}
+
+/// What the network's thread works on.
+struct Net {
+    peers: mpsc::UnboundedReceiver<PeerOrder>,
+    gossip: mpsc::UnboundedReceiver<(Pool, NetOrder)>,
+    resolve: mpsc::UnboundedReceiver<Question>,
+    inbox: mpsc::Sender<Input>,
+}
+
+/// The thread of everything between nodes. It ends when the node's queues are closed.
+fn net_thread(
+    rt: TokioRt,
+    net: Net,
+    config: &RuntimeConfig,
+    addresses: &Addresses,
+    id: ServerId,
+    log: Arc<Log>,
+) -> Result<JoinHandle<()>, String> {
+    let runtime = runtime()?;
+    // Bind here, so that a failure is told before anything starts.
+    let mut sockets = Vec::new();
+    for entry in &addresses.gossip {
+        let (pool, address) = *entry;
+        let networks =
+            if pool == Pool::Lan { &config.gossip.lan.allowed } else { &config.gossip.wan.allowed };
+        let networks = networks.clone();
+        let allowed: Allowed =
+            Arc::new(move |ip| networks.as_ref().is_none_or(|all| all.iter().any(|n| n.contains(ip))));
+        let bound = runtime.block_on(gossip::bind(&rt, pool, address, allowed));
+        sockets.push(bound.map_err(|e| format!("failed to start {}: {e}", gossip_name(entry).0))?);
+    }
+    let listener = match addresses.server {
+        None => None,
+        Some(address) => {
+            let listener = runtime.block_on(rt.listen(address));
+            Some(listener.map_err(|e| format!("failed to start RPC layer: listen tcp {address}: {e}"))?)
+        }
+    };
+    let Net { peers, gossip, resolve, inbox } = net;
+    thread("net", move || {
+        runtime.block_on(async {
+            if let Some(listener) = listener {
+                tokio::spawn(server_port::serve(rt, listener, id.clone(), inbox.clone(), log));
+            }
+            tokio::spawn(peers::send(rt, id, peers));
+            tokio::spawn(resolve::run(rt, resolve, inbox.clone()));
+            gossip::run(rt, sockets, gossip, inbox).await;
+        });
+    })
 }
 
 fn front_thread(

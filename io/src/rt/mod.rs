@@ -21,6 +21,8 @@ pub trait Rt: Clone + Send + Sync + 'static {
     type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
     /// A TCP listener.
     type Listener: Send + 'static;
+    /// A UDP socket.
+    type Udp: Send + Sync + 'static;
 
     /// Both clocks.
     fn now(&self) -> Now;
@@ -34,6 +36,25 @@ pub trait Rt: Clone + Send + Sync + 'static {
     fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send + 'static;
     /// Binds a listener; several may share one address where the system allows it.
     fn listen(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Listener>> + Send;
+    /// Dials; the driver bounds the time.
+    fn connect(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    /// Binds a UDP socket, not shared.
+    fn udp(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Udp>> + Send;
+    /// Sends a datagram.
+    fn send_to(
+        &self,
+        udp: &Self::Udp,
+        bytes: &[u8],
+        to: SocketAddr,
+    ) -> impl Future<Output = io::Result<usize>> + Send;
+    /// The next datagram: its length and where it came from.
+    fn recv_from(
+        &self,
+        udp: &Self::Udp,
+        into: &mut [u8],
+    ) -> impl Future<Output = io::Result<(usize, SocketAddr)>> + Send;
+    /// The addresses of a host, each with `port`; asked anew every time.
+    fn resolve(&self, host: String, port: u16) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
     /// The next connection.
     fn accept(
         &self,

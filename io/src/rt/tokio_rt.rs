@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 /// Silence after which the other side of a connection is asked whether it is still there, and pause between
 /// questions.
@@ -24,6 +24,7 @@ pub struct TokioRt;
 impl Rt for TokioRt {
     type Stream = TcpStream;
     type Listener = TcpListener;
+    type Udp = UdpSocket;
 
     fn now(&self) -> Now {
         let start = *START.get_or_init(std::time::Instant::now);
@@ -84,6 +85,28 @@ impl Rt for TokioRt {
         socket.bind(&address.into())?;
         socket.listen(1024)?;
         TcpListener::from_std(socket.into())
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(address).await?;
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
+    }
+
+    async fn udp(&self, address: SocketAddr) -> io::Result<UdpSocket> {
+        UdpSocket::bind(address).await
+    }
+
+    async fn send_to(&self, udp: &UdpSocket, bytes: &[u8], to: SocketAddr) -> io::Result<usize> {
+        udp.send_to(bytes, to).await
+    }
+
+    async fn recv_from(&self, udp: &UdpSocket, into: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        udp.recv_from(into).await
+    }
+
+    async fn resolve(&self, host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(tokio::net::lookup_host((host, port)).await?.collect())
     }
 
     async fn accept(&self, listener: &mut TcpListener) -> io::Result<(TcpStream, SocketAddr)> {

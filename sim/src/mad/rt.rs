@@ -3,7 +3,7 @@
 use lictor_core::rng::Seed;
 use lictor_core::time::{Instant, Now, WallTime};
 use lictor_io::rt::Rt;
-use madsim::net::{TcpListener, TcpStream};
+use madsim::net::{TcpListener, TcpStream, UdpSocket};
 use madsim::rand::RngCore;
 use madsim::time::TimeHandle;
 use std::future::Future;
@@ -28,6 +28,7 @@ impl MadRt {
 impl Rt for MadRt {
     type Stream = TcpStream;
     type Listener = TcpListener;
+    type Udp = UdpSocket;
 
     fn now(&self) -> Now {
         let time = TimeHandle::current();
@@ -66,6 +67,26 @@ impl Rt for MadRt {
 
     async fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
         TcpListener::bind(address).await
+    }
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        TcpStream::connect(address).await
+    }
+
+    async fn udp(&self, address: SocketAddr) -> io::Result<UdpSocket> {
+        UdpSocket::bind(address).await
+    }
+
+    async fn send_to(&self, udp: &UdpSocket, bytes: &[u8], to: SocketAddr) -> io::Result<usize> {
+        udp.send_to(to, bytes).await
+    }
+
+    async fn recv_from(&self, udp: &UdpSocket, into: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        udp.recv_from(into).await
+    }
+
+    async fn resolve(&self, host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(madsim::net::lookup_host((host, port)).await?.collect())
     }
 
     async fn accept(&self, listener: &mut TcpListener) -> io::Result<(TcpStream, SocketAddr)> {

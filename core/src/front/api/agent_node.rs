@@ -6,20 +6,19 @@ use super::super::message::HttpReply;
 use super::super::request::Request;
 use super::super::respond;
 use super::super::route::{Finish, Step};
-use super::{agent_call, enable, expression, unexpected};
+use super::agent_members::{member, own_member};
+use super::{agent_call, enable, unexpected};
 use crate::COMPATIBLE_VERSION as VERSION;
 use crate::agent::AgentRequest;
 use crate::call;
 use crate::duration;
-use crate::filter::{Member, Record, Subject};
 use crate::front::REVISION;
+use crate::gossip::{Coordinate, Stats};
 use crate::json::Writer;
 use crate::view::View;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::format;
 use alloc::string::{String, ToString};
-use core::net::IpAddr;
 use core::time::Duration;
 
 /// `GET /v1/agent/version`.
@@ -32,111 +31,6 @@ pub(in crate::front) fn version(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, 
             w.field_str("FIPS", "");
         });
     }))
-}
-
-/// `GET /v1/agent/members`: this server; there is no gossip yet.
-pub(in crate::front) fn members(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, HttpError> {
-    let wan = !rq.query.get("wan").is_empty();
-    let segment = rq.query.get("segment");
-    match (wan, segment) {
-        // `_all` comes from every `members` command.
-        (_, "" | "_all") => {}
-        (true, _) => return Err(HttpError::BadRequest("Cannot provide a segment with wan=true".into())),
-        (false, _) => {
-            let text = "Network segments are not supported in this version of Consul";
-            return Err(HttpError::Failed(text.into()));
-        }
-    }
-    let filter = match expression(rq)? {
-        Some(expression) => Some(expression.about(Subject::Member).map_err(HttpError::Filter)?),
-        None => None,
-    };
-    if wan && cx.view.config.ports.serf_wan.is_none() {
-        // Without a WAN pool there is no list, not an empty one.
-        return Ok(respond::json(cx.view, rq, |w| w.null()));
-    }
-    let own = own_member(cx.view, wan);
-    let wanted = filter.is_none_or(|f| f.matches(Record::Member(&own)));
-    Ok(respond::json(cx.view, rq, |w| {
-        w.array(|w| {
-            if wanted {
-                member(w, cx.view, &own);
-            }
-        });
-    }))
-}
-
-fn own_member(view: &View, wan: bool) -> Member {
-    let config = &view.config;
-    let port = if wan { config.ports.serf_wan } else { config.ports.serf_lan };
-    Member {
-        name: match wan {
-            true => format!("{}.{}", config.node_name, config.datacenter),
-            false => (*config.node_name).into(),
-        },
-        addr: match config.advertise_addr {
-            IpAddr::V4(v4) => v4.octets().to_vec(),
-            IpAddr::V6(v6) => v6.octets().to_vec(),
-        },
-        port: port.unwrap_or(0),
-        tags: member_tags(view, wan),
-        status: 1,
-        protocol: [1, 5, 2],
-        delegate: [2, 5, 4],
-    }
-}
-
-fn member_tags(view: &View, wan: bool) -> BTreeMap<&'static str, String> {
-    let config = &view.config;
-    let mut tags: BTreeMap<&'static str, String> = BTreeMap::from([
-        ("acls", "0".into()),
-        ("build", format!("{VERSION}:{REVISION}")),
-        ("dc", (*config.datacenter).into()),
-        ("id", (*view.node_id).into()),
-        ("segment", String::new()),
-        ("vsn", "2".into()),
-        ("vsn_max", "3".into()),
-        ("vsn_min", "2".into()),
-    ]);
-    if config.server {
-        for (key, value) in [("ft_fs", "1"), ("ft_si", "1"), ("raft_vsn", "3"), ("role", "consul")] {
-            tags.insert(key, value.into());
-        }
-        tags.insert("port", config.ports.server.to_string());
-        match config.bootstrap_expect {
-            0 => {}
-            1 => drop(tags.insert("bootstrap", "1".into())),
-            n => drop(tags.insert("expect", n.to_string())),
-        }
-        if let (false, Some(port)) = (wan, config.ports.serf_wan) {
-            tags.insert("wan_join_port", port.to_string());
-        }
-    } else {
-        tags.insert("role", "node".into());
-    }
-    tags
-}
-
-fn member(w: &mut Writer<'_>, view: &View, member: &Member) {
-    let ([min, max, current], [delegate_min, delegate_max, delegate_current]) =
-        (member.protocol, member.delegate);
-    w.object(|w| {
-        w.field_str("Name", &member.name);
-        w.field_str("Addr", &view.config.advertise_addr.to_string());
-        w.field_u64("Port", u64::from(member.port));
-        w.field_str_map("Tags", &member.tags);
-        w.field_i64("Status", member.status);
-        for (key, value) in [
-            ("ProtocolMin", min),
-            ("ProtocolMax", max),
-            ("ProtocolCur", current),
-            ("DelegateMin", delegate_min),
-            ("DelegateMax", delegate_max),
-            ("DelegateCur", delegate_current),
-        ] {
-            w.field_u64(key, u64::from(value));
-        }
-    });
 }
 
 /// `GET /v1/agent/self`: what tools read of it. `DebugConfig` holds the settings that this version has.
@@ -158,8 +52,11 @@ pub(in crate::front) fn own(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, Http
                 });
             });
             w.field("DebugConfig", |w| debug_config(w, view));
-            w.field_raw("Coord", br#"{"Vec":[0,0,0,0,0,0,0,0],"Error":1.5,"Adjustment":0,"Height":0.00001}"#);
-            w.field("Member", |w| member(w, view, &own_member(view, false)));
+            match &view.members.coordinate {
+                Some(own) => w.field("Coord", |w| coordinate(w, own)),
+                None => w.field_raw("Coord", NOWHERE),
+            }
+            w.field("Member", |w| member(w, &own_member(view)));
             w.field("Stats", |w| stats(w, cx));
             let mut meta: BTreeMap<&str, &str> = config.node_meta.iter().map(|(k, v)| (&**k, &**v)).collect();
             meta.insert("consul-network-segment", "");
@@ -167,6 +64,19 @@ pub(in crate::front) fn own(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, Http
             w.field_str_map("Meta", &meta);
         });
     }))
+}
+
+/// Where a node is that has measured nothing yet.
+const NOWHERE: &[u8] = br#"{"Vec":[0,0,0,0,0,0,0,0],"Error":1.5,"Adjustment":0,"Height":0.00001}"#;
+
+/// A place in the space of round-trip times, in seconds.
+pub(super) fn coordinate(w: &mut Writer<'_>, at: &Coordinate) {
+    w.object(|w| {
+        w.field("Vec", |w| w.array(|w| at.vec.iter().for_each(|x| w.f64(*x))));
+        w.field("Error", |w| w.f64(at.error));
+        w.field("Adjustment", |w| w.f64(at.adjustment));
+        w.field("Height", |w| w.f64(at.height));
+    });
 }
 
 fn port(port: Option<u16>) -> i64 {
@@ -300,6 +210,28 @@ fn stats(w: &mut Writer<'_>, cx: &Cx<'_>) {
                 w.field_str("term", &raft.term.to_string());
             });
         });
+        let members = &view.members;
+        w.field("serf_lan", |w| pool_stats(w, &members.lan_stats));
+        if !members.wan.is_empty() {
+            w.field("serf_wan", |w| pool_stats(w, &members.wan_stats));
+        }
+    });
+}
+
+fn pool_stats(w: &mut Writer<'_>, stats: &Stats) {
+    w.object(|w| {
+        w.field_str("coordinate_resets", &stats.coordinate_resets.to_string());
+        w.field_str("encrypted", if stats.encrypted { "true" } else { "false" });
+        w.field_str("event_queue", &stats.event_queue.to_string());
+        w.field_str("event_time", &stats.event_time.to_string());
+        w.field_str("failed", &stats.failed.to_string());
+        w.field_str("health_score", &stats.health_score.to_string());
+        w.field_str("intent_queue", &stats.intent_queue.to_string());
+        w.field_str("left", &stats.left.to_string());
+        w.field_str("member_time", &stats.member_time.to_string());
+        w.field_str("members", &stats.members.to_string());
+        w.field_str("query_queue", &stats.query_queue.to_string());
+        w.field_str("query_time", &stats.query_time.to_string());
     });
 }
 
@@ -314,7 +246,7 @@ fn last_contact(cx: &Cx<'_>) -> String {
     }
 }
 
-fn done() -> Finish {
+pub(super) fn done() -> Finish {
     |_, _, reply| match reply {
         call::Reply::Done => Ok(respond::done()),
         call::Reply::Failed(call::CallError::Refused(why)) => Err(HttpError::Failed(why)),

@@ -1,6 +1,7 @@
 //! The handlers, one file per family of paths.
 
 pub(super) mod agent_check;
+pub(super) mod agent_members;
 pub(super) mod agent_metrics;
 pub(super) mod agent_monitor;
 pub(super) mod agent_node;

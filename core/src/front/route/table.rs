@@ -3,8 +3,8 @@
 use super::super::request::Enterprise;
 use super::{Handler, Method, Route, Rule};
 use super::{
-    agent_check, agent_metrics, agent_monitor, agent_node, agent_service, catalog, health, kv, operator,
-    status, txn,
+    agent_check, agent_members, agent_metrics, agent_monitor, agent_node, agent_service, catalog, health, kv,
+    operator, status, txn,
 };
 
 const fn on(verb: &'static str, rule: Rule, enterprise: Enterprise, handler: Handler) -> Method {
@@ -78,7 +78,15 @@ pub(crate) static ROUTES: &[Route] = &[
     later("/v1/agent/connect/authorize", &[absent("POST")]),
     later("/v1/agent/connect/ca/leaf/", &[absent("GET")]),
     later("/v1/agent/connect/ca/roots", &[absent("GET")]),
-    later("/v1/agent/force-leave/", &[absent("PUT")]),
+    Route {
+        pattern: "/v1/agent/force-leave/",
+        methods: &[on(
+            "PUT",
+            Rule::OperatorWrite,
+            Enterprise::Partition,
+            Handler::Call(agent_members::force_leave),
+        )],
+    },
     Route {
         pattern: "/v1/agent/health/service/id/",
         methods: &[on(
@@ -98,7 +106,10 @@ pub(crate) static ROUTES: &[Route] = &[
         )],
     },
     later("/v1/agent/host", &[absent("GET")]),
-    later("/v1/agent/join/", &[absent("PUT")]),
+    Route {
+        pattern: "/v1/agent/join/",
+        methods: &[on("PUT", Rule::AgentWrite, Enterprise::Partition, Handler::Call(agent_members::join))],
+    },
     Route {
         pattern: "/v1/agent/leave",
         methods: &[on("PUT", Rule::AgentWrite, Enterprise::Ignored, Handler::Call(agent_node::leave))],
@@ -109,7 +120,7 @@ pub(crate) static ROUTES: &[Route] = &[
     },
     Route {
         pattern: "/v1/agent/members",
-        methods: &[on("GET", Rule::NodeRead, Enterprise::Partition, Handler::View(agent_node::members))],
+        methods: &[on("GET", Rule::NodeRead, Enterprise::Partition, Handler::View(agent_members::members))],
     },
     Route {
         pattern: "/v1/agent/metrics",
