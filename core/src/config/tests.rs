@@ -98,7 +98,15 @@ fn result_of(result: &Result<RuntimeConfig, ConfigError>, show_printed: bool) ->
         lines.extend(printed(result).lines().filter(|line| !line.trim().is_empty()).map(String::from));
     }
     if let Ok(config) = result {
-        let default = fields(&RuntimeConfig::default());
+        // The pools follow the other addresses unless told otherwise.
+        let mut default = RuntimeConfig::default();
+        default.ports.serf_lan = Some(8301);
+        default.ports.serf_wan = Some(8302);
+        for pool in [&mut default.gossip.lan, &mut default.gossip.wan] {
+            pool.bind = config.bind_addr;
+            pool.advertise = config.advertise_addr;
+        }
+        let default = fields(&default);
         let mine = fields(config);
         lines.extend(mine.into_iter().filter(|f| !f.starts_with("warnings:") && !default.contains(f)));
     }
