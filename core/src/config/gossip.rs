@@ -106,17 +106,16 @@ impl Default for Gossip {
 
 /// Everything but the addresses, which [`super::build`] reads in Consul's order. Fails as Consul does.
 pub(super) fn read(gossip: &mut Gossip, tree: &Tree, dev: bool) -> Result<(), String> {
-    if let Some(text) = tree::text(tree, "encrypt").filter(|text| !text.is_empty()) {
-        let key = BASE64_STANDARD
-            .decode(text)
-            .map_err(|_| String::from("encrypt has invalid key: illegal base64 data"))?;
-        if ![16, 24, 32].contains(&key.len()) {
-            return Err(format!(
-                "encrypt has invalid key: key size must be 16, 24 or 32 bytes, not {}",
-                key.len()
-            ));
-        }
-        gossip.encrypt = Some(Secret(key));
+    // What is no base64 is refused by the validation.
+    let key = tree::text(tree, "encrypt").filter(|text| !text.is_empty());
+    gossip.encrypt = key.and_then(|text| BASE64_STANDARD.decode(text).ok()).map(Secret);
+    if let Some(Secret(key)) = &gossip.encrypt
+        && ![16, 24, 32].contains(&key.len())
+    {
+        return Err(format!(
+            "encrypt has invalid key: key size must be 16, 24 or 32 bytes, not {}",
+            key.len()
+        ));
     }
     let flag = |key: &str, default| tree::flag(tree, key).unwrap_or(default);
     gossip.verify_incoming = flag("encrypt_verify_incoming", true);
