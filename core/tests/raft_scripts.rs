@@ -183,6 +183,7 @@ impl Script {
                 let to = to.first().map(|to| id(to));
                 self.input(name, Input::TransferLeadership { call, to });
             }
+            ["lost", name, whom] => self.input(name, Input::PeerLost { from: id(whom) }),
             ["crash", name] => self.cluster.crash(name, 0),
             ["restart", name] => {
                 let effects = self.cluster.restart(name);

@@ -149,6 +149,17 @@ pub async fn receive<R: Rt>(
         from = greeting::<R>(&mut connection, own) => from?,
         () = late => return Err(io::ErrorKind::TimedOut.into()),
     };
+    let ended = messages::<R>(&mut connection, &from, &inbox).await;
+    let _ = inbox.send(Input::PeerLost { from }).await;
+    ended
+}
+
+/// Hands in what a greeted connection says.
+async fn messages<R: Rt>(
+    connection: &mut R::Stream,
+    from: &ServerId,
+    inbox: &mpsc::Sender<Input>,
+) -> io::Result<()> {
     let mut bytes = BytesMut::new();
     loop {
         while bytes.len() >= 4 {

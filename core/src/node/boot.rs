@@ -183,13 +183,16 @@ impl Node {
     }
 }
 
-/// Consul's times (surface.md 7.4): one second of election timeout per step of `raft_multiplier`,
-/// half of it as lease.
+/// Election timeout per step of `raft_multiplier`. Consul's is a second; heartbeats here wait neither for the
+/// disk nor for appends, so that silence means more (docs/cluster.md).
+const ELECTION: Duration = Duration::from_millis(300);
+
+/// Heartbeats six times within an election timeout, a lease of half of it.
 fn raft_config(config: &RuntimeConfig, id: &ServerId) -> raft::Config {
-    let election = Duration::from_millis(1000) * config.performance.raft_multiplier.max(1);
+    let election = ELECTION * config.performance.raft_multiplier.max(1);
     raft::Config {
         election_timeout: election,
-        heartbeat: election / 10,
+        heartbeat: election / 6,
         lease: election / 2,
         snapshot_threshold: config.raft_snapshot_threshold.max(1),
         trailing_logs: config.raft_trailing_logs,

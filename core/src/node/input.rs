@@ -33,6 +33,11 @@ pub enum Input {
         /// One encoded raft message.
         bytes: Bytes,
     },
+    /// The connection on which a server sent its messages has ended.
+    PeerLost {
+        /// Its persisted ID.
+        from: ServerId,
+    },
     /// Every batch up to and including this ticket is on disk.
     Persisted {
         /// Cumulative.

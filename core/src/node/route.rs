@@ -36,6 +36,7 @@ impl Node {
             Input::Wake => self.wake(now),
             Input::Call { from, call, request } => self.request(now, Caller::Front(from, call), request),
             Input::Peer { from, bytes } => self.peer(now, from, bytes),
+            Input::PeerLost { from } => self.to_raft.push_back(raft::Input::PeerLost { from }),
             Input::Persisted { upto } => {
                 if let Some(upto) = self.tickets.persisted(upto) {
                     self.to_raft.push_back(raft::Input::Persisted { upto });

@@ -21,6 +21,11 @@ pub enum Input {
         /// What it says.
         message: Message,
     },
+    /// The connection on which this server speaks was lost: its process may have died. A hint; it may be wrong.
+    PeerLost {
+        /// Whose.
+        from: ServerId,
+    },
     /// Append one command. Answered by `Accepted` or `Rejected` within the same step.
     Propose {
         /// Whose call.

@@ -7,7 +7,7 @@ use super::message::{Body, Message};
 use super::quorum::{Tally, tally};
 use super::{Effect, Raft, State};
 use crate::ids::{ServerId, Term};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use alloc::collections::BTreeSet;
 
 /// The answers to one round of votes or pre-votes.
@@ -71,6 +71,16 @@ impl Raft {
         self.quiet_until = self.now + self.config.election_timeout;
         self.reset_election_timer();
         true
+    }
+
+    /// The leader's connection is gone. A process that died is not waited for longer than a lease may last that
+    /// this server granted; one that lives is heard again before that.
+    pub(super) fn on_peer_lost(&mut self, from: &ServerId) {
+        if matches!(self.state, State::Follower) && self.leader.as_ref() == Some(from) {
+            let earliest = self.now.max(self.quiet_until);
+            let soon = earliest + self.rng.duration(Duration::ZERO, self.config.election_timeout / 6);
+            self.election_at = self.election_at.min(soon);
+        }
     }
 
     pub(super) fn on_election_timeout(&mut self) {

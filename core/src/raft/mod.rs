@@ -121,6 +121,7 @@ impl Raft {
         self.now = self.now.max(now);
         match input {
             Input::Wake => {}
+            Input::PeerLost { from } => self.on_peer_lost(&from),
             Input::Message { from, message } => self.on_message(from, message),
             Input::Propose { call, command } => self.on_propose(call, command),
             Input::ProposeMany { proposals } => {
