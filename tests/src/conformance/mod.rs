@@ -10,6 +10,7 @@ pub mod normal;
 pub mod run;
 pub mod script;
 pub mod subject;
+pub mod synced;
 
 use std::path::PathBuf;
 

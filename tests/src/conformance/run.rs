@@ -106,6 +106,19 @@ pub fn run(script: &Script) -> Vec<Outcome> {
             }
             Action::Dns { words } => normal.text(&dns_text::ask(subject.dns, words)),
         };
+        let writes = match &step.action {
+            Action::Http { method, target, .. } => method != "GET" && target.starts_with("/v1/agent/"),
+            Action::Cli { .. } => true,
+            _ => false,
+        };
+        if writes {
+            let mut behind = None;
+            wait(|| {
+                behind = subject.behind();
+                behind.is_none()
+            });
+            assert_eq!(behind, None, "after {name}, what the agent has does not come into the catalog");
+        }
         outcomes.push(Outcome { step: normal.text(&name), answer });
     }
     outcomes

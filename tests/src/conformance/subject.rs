@@ -95,6 +95,7 @@ impl Subject {
             && get("/v1/catalog/nodes")[0]["TaggedAddresses"]["lan"].is_string()
             && get("/v1/catalog/nodes")[0]["Meta"]["consul-version"].is_string()
             && get("/v1/catalog/service/consul")[0].is_object()
+            && self.behind().is_none()
     }
 
     /// A run of the command line against this server.
