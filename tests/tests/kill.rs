@@ -1,7 +1,7 @@
 //! `kill -9` at random moments during concurrent writes: whatever was acknowledged is there afterwards,
 //! and no index goes back.
 //!
-//! `LICTOR_KILLS=200 cargo test -p lictor-tests --test kill` runs as many rounds as are wanted;
+//! `LICTOR_KILLS=100 cargo test -p lictor-tests --test kill` runs as many rounds as are wanted;
 //! `LICTOR_SEED` repeats the moments of a run.
 
 use lictor_tests::{Connection, Server, request};
