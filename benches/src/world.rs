@@ -113,7 +113,7 @@ impl World {
                     FrontOutput::Call { call, request } => {
                         inputs.push_back(Input::Call { from: FrontId(0), call, request });
                     }
-                    FrontOutput::Event(_) | FrontOutput::Monitor { .. } => {}
+                    FrontOutput::Event(_) | FrontOutput::Monitor { .. } | FrontOutput::RpcReply { .. } => {}
                 }
             }
             match self.node.poll_output() {

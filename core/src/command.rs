@@ -123,6 +123,13 @@ pub enum CatalogVerb {
     DeleteCas,
 }
 
+impl CatalogVerb {
+    /// Everything but a read.
+    pub fn writes(self) -> bool {
+        self != CatalogVerb::Get
+    }
+}
+
 /// Why bytes are not a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DecodeError {

@@ -3,13 +3,18 @@
 //! A connection begins with one byte, [`FirstByte`], that names what follows. Calls travel on byte 4:
 //! a [`yamux`] session, and on each of its streams one call after the other ([`message`]).
 //!
+//! [`Serving`] is the end of such a connection that answers.
+//!
 //! Nothing here owns a socket: bytes come in, bytes and events go out, time is handed in. What a
 //! method does is not known here.
 
 pub mod answer;
 pub mod arguments;
 pub mod message;
+mod serving;
 pub mod yamux;
+
+pub use serving::{MAX_HELD, MAX_UNSENT, Output, Serving};
 
 use alloc::string::String;
 
@@ -49,6 +54,8 @@ pub enum FirstByte {
     RaftForwarding,
     /// The first byte of a TLS record: the handshake begins at once, ALPN names what follows.
     NativeTls,
+    /// Frames between our own servers.
+    Servers,
 }
 
 impl FirstByte {
@@ -66,6 +73,7 @@ impl FirstByte {
             8 => FirstByte::Grpc,
             9 => FirstByte::RaftForwarding,
             0x16 => FirstByte::NativeTls,
+            b'L' => FirstByte::Servers,
             _ => return None,
         })
     }

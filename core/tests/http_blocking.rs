@@ -159,7 +159,7 @@ fn one_batch_answers_each_waiter_once() {
 fn a_client_that_left_is_forgotten() {
     let mut world = world();
     let waiting = world.park("/v1/kv/a?index=9999");
-    world.input(FrontInput::HttpGone { req: waiting });
+    world.input(FrontInput::Gone { req: waiting });
     assert_eq!(world.front.pending(), 0);
     assert!(world.front.poll_timeout().is_none());
     let (_, replies) = world.send(request("PUT", "/v1/kv/a", "1"));

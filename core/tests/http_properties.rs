@@ -120,7 +120,7 @@ proptest! {
         }
         prop_assert_eq!(world.front.pending(), open.len());
         for req in open {
-            world.input(FrontInput::HttpGone { req });
+            world.input(FrontInput::Gone { req });
         }
         prop_assert_eq!(world.front.pending(), 0);
         prop_assert_eq!(world.front.poll_timeout(), None);

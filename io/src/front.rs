@@ -5,7 +5,8 @@ mod watched;
 use crate::driver::SharedView;
 use crate::log::{Log, LogFormat, Watcher};
 use crate::rt::Rt;
-use lictor_core::front::{Front, FrontInput, FrontOutput, HttpReply, HttpRequest};
+use lictor_core::config::RuntimeConfig;
+use lictor_core::front::{Front, FrontInput, FrontOutput, HttpReply, HttpRequest, RpcCall, RpcReply};
 use lictor_core::ids::{CallId, FrontId, ReqId};
 use lictor_core::metrics::{Endpoint, Gauge, Metric, Report};
 use lictor_core::node::{CallError, Input, Reply};
@@ -91,11 +92,32 @@ struct State {
     watcher: Option<Watcher>,
 }
 
-/// A request that waits: who for, since when, and where it went.
-struct Waiting {
-    reply: oneshot::Sender<HttpReply>,
-    since: Instant,
-    routed: Option<Endpoint>,
+/// A request or call that waits.
+enum Waiting {
+    /// A request: who for, since when, and where it went.
+    Http { reply: oneshot::Sender<HttpReply>, since: Instant, routed: Option<Endpoint> },
+    /// A call: whom to tell, and by which number of theirs.
+    Rpc { answers: Answers, tag: u32 },
+}
+
+/// Where the answers to a connection's calls go, each with the number that the connection gave it. The
+/// number of calls under way bounds the queue.
+pub type Answers = mpsc::UnboundedSender<(u32, RpcReply)>;
+
+/// How a call went in.
+pub enum Called {
+    /// Answered at once.
+    Now(RpcReply),
+    /// Parked; [`FrontCell::give_up`] tells the front that nobody waits any more.
+    Later(ReqId),
+    /// The process is ending.
+    Never,
+}
+
+/// The answer to who is asking.
+enum Answer {
+    Http(HttpReply),
+    Rpc(RpcReply),
 }
 
 /// A front, its mailbox, and the mail that [`run`] will deliver.
@@ -205,7 +227,7 @@ impl<R: Rt> Drop for Parked<R> {
             let mut state = lock(&self.cell.state);
             state.waiting.remove(&self.req);
             drop(state);
-            self.cell.step(FrontInput::HttpGone { req: self.req });
+            self.cell.step(FrontInput::Gone { req: self.req });
         }
     }
 }
@@ -228,7 +250,7 @@ impl<R: Rt> FrontCell<R> {
         if let Some(watcher) = state.watcher.take() {
             return Asked::Lines(watcher);
         }
-        if let Some(reply) = answer {
+        if let Some(Answer::Http(reply)) = answer {
             if let Some(endpoint) = routed {
                 let now = self.rt.now();
                 state.front.metrics().time_endpoint(now, endpoint, now.mono.since(since));
@@ -236,8 +258,43 @@ impl<R: Rt> FrontCell<R> {
             return Asked::Now(reply);
         }
         let (tx, reply) = oneshot::channel();
-        state.waiting.insert(req, Waiting { reply: tx, since, routed });
+        state.waiting.insert(req, Waiting::Http { reply: tx, since, routed });
         Asked::Later(Parked { cell: self.clone(), req, reply, done: false })
+    }
+
+    /// Hands a call to the front. If it is not answered at once, the answer goes to `answers` with `tag`.
+    pub fn call(&self, call: RpcCall, answers: &Answers, tag: u32) -> Called {
+        let mut state = lock(&self.state);
+        if state.ended {
+            return Called::Never;
+        }
+        state.next_req += 1;
+        let req = ReqId(state.next_req);
+        let now = self.rt.now();
+        match self.step_locked(&mut state, now, FrontInput::Rpc { req, call }, Some(req)) {
+            Some(Answer::Rpc(reply)) => Called::Now(reply),
+            _ => {
+                state.waiting.insert(req, Waiting::Rpc { answers: answers.clone(), tag });
+                Called::Later(req)
+            }
+        }
+    }
+
+    /// Nobody waits for the answer to this call any more.
+    pub fn give_up(&self, req: ReqId) {
+        lock(&self.state).waiting.remove(&req);
+        self.step(FrontInput::Gone { req });
+    }
+
+    /// Counts one more of something that happened outside the front.
+    pub fn count(&self, metric: Metric) {
+        let now = self.rt.now();
+        lock(&self.state).front.metrics().count(now, metric);
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Arc<RuntimeConfig> {
+        self.view.load().config.clone()
     }
 
     /// The log that this front writes to.
@@ -280,7 +337,7 @@ impl<R: Rt> FrontCell<R> {
         now: Now,
         input: FrontInput,
         asking: Option<ReqId>,
-    ) -> Option<HttpReply> {
+    ) -> Option<Answer> {
         let mut answer = None;
         self.watched.raise();
         let view = self.view.load();
@@ -292,9 +349,22 @@ impl<R: Rt> FrontCell<R> {
             state.front.handle(now, &view, input);
             while let Some(output) = state.front.poll_output() {
                 match output {
-                    FrontOutput::HttpReply { req, reply } if asking == Some(req) => answer = Some(reply),
+                    FrontOutput::HttpReply { req, reply } if asking == Some(req) => {
+                        answer = Some(Answer::Http(reply));
+                    }
+                    FrontOutput::RpcReply { req, reply } if asking == Some(req) => {
+                        answer = Some(Answer::Rpc(reply));
+                    }
+                    FrontOutput::RpcReply { req, reply } => {
+                        if let Some(Waiting::Rpc { answers, tag }) = state.waiting.remove(&req) {
+                            // The connection may have ended: then nobody wants the answer.
+                            let _ = answers.send((tag, reply));
+                        }
+                    }
                     FrontOutput::HttpReply { req, reply } => {
-                        if let Some(Waiting { reply: waiting, since, routed }) = state.waiting.remove(&req) {
+                        if let Some(Waiting::Http { reply: waiting, since, routed }) =
+                            state.waiting.remove(&req)
+                        {
                             if let Some(endpoint) = routed {
                                 let now = ended.get_or_insert_with(|| self.rt.now());
                                 state.front.metrics().time_endpoint(*now, endpoint, now.mono.since(since));
@@ -342,7 +412,6 @@ mod tests {
     use crate::rt::TokioRt;
     use arc_swap::ArcSwap;
     use lictor_core::Str;
-    use lictor_core::config::RuntimeConfig;
     use lictor_core::node::{Boot, DiskImage, Node};
     use lictor_core::rng::Rng;
     use std::sync::atomic::{AtomicBool, Ordering};

@@ -7,10 +7,11 @@
 //! | [`driver`] | inputs into the node, its outputs to everything else |
 //! | [`disk`], [`storage`] | batches to the log, one flush for all that queued meanwhile |
 //! | [`http`] | connections to a front and back |
+//! | [`rpc`] | connections to the server port, and calls to a front and back |
 //! | [`dns`] | datagrams and TCP queries to the pure responder |
 //! | [`checks`] | probes: HTTP, TCP, UDP, gRPC, H2 ping, Docker, scripts |
 //! | [`gossip`], [`resolve`] | packets and streams of the gossip pools; names to join |
-//! | [`server_port`], [`peers`] | port 8300: raft between servers |
+//! | [`peers`] | raft between servers, on the server port |
 //! | [`watches`] | changes of the registry to the handlers that the configuration names |
 //! | [`log`] | events to standard output, a file and watchers |
 //! | [`rt`] | the runtime surface that the simulator replaces |
@@ -30,7 +31,7 @@ pub mod log;
 mod meter;
 pub mod peers;
 pub mod resolve;
+pub mod rpc;
 pub mod rt;
-pub mod server_port;
 pub mod storage;
 pub mod watches;

@@ -38,7 +38,8 @@ pub struct Server {
     pub http: u16,
     /// DNS port, UDP and TCP.
     pub dns: u16,
-    rpc: u16,
+    /// Server port.
+    pub rpc: u16,
     /// LAN gossip, UDP and TCP.
     pub serf: u16,
     /// Everything this server writes lies here, unless `extra` says otherwise.

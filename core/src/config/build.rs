@@ -345,6 +345,8 @@ fn limits(config: &mut RuntimeConfig, tree: &Tree) {
     config.max_query_time = time(tree, "max_query_time", config.max_query_time);
     config.kv_max_value_size = count(tree, "limits.kv_max_value_size", 512 * 1024) as usize;
     config.txn_max_req_len = count(tree, "limits.txn_max_req_len", 512 * 1024) as usize;
+    config.rpc_max_conns_per_client = count(tree, "limits.rpc_max_conns_per_client", 100) as usize;
+    config.rpc_handshake_timeout = time(tree, "limits.rpc_handshake_timeout", config.rpc_handshake_timeout);
 }
 
 fn logging(config: &mut RuntimeConfig, tree: &Tree) {

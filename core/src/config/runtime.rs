@@ -65,6 +65,10 @@ pub struct RuntimeConfig {
     pub max_query_time: Duration,
     pub kv_max_value_size: usize,
     pub txn_max_req_len: usize,
+    /// Connections to the server port from one address; 0: no limit.
+    pub rpc_max_conns_per_client: usize,
+    /// How long a connection to the server port may take to say what it is for.
+    pub rpc_handshake_timeout: Duration,
     pub raft_snapshot_threshold: u64,
     pub raft_trailing_logs: u64,
     pub leave_on_terminate: bool,
@@ -262,6 +266,8 @@ impl Default for RuntimeConfig {
             max_query_time: Duration::from_secs(600),
             kv_max_value_size: 512 * 1024,
             txn_max_req_len: 512 * 1024,
+            rpc_max_conns_per_client: 100,
+            rpc_handshake_timeout: Duration::from_secs(5),
             raft_snapshot_threshold: 16384,
             raft_trailing_logs: 10240,
             leave_on_terminate: false,

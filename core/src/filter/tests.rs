@@ -35,6 +35,8 @@ fn naive_match(one: &Match, path: &[Vec<u8>], value: &Value) -> bool {
             Some(inner) => naive_match(one, rest, inner),
             None => !matches!(one.op, Op::Equal | Op::IsNotEmpty | Op::In),
         },
+        // A map that was never given.
+        Value::Null => !matches!(one.op, Op::Equal | Op::IsNotEmpty | Op::In),
         other => panic!("no part {name:?} in {other}"),
     }
 }
@@ -51,11 +53,13 @@ fn naive_holds(one: &Match, value: &Value) -> bool {
         Value::String(text) => text.contains(&wanted),
         Value::Array(items) => items.contains(&Value::String(wanted.clone())),
         Value::Object(map) => map.contains_key(&wanted),
+        Value::Null => false,
         other => panic!("{other}"),
     };
     let empty = || match value {
         Value::Array(items) => items.is_empty(),
         Value::Object(map) => map.is_empty(),
+        Value::Null => true,
         other => panic!("{other}"),
     };
     // The generator writes patterns of one literal only.

@@ -6,17 +6,20 @@
 
 use super::bodies::Bodies;
 use super::errors::HttpError;
-use super::message::HttpReply;
+use super::message::{HttpReply, RpcReply};
 use super::request::{Consistency, Options, Request};
 use super::respond::{self, JSON, Meta, TEXT};
 use super::route::{Read, Style};
-use crate::filter::{self, Filter, Record};
+use super::rpc;
+use crate::filter::{self, Filter, Record, Subject};
 use crate::json::Writer;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant, Now};
 use crate::types::CheckServiceNode;
 use crate::view::View;
+use crate::watch::WatchKey;
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -67,6 +70,10 @@ pub(super) enum Body {
     Missing,
     /// 409 and JSON: a transaction that failed.
     Conflict(Bytes),
+    /// What a call answers, its meta included.
+    Result(Bytes),
+    /// The same for a key that is not there.
+    NoEntry(Bytes),
 }
 
 impl Answer {
@@ -101,10 +108,65 @@ impl Answer {
     }
 }
 
+/// Who reads what: the one place where HTTP and RPC differ.
+#[derive(Debug)]
+pub(super) enum Question {
+    Http(Request, &'static Read),
+    Rpc(Box<rpc::Arguments>, &'static rpc::Read),
+}
+
+/// An answer on its way to whoever asked.
+#[derive(Debug)]
+pub(super) enum Reply {
+    Http(HttpReply),
+    Rpc(RpcReply),
+}
+
+impl Question {
+    fn answer(&self, cx: &Cx<'_>) -> Result<Answer, HttpError> {
+        match self {
+            Question::Http(rq, read) => (read.answer)(cx, rq),
+            Question::Rpc(arguments, read) => (read.answer)(cx, arguments),
+        }
+    }
+
+    /// What a change must touch to make the answer another one.
+    pub(super) fn watch(&self, view: &View) -> Vec<WatchKey> {
+        match self {
+            Question::Http(rq, read) => (read.watch)(view, rq),
+            Question::Rpc(arguments, read) => (read.watch)(arguments),
+        }
+    }
+
+    /// The answer when something failed after the parameters were understood.
+    pub(super) fn failed(&self, error: &HttpError) -> Reply {
+        match self {
+            Question::Http(_, read) => Reply::Http(failed(read, error)),
+            Question::Rpc(..) => Reply::Rpc(RpcReply::error(error)),
+        }
+    }
+
+    /// The answer when the request is refused as it stands.
+    pub(super) fn refused(&self, error: &HttpError) -> Reply {
+        match self {
+            Question::Http(..) => Reply::Http(respond::error(error)),
+            Question::Rpc(..) => Reply::Rpc(RpcReply::error(error)),
+        }
+    }
+
+    fn filter(&self) -> Option<(&str, Subject)> {
+        let (text, subject) = match self {
+            Question::Http(rq, read) => (rq.query.get("filter"), read.filter?),
+            Question::Rpc(arguments, read) => (&*arguments.read.filter, read.filter?),
+        };
+        (!text.is_empty()).then_some((text, subject))
+    }
+}
+
 /// A read on its way to an answer.
 #[derive(Debug)]
 pub(super) struct Reading {
-    pub(super) read: &'static Read,
+    pub(super) question: Question,
     pub(super) options: Options,
     filter: Option<Filter>,
     /// When a blocking read is answered in any case.
@@ -136,45 +198,44 @@ pub(super) enum Gate {
 }
 
 impl Reading {
-    /// Checks everything that the client may have got wrong.
-    pub(super) fn start(
-        rq: &Request,
-        read: &'static Read,
-        view: &View,
-        now: Now,
-        rng: &mut Rng,
-    ) -> Result<Reading, HttpError> {
-        let mut options = Options::parse(rq, &view.config)?;
-        if read.style == Style::Txn {
-            // A transaction reads once and never waits.
-            options.index = 0;
-        }
+    /// A read whose options are understood.
+    pub(super) fn start(question: Question, options: Options, now: Now, rng: &mut Rng) -> Reading {
         let mut deadline = now.mono;
         if options.index > 0 {
             let jitter = rng.duration(Duration::ZERO, options.wait / 16);
             deadline = now.mono + options.wait + jitter;
         }
-        Ok(Reading { read, options, filter: None, deadline, was_missing: false, seen: 0 })
+        Reading { question, options, filter: None, deadline, was_missing: false, seen: 0 }
     }
 
-    /// Reads `?filter=`, which Consul does behind everything else that may be wrong with a request.
-    pub(super) fn start_filter(&mut self, rq: &Request) -> Result<(), HttpError> {
-        let Some(subject) = self.read.filter else { return Ok(()) };
-        let text = rq.query.get("filter");
-        if text.is_empty() {
-            return Ok(());
-        }
+    /// Reads the filter, which Consul does behind everything else that may be wrong with a request.
+    pub(super) fn start_filter(&mut self) -> Result<(), HttpError> {
+        let Some((text, subject)) = self.question.filter() else { return Ok(()) };
         let compiled = filter::parse(text).and_then(|expression| expression.about(subject));
-        self.filter = Some(compiled.map_err(|error| match self.is_streamed(rq) {
+        let compiled = compiled.map_err(|error| match self.is_streamed() {
             true => HttpError::Failed(error.to_string()),
             false => HttpError::Filter(error),
-        })?);
+        })?;
+        self.filter = Some(compiled);
         Ok(())
     }
 
-    /// Whether Consul serves this by its streaming backend, which words some errors its own way.
-    fn is_streamed(&self, rq: &Request) -> bool {
-        let streams = self.read.style == (Style::Catalog { meta_on_error: false });
+    /// What the handler itself refuses, it refuses before `error` is told.
+    pub(super) fn refused_first(
+        &self,
+        error: HttpError,
+        view: &View,
+        now: Now,
+        bodies: &RefCell<Bodies>,
+    ) -> HttpError {
+        let cx = Cx { view, now, above: Some(u64::MAX), filter: None, bodies };
+        self.question.answer(&cx).err().unwrap_or(error)
+    }
+
+    /// Whether Consul's agent serves this by its streaming backend, which words some errors its own way.
+    fn is_streamed(&self) -> bool {
+        let Question::Http(rq, read) = &self.question else { return false };
+        let streams = read.style == (Style::Catalog { meta_on_error: false });
         let elsewhere = ["near", "merge-central-config"].iter().any(|name| rq.query.has(name));
         streams && !elsewhere && (self.options.index > 0 || self.options.cached)
     }
@@ -201,20 +262,19 @@ impl Reading {
     /// Looks at the data: `Some` is the answer, `None` means that there is no news yet.
     pub(super) fn look(
         &mut self,
-        rq: &Request,
         view: &View,
         now: Now,
         cause: Cause,
         bodies: &RefCell<Bodies>,
-    ) -> Result<Option<HttpReply>, HttpError> {
+    ) -> Result<Option<Reply>, HttpError> {
         let blocks = self.options.index > 0 && cause != Cause::Deadline;
         let fallen = cause == Cause::Everything && self.seen > 0;
         let above = (blocks && !fallen).then_some(self.options.index);
         let cx = Cx { view, now, above, filter: self.filter.as_ref(), bodies };
-        let answer = (self.read.answer)(&cx, rq)?;
+        let answer = self.question.answer(&cx)?;
         let index = answer.index.max(1);
         if blocks {
-            let missing = matches!(answer.body, Body::Missing);
+            let missing = matches!(answer.body, Body::Missing | Body::NoEntry(_));
             let news = match (fallen, index == self.seen) {
                 (true, same) => !same || index > self.options.index,
                 (false, _) => index > self.options.index,
@@ -227,13 +287,21 @@ impl Reading {
                 return Ok(None);
             }
         }
-        Ok(Some(self.reply(rq, view, now, index, answer.body)))
+        Ok(Some(match &self.question {
+            Question::Http(rq, read) => Reply::Http(self.reply(rq, read, view, now, index, answer.body)),
+            Question::Rpc(..) => Reply::Rpc(RpcReply::result(match answer.body {
+                Body::Result(bytes) | Body::NoEntry(bytes) => bytes,
+                _ => Bytes::new(),
+            })),
+        }))
     }
 
-    fn reply(&self, rq: &Request, view: &View, now: Now, index: u64, body: Body) -> HttpReply {
+    fn reply(&self, rq: &Request, read: &Read, view: &View, now: Now, index: u64, body: Body) -> HttpReply {
         let json = |body| respond::indent(view, rq, body);
         let mut reply = match body {
-            Body::Json(body) => respond::reply(200, JSON, json(body)),
+            Body::Json(body) | Body::Result(body) | Body::NoEntry(body) => {
+                respond::reply(200, JSON, json(body))
+            }
             Body::Conflict(body) => respond::reply(409, "application/json; charset=utf-8", json(body)),
             Body::Raw(bytes) => {
                 let mut reply = respond::reply(200, TEXT, bytes);
@@ -246,7 +314,7 @@ impl Reading {
             }
         };
         let meta = Meta::of(view, now.mono, index);
-        match self.read.style {
+        match read.style {
             Style::Txn => meta.put_contact(&mut reply),
             Style::Kv => meta.put(&mut reply),
             Style::Catalog { .. } => {
@@ -259,7 +327,7 @@ impl Reading {
                 reply.headers.push(("X-Consul-Effective-Consistency", Cow::Borrowed(mode)));
             }
         }
-        if self.options.cached && self.read.cacheable {
+        if self.options.cached && read.cacheable {
             // Every answer is as fresh as one from the leader: there is no cache to hit.
             reply.headers.push(("X-Cache", Cow::Borrowed("MISS")));
         }

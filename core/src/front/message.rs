@@ -1,11 +1,12 @@
 //! What goes into a front and what comes out.
 
+use super::errors::HttpError;
 use crate::call::{Reply, Request};
 use crate::event::{Event, Level};
 use crate::ids::{CallId, ReqId};
 use crate::watch::ChangeSet;
 use alloc::borrow::Cow;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -60,6 +61,38 @@ impl HttpReply {
     }
 }
 
+/// One RPC call (wire.md E3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RpcCall {
+    /// For example `Catalog.Register`.
+    pub method: String,
+    /// The arguments: one msgpack value.
+    pub arguments: Bytes,
+}
+
+/// The answer to an RPC call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RpcReply {
+    /// One msgpack value, or Consul's text of what went wrong.
+    pub result: Result<Bytes, String>,
+    /// Close the stream after this answer: the call was not understood.
+    pub close: bool,
+}
+
+impl RpcReply {
+    pub(super) fn result(result: Bytes) -> RpcReply {
+        RpcReply { result: Ok(result), close: false }
+    }
+
+    pub(super) fn error(error: &HttpError) -> RpcReply {
+        RpcReply { result: Err(error.to_string()), close: false }
+    }
+
+    pub(super) fn not_understood(text: String) -> RpcReply {
+        RpcReply { result: Err(text), close: true }
+    }
+}
+
 /// Something that happened to a front.
 #[derive(Clone, Debug)]
 pub enum FrontInput {
@@ -70,8 +103,15 @@ pub enum FrontInput {
         /// The request.
         request: HttpRequest,
     },
-    /// The client of a request is gone: nobody waits for its answer.
-    HttpGone {
+    /// A call.
+    Rpc {
+        /// The driver's number for it, from the same range as those of HTTP requests.
+        req: ReqId,
+        /// The call.
+        call: RpcCall,
+    },
+    /// The client of a request or call is gone: nobody waits for its answer.
+    Gone {
         /// Which request.
         req: ReqId,
     },
@@ -97,6 +137,13 @@ pub enum FrontOutput {
         req: ReqId,
         /// The answer.
         reply: HttpReply,
+    },
+    /// Answer a call; it is over then.
+    RpcReply {
+        /// Which call.
+        req: ReqId,
+        /// The answer.
+        reply: RpcReply,
     },
     /// Answer a request with every log line from now on, until the client goes; it is over for the front.
     Monitor {

@@ -1,4 +1,4 @@
-//! The HTTP front: requests in, answers out, from a published view.
+//! The front: HTTP requests and RPC calls in, answers out, from a published view.
 //!
 //! A [`Front`] parses, routes and answers. Reads come from the [`View`] that is handed to every
 //! [`Front::handle`]; a read whose answer has not changed yet is parked; writes, agent changes and read
@@ -15,6 +15,7 @@
 //! | `blocking` | the gate of each consistency mode, and when there is news |
 //! | `respond`, `errors` | headers and status codes |
 //! | `api`, `decode`, `render` | the endpoints, their bodies in and out |
+//! | `rpc` | the same for the calls of agents and other servers |
 
 mod api;
 mod blocking;
@@ -30,8 +31,9 @@ mod render;
 mod request;
 mod respond;
 mod route;
+mod rpc;
 
-pub use message::{FrontInput, FrontOutput, HEADERS_READ, HttpReply, HttpRequest};
+pub use message::{FrontInput, FrontOutput, HEADERS_READ, HttpReply, HttpRequest, RpcCall, RpcReply};
 pub use route::Rule;
 
 use crate::config::RuntimeConfig;
@@ -43,6 +45,7 @@ use crate::view::View;
 use crate::watch::{ChangeSet, Parked};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
+use blocking::Reply;
 use bodies::Bodies;
 use core::cell::RefCell;
 use errors::HttpError;
@@ -112,7 +115,8 @@ impl Front {
         self.resume_applied(now, view);
         match input {
             FrontInput::Http { req, request } => self.on_http(now, view, req, request),
-            FrontInput::HttpGone { req } => self.forget(req),
+            FrontInput::Gone { req } => self.forget(req),
+            FrontInput::Rpc { req, call } => self.on_rpc(now, view, req, call),
             FrontInput::Reply { call, reply } => self.on_reply(now, view, call, reply),
             FrontInput::Changed(changes) => self.on_changed(now, view, &changes),
             FrontInput::Wake => {}
@@ -155,6 +159,13 @@ impl Front {
     /// How many blocking reads wait for news.
     pub fn parked(&self) -> usize {
         self.parked.len()
+    }
+
+    fn tell(&mut self, req: ReqId, reply: Reply) {
+        match reply {
+            Reply::Http(reply) => self.answer(req, reply),
+            Reply::Rpc(reply) => self.outputs.push_back(FrontOutput::RpcReply { req, reply }),
+        }
     }
 
     fn answer(&mut self, req: ReqId, reply: HttpReply) {

@@ -1,12 +1,14 @@
 //! Requests that are not answered yet, and the steps that move them on.
 
-use super::blocking::{self, Cause, Cx, Gate, Reading};
+use super::blocking::{Cause, Cx, Gate, Question, Reading, Reply};
 use super::errors::HttpError;
-use super::message::{FrontOutput, HttpRequest};
+use super::message::{FrontOutput, HttpRequest, RpcReply};
 use super::mux::{self, Routed};
-use super::request::{Consistency, Request, clamp_wait, refuse_enterprise, refuse_other_datacenter};
+use super::request::{Consistency, Options, Request};
+use super::request::{clamp_wait, refuse_enterprise, refuse_other_datacenter};
 use super::respond;
-use super::route::{Finish, Handler, HashRead, Method, Read, Step};
+use super::route::{Finish, Handler, HashRead, Method, Read, Step, Style};
+use super::rpc;
 use super::{Front, MAX_CALLS, MAX_PARKED};
 use crate::call;
 use crate::duration;
@@ -15,34 +17,36 @@ use crate::metrics::Metric;
 use crate::time::{Duration, Instant, Now};
 use crate::view::View;
 use crate::watch::WatchKey;
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
 /// One request that waits.
 #[derive(Debug)]
-pub(super) struct Pending {
-    rq: Request,
-    state: State,
+pub(super) enum Pending {
+    /// For the node's reply to a write or an agent change.
+    Calling { call: CallId, ending: Ending },
+    /// For the node's word on which index it may read.
+    Barrier { call: CallId, since: Instant, reading: Box<Reading> },
+    /// For a view that has applied that index.
+    Applying { index: u64, give_up: Instant, reading: Box<Reading> },
+    /// For news.
+    Parked { reading: Box<Reading> },
+    /// For a local service to differ from this hash.
+    Hashed { rq: Box<Request>, wait: HashWait },
 }
 
+/// What makes an answer of the node's reply.
 #[derive(Debug)]
-enum State {
-    /// For the node's reply to a write or an agent change.
-    Calling { call: CallId, finish: Finish },
-    /// For the node's word on which index it may read.
-    Barrier { call: CallId, since: Instant, reading: Reading },
-    /// For a view that has applied that index.
-    Applying { index: u64, give_up: Instant, reading: Reading },
-    /// For news.
-    Parked { reading: Reading },
-    /// For a local service to differ from this hash.
-    Hashed { wait: HashWait },
+pub(super) enum Ending {
+    Http(Box<Request>, Finish),
+    Rpc(rpc::Finish),
 }
 
 /// A wait for a hash to change.
 #[derive(Clone, Copy, Debug)]
-struct HashWait {
+pub(super) struct HashWait {
     one: HashRead,
     /// The hash that the client has.
     hash: u64,
@@ -52,22 +56,36 @@ struct HashWait {
 impl Pending {
     /// The call whose reply it waits for.
     pub(super) fn call(&self) -> Option<CallId> {
-        match &self.state {
-            State::Calling { call, .. } | State::Barrier { call, .. } => Some(*call),
-            State::Applying { .. } | State::Parked { .. } | State::Hashed { .. } => None,
+        match self {
+            Pending::Calling { call, .. } | Pending::Barrier { call, .. } => Some(*call),
+            Pending::Applying { .. } | Pending::Parked { .. } | Pending::Hashed { .. } => None,
         }
     }
 
     /// Whether it waits for news.
     pub(super) fn parked(&self) -> bool {
-        matches!(self.state, State::Parked { .. } | State::Hashed { .. })
+        matches!(self, Pending::Parked { .. } | Pending::Hashed { .. })
     }
 
     /// The index that its view must have applied.
     pub(super) fn applying(&self) -> Option<u64> {
-        match &self.state {
-            State::Applying { index, .. } => Some(*index),
+        match self {
+            Pending::Applying { index, .. } => Some(*index),
             _ => None,
+        }
+    }
+}
+
+impl Ending {
+    fn reply(self, cx: &Cx<'_>, reply: call::Reply) -> Reply {
+        match self {
+            Ending::Http(rq, finish) => {
+                Reply::Http(finish(cx, &rq, reply).unwrap_or_else(|error| respond::error(&error)))
+            }
+            Ending::Rpc(finish) => Reply::Rpc(match finish(reply) {
+                Ok(result) => RpcReply::result(result),
+                Err(error) => RpcReply::error(&error),
+            }),
         }
     }
 }
@@ -85,6 +103,18 @@ impl Front {
                 }
             }
         }
+    }
+
+    /// Asks the node; `ending` makes the answer of its reply.
+    pub(super) fn start_call(
+        &mut self,
+        req: ReqId,
+        request: call::Request,
+        ending: Ending,
+    ) -> Result<(), HttpError> {
+        let call = self.call(req, request)?;
+        self.pending.insert(req, Pending::Calling { call, ending });
+        Ok(())
     }
 
     fn start(
@@ -116,8 +146,7 @@ impl Front {
                 }
                 Step::Read(read) => self.start_read(now, view, req, rq, read)?,
                 Step::Call(request, finish) => {
-                    let call = self.call(req, *request)?;
-                    self.pending.insert(req, Pending { rq, state: State::Calling { call, finish } });
+                    self.start_call(req, *request, Ending::Http(Box::new(rq), finish))?;
                 }
             },
         }
@@ -135,14 +164,6 @@ impl Front {
         Ok(call)
     }
 
-    fn park(&mut self, req: ReqId, deadline: Instant, keys: Vec<WatchKey>, pending: Pending) {
-        if self.parked.len() >= MAX_PARKED {
-            return self.answer(req, respond::error(&HttpError::TooManyPending));
-        }
-        self.parked.park(req, deadline, keys);
-        self.pending.insert(req, pending);
-    }
-
     fn start_read(
         &mut self,
         now: Now,
@@ -151,127 +172,131 @@ impl Front {
         rq: Request,
         read: &'static Read,
     ) -> Result<(), HttpError> {
-        let mut reading = Reading::start(&rq, read, view, now, &mut self.rng)?;
-        let refused = refuse_other_datacenter(&rq, &view.config.datacenter)
-            .and_then(|()| reading.start_filter(&rq))
-            // What the handler itself refuses, it refuses first.
-            .map_err(|error| {
-                let cx = Cx { view, now, above: Some(u64::MAX), filter: None, bodies: &self.bodies };
-                match (read.answer)(&cx, &rq) {
-                    Err(first) => first,
-                    Ok(_) => error,
-                }
-            });
-        if let Err(error) = refused {
-            self.answer(req, blocking::failed(read, &error));
-            return Ok(());
+        let mut options = Options::parse(&rq, &view.config)?;
+        if read.style == Style::Txn {
+            // A transaction reads once and never waits.
+            options.index = 0;
         }
-        match reading.gate(view, now.mono) {
-            Gate::Open => self.look_at(now, view, req, rq, reading, Cause::News),
-            Gate::Barrier { consistent } => {
-                let call = self.call(req, call::Request::ReadBarrier { consistent })?;
-                self.pending
-                    .insert(req, Pending { rq, state: State::Barrier { call, since: now.mono, reading } });
-            }
-        }
+        let datacenter = refuse_other_datacenter(&rq, &view.config.datacenter);
+        self.begin(now, view, req, Question::Http(rq, read), options, datacenter);
         Ok(())
     }
 
-    pub(super) fn on_reply(&mut self, now: Now, view: &Arc<View>, call: CallId, reply: call::Reply) {
-        let Some(req) = self.calls.remove(&call) else { return };
-        let Some(Pending { rq, state }) = self.pending.remove(&req) else { return };
-        match state {
-            State::Calling { finish, .. } => {
-                let cx = Cx { view, now, above: None, filter: None, bodies: &self.bodies };
-                let reply = finish(&cx, &rq, reply).unwrap_or_else(|error| respond::error(&error));
-                self.answer(req, reply);
-            }
-            State::Barrier { reading, since, .. } => {
-                if reading.options.consistency == Consistency::Consistent {
-                    self.metrics.time(now, Metric::RpcConsistentRead, now.mono.since(since));
-                }
-                self.on_barrier(now, view, req, rq, reading, reply);
-            }
-            // Calls are only registered for the two states above.
-            state @ (State::Applying { .. } | State::Parked { .. } | State::Hashed { .. }) => {
-                self.pending.insert(req, Pending { rq, state });
-            }
-        }
-    }
-
-    fn on_barrier(
+    /// Sends a read through its gate. `refused` is what its caller found wrong with it; the handler and
+    /// the filter may find something too.
+    pub(super) fn begin(
         &mut self,
         now: Now,
         view: &Arc<View>,
         req: ReqId,
-        rq: Request,
-        reading: Reading,
-        reply: call::Reply,
+        question: Question,
+        options: Options,
+        refused: Result<(), HttpError>,
     ) {
-        match reply {
-            call::Reply::Barrier { index } if index <= view.raft.applied => {
-                self.look_at(now, view, req, rq, reading, Cause::News);
+        let mut reading = Reading::start(question, options, now, &mut self.rng);
+        if let Err(error) = refused.and_then(|()| reading.start_filter()) {
+            let error = reading.refused_first(error, view, now, &self.bodies);
+            let reply = reading.question.failed(&error);
+            return self.tell(req, reply);
+        }
+        match reading.gate(view, now.mono) {
+            Gate::Open => self.look_at(now, view, req, reading, Cause::News),
+            Gate::Barrier { consistent } => match self.call(req, call::Request::ReadBarrier { consistent }) {
+                Ok(call) => {
+                    let reading = Box::new(reading);
+                    self.pending.insert(req, Pending::Barrier { call, since: now.mono, reading });
+                }
+                Err(error) => {
+                    let reply = reading.question.refused(&error);
+                    self.tell(req, reply);
+                }
+            },
+        }
+    }
+
+    pub(super) fn on_reply(&mut self, now: Now, view: &Arc<View>, call: CallId, reply: call::Reply) {
+        let Some(req) = self.calls.remove(&call) else { return };
+        let Some(pending) = self.pending.remove(&req) else { return };
+        match pending {
+            Pending::Calling { ending, .. } => {
+                let cx = Cx { view, now, above: None, filter: None, bodies: &self.bodies };
+                let reply = ending.reply(&cx, reply);
+                self.tell(req, reply);
             }
-            call::Reply::Barrier { index } => {
-                let give_up = now.mono + view.config.performance.rpc_hold_timeout;
-                let state = State::Applying { index: index.0, give_up, reading };
-                self.pending.insert(req, Pending { rq, state });
-                self.applying.insert((index.0, req));
-                self.repark_applying(req);
+            Pending::Barrier { reading, since, .. } => {
+                if reading.options.consistency == Consistency::Consistent {
+                    self.metrics.time(now, Metric::RpcConsistentRead, now.mono.since(since));
+                }
+                self.on_barrier(now, view, req, *reading, reply);
             }
-            call::Reply::Failed(error) => {
-                self.answer(req, blocking::failed(reading.read, &HttpError::Call(error)));
-            }
-            other => {
-                let text = alloc::format!("internal error: a barrier was answered with {other:?}");
-                self.answer(req, blocking::failed(reading.read, &HttpError::Failed(text)));
+            // Calls are only registered for the two states above.
+            pending @ (Pending::Applying { .. } | Pending::Parked { .. } | Pending::Hashed { .. }) => {
+                self.pending.insert(req, pending);
             }
         }
     }
 
+    fn on_barrier(&mut self, now: Now, view: &Arc<View>, req: ReqId, reading: Reading, reply: call::Reply) {
+        let error = match reply {
+            call::Reply::Barrier { index } if index <= view.raft.applied => {
+                return self.look_at(now, view, req, reading, Cause::News);
+            }
+            call::Reply::Barrier { index } => {
+                let give_up = now.mono + view.config.performance.rpc_hold_timeout;
+                let reading = Box::new(reading);
+                self.pending.insert(req, Pending::Applying { index: index.0, give_up, reading });
+                self.applying.insert((index.0, req));
+                return self.repark_applying(req);
+            }
+            call::Reply::Failed(error) => HttpError::Call(error),
+            other => {
+                HttpError::Failed(alloc::format!("internal error: a barrier was answered with {other:?}"))
+            }
+        };
+        let reply = reading.question.failed(&error);
+        self.tell(req, reply);
+    }
+
     /// Parks a read that waits for its barrier's index under its deadline alone.
     pub(super) fn repark_applying(&mut self, req: ReqId) {
-        if let Some(Pending { state: State::Applying { give_up, .. }, .. }) = self.pending.get(&req) {
+        if let Some(Pending::Applying { give_up, .. }) = self.pending.get(&req) {
             self.parked.park(req, *give_up, Vec::new());
         }
     }
 
     /// Looks again at a request that was taken out of `parked`.
     pub(super) fn look(&mut self, now: Now, view: &Arc<View>, req: ReqId, cause: Cause) {
-        let Some(Pending { rq, state }) = self.pending.remove(&req) else { return };
-        match state {
-            State::Applying { index, reading, .. } if index > view.raft.applied.0 => {
+        match self.pending.remove(&req) {
+            None => {}
+            Some(Pending::Applying { index, reading, .. }) if index > view.raft.applied.0 => {
                 self.applying.remove(&(index, req));
-                self.answer(req, blocking::failed(reading.read, &HttpError::CaughtUpTooLate));
+                let reply = reading.question.failed(&HttpError::CaughtUpTooLate);
+                self.tell(req, reply);
             }
-            State::Applying { reading, .. } | State::Parked { reading } => {
-                self.look_at(now, view, req, rq, reading, cause);
+            Some(Pending::Applying { reading, .. } | Pending::Parked { reading }) => {
+                self.look_at(now, view, req, *reading, cause);
             }
-            State::Hashed { wait } => self.look_hash(now, view, req, rq, wait, cause),
-            state @ (State::Calling { .. } | State::Barrier { .. }) => {
-                self.pending.insert(req, Pending { rq, state });
+            Some(Pending::Hashed { rq, wait }) => self.look_hash(now, view, req, rq, wait, cause),
+            Some(pending @ (Pending::Calling { .. } | Pending::Barrier { .. })) => {
+                self.pending.insert(req, pending);
             }
         }
     }
 
-    fn look_at(
-        &mut self,
-        now: Now,
-        view: &Arc<View>,
-        req: ReqId,
-        rq: Request,
-        mut reading: Reading,
-        cause: Cause,
-    ) {
-        match reading.look(&rq, view, now, cause, &self.bodies) {
-            Ok(Some(reply)) => self.answer(req, reply),
-            Err(error) => self.answer(req, respond::error(&error)),
-            Ok(None) => {
-                let keys = (reading.read.watch)(view, &rq);
-                let deadline = reading.deadline;
-                self.park(req, deadline, keys, Pending { rq, state: State::Parked { reading } });
+    fn look_at(&mut self, now: Now, view: &Arc<View>, req: ReqId, mut reading: Reading, cause: Cause) {
+        let reply = match reading.look(view, now, cause, &self.bodies) {
+            Ok(Some(reply)) => reply,
+            Err(error) => reading.question.refused(&error),
+            Ok(None) if self.parked.len() >= MAX_PARKED => {
+                reading.question.refused(&HttpError::TooManyPending)
             }
-        }
+            Ok(None) => {
+                self.parked.park(req, reading.deadline, reading.question.watch(view));
+                self.pending.insert(req, Pending::Parked { reading: Box::new(reading) });
+                return;
+            }
+        };
+        self.tell(req, reply);
     }
 
     /// Hash blocking: without `?hash=` the answer comes at once.
@@ -291,7 +316,10 @@ impl Front {
         let deadline = now.mono + wait + self.rng.duration(Duration::ZERO, wait / 16);
         // A text that is no hash of ours differs from every hash.
         match u64::from_str_radix(rq.query.get("hash"), 16) {
-            Ok(hash) => self.look_hash(now, view, req, rq, HashWait { one, hash, deadline }, Cause::News),
+            Ok(hash) => {
+                let wait = HashWait { one, hash, deadline };
+                self.look_hash(now, view, req, Box::new(rq), wait, Cause::News);
+            }
             Err(_) => {
                 let (_, reply) =
                     one(&Cx { view, now, above: None, filter: None, bodies: &self.bodies }, &rq)?;
@@ -306,7 +334,7 @@ impl Front {
         now: Now,
         view: &Arc<View>,
         req: ReqId,
-        rq: Request,
+        rq: Box<Request>,
         wait: HashWait,
         cause: Cause,
     ) {
@@ -315,9 +343,12 @@ impl Front {
             Ok((found, reply)) if found != wait.hash || cause == Cause::Deadline => {
                 self.answer(req, reply);
             }
+            Ok(_) if self.parked.len() >= MAX_PARKED => {
+                self.answer(req, respond::error(&HttpError::TooManyPending));
+            }
             Ok(_) => {
-                let pending = Pending { rq, state: State::Hashed { wait } };
-                self.park(req, wait.deadline, vec![WatchKey::Local], pending);
+                self.parked.park(req, wait.deadline, vec![WatchKey::Local]);
+                self.pending.insert(req, Pending::Hashed { rq, wait });
             }
         }
     }

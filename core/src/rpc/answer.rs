@@ -2,7 +2,7 @@
 //! read it from the same bytes.
 
 use crate::Str;
-use crate::types::{HealthCheck, KvEntry, Locality, Node, NodeService, Pairs, ServiceAddress, Weights};
+use crate::types::{HealthCheck, KvEntry, Locality, Node, NodeService, Pairs, ServiceAddress, Tags, Weights};
 use crate::wire::tree::Tree;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -169,7 +169,7 @@ pub struct ServiceNode {
     #[serde(rename = "ServiceID")]
     pub service_id: Str,
     pub service_name: Str,
-    pub service_tags: Arc<[Str]>,
+    pub service_tags: Tags,
     pub service_address: Str,
     pub service_tagged_addresses: Pairs<ServiceAddress>,
     pub service_weights: Weights,

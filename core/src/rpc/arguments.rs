@@ -20,9 +20,27 @@ pub struct ReadArguments {
     pub service_name: Str,
     #[serde(skip_serializing_if = "is_default")]
     pub service_tags: Vec<Str>,
-    /// Whether `service_tags` counts.
+    /// The one tag that agents older than 1.3 ask for, instead of `service_tags`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub service_tag: Str,
+    /// Whether the tags count.
     #[serde(skip_serializing_if = "is_default")]
     pub tag_filter: bool,
+    /// Instead of a name: the address that instances are reached at.
+    #[serde(skip_serializing_if = "is_default")]
+    pub service_address: Str,
+    /// The proxies of the service.
+    #[serde(skip_serializing_if = "is_default")]
+    pub connect: bool,
+    /// The gateways in front of the service.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ingress: bool,
+    /// Whether services of one kind are asked for.
+    #[serde(skip_serializing_if = "is_default")]
+    pub use_service_kind: bool,
+    /// 0: every instance; 1: none with a critical check; 2: only those whose checks all pass.
+    #[serde(skip_serializing_if = "is_default")]
+    pub health_filter_type: i64,
     /// Of a check: a status, or `any`.
     #[serde(skip_serializing_if = "is_default")]
     pub state: Str,

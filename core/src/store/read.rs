@@ -119,6 +119,11 @@ impl Store {
         from.take_while(move |(k, _)| *k.0[0] == *name).map(|(_, entry)| entry)
     }
 
+    /// Every instance of every service with its node and checks, in the order of [`Store::instances`].
+    pub fn all_health(&self) -> impl Iterator<Item = &Arc<CheckServiceNode>> {
+        self.services_by_name.values()
+    }
+
     /// [`Store::service_health`], collected.
     pub fn check_service_nodes(&self, name: &str) -> Vec<CheckServiceNode> {
         self.service_health(name).map(|e| (**e).clone()).collect()

@@ -5,9 +5,8 @@
 //! the same in a record of the same kind, for instances of one service have the same tags, metadata and
 //! checks. With small records most of the memory is otherwise spent on them. Nobody can tell from outside.
 
-use crate::types::{HealthCheck, Node, NodeService, status};
+use crate::types::{HealthCheck, Node, NodeService, Tags, status};
 use crate::{Str, word};
-use alloc::sync::Arc;
 
 /// Makes `s` the same allocation as `held` if they are equal.
 pub(super) fn same(held: &Str, s: &mut Str) {
@@ -22,10 +21,10 @@ fn same_each<const N: usize>(strings: [(&Str, &mut Str); N]) {
     }
 }
 
-fn same_tags(held: &Arc<[Str]>, tags: &mut Arc<[Str]>) {
+fn same_tags(held: &Tags, tags: &mut Tags) {
     if *held == *tags {
         *tags = held.clone();
-    } else if let Some(tags) = Arc::get_mut(tags) {
+    } else if let Some(tags) = tags.get_mut() {
         for tag in tags {
             if let Some(held) = held.iter().find(|held| *held == tag) {
                 *tag = held.clone();

@@ -1,11 +1,12 @@
 //! Health checks as the catalog holds them.
 
+use super::Tags;
 use crate::Str;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The statuses a check can have.
 pub mod status {
@@ -55,7 +56,7 @@ pub struct HealthCheck {
     /// That instance's service name.
     pub service_name: Str,
     /// That instance's tags.
-    pub service_tags: Arc<[Str]>,
+    pub service_tags: Tags,
     /// `http`, `tcp`, `ttl`, ...
     #[serde(rename = "Type")]
     pub kind: Str,
@@ -96,6 +97,17 @@ fn read_definition<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Arc<CheckDe
     Ok(Option::<CheckDefinitionRecord>::deserialize(d)?.and_then(CheckDefinitionRecord::shared))
 }
 
+/// Consul writes nil for what was never given, and compares it with what an agent holds.
+fn nil_if_empty<T: Default + PartialEq + Serialize, S: Serializer>(
+    value: &T,
+    s: S,
+) -> Result<S::Ok, S::Error> {
+    match *value == T::default() {
+        true => s.serialize_none(),
+        false => value.serialize(s),
+    }
+}
+
 /// A check's `Definition` in the catalog. Durations are nanoseconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
@@ -107,6 +119,7 @@ pub struct CheckDefinitionRecord {
     pub tls_server_name: String,
     #[serde(rename = "TLSSkipVerify")]
     pub tls_skip_verify: bool,
+    #[serde(serialize_with = "nil_if_empty")]
     pub header: BTreeMap<String, Vec<String>>,
     pub method: String,
     pub body: String,
@@ -127,6 +140,7 @@ pub struct CheckDefinitionRecord {
     pub output_max_size: u64,
     pub timeout: i64,
     pub deregister_critical_service_after: i64,
+    #[serde(serialize_with = "nil_if_empty")]
     pub script_args: Vec<String>,
     #[serde(rename = "DockerContainerID")]
     pub docker_container_id: String,
@@ -190,7 +204,7 @@ impl Default for HealthCheck {
             output: e.clone(),
             service_id: e.clone(),
             service_name: e.clone(),
-            service_tags: Arc::default(),
+            service_tags: Tags::default(),
             kind: e.clone(),
             interval: e.clone(),
             timeout: e.clone(),

@@ -2,7 +2,7 @@
 
 use crate::Str;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// A key with its value (wire.md A6 type 2, Consul's `DirEntry`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub struct KvEntry {
     /// Opaque to us.
     pub flags: u64,
     /// The value.
-    #[serde(with = "crate::wire::raw")]
+    #[serde(serialize_with = "nil_if_empty", deserialize_with = "crate::wire::raw::deserialize")]
     pub value: Bytes,
     /// Session that holds the lock; empty when unlocked.
     pub session: Str,
@@ -23,6 +23,11 @@ pub struct KvEntry {
     pub create_index: u64,
     /// Raft index of its last change.
     pub modify_index: u64,
+}
+
+/// An empty value is nil, as Consul has it.
+fn nil_if_empty<S: Serializer>(value: &Bytes, s: S) -> Result<S::Ok, S::Error> {
+    if value.is_empty() { s.serialize_none() } else { crate::wire::raw::serialize(value, s) }
 }
 
 impl Default for KvEntry {
@@ -72,6 +77,36 @@ pub enum KvOp {
 }
 
 impl KvOp {
+    const ALL: [KvOp; 13] = [
+        KvOp::Set,
+        KvOp::Cas,
+        KvOp::Lock,
+        KvOp::Unlock,
+        KvOp::Get,
+        KvOp::GetOrEmpty,
+        KvOp::GetTree,
+        KvOp::CheckIndex,
+        KvOp::CheckSession,
+        KvOp::CheckNotExists,
+        KvOp::Delete,
+        KvOp::DeleteTree,
+        KvOp::DeleteCas,
+    ];
+
+    /// The operation with this verb.
+    pub fn named(verb: &str) -> Option<KvOp> {
+        KvOp::ALL.into_iter().find(|op| op.name() == verb)
+    }
+
+    /// Whether it can change anything.
+    pub fn writes(self) -> bool {
+        use KvOp::*;
+        match self {
+            Set | Cas | Lock | Unlock | Delete | DeleteTree | DeleteCas => true,
+            Get | GetOrEmpty | GetTree | CheckIndex | CheckSession | CheckNotExists => false,
+        }
+    }
+
     /// Consul's verb.
     pub fn name(self) -> &'static str {
         match self {

@@ -11,6 +11,7 @@ mod node;
 mod pairs;
 pub mod rules;
 mod service;
+mod tags;
 
 pub use check::{CheckDefinitionRecord, HealthCheck, status};
 pub use definition::{CheckDefinition, CheckKind, ServiceDefinition};
@@ -18,14 +19,17 @@ pub use kv::{KvEntry, KvOp};
 pub use node::{Locality, Node};
 pub use pairs::{Iter as PairsIter, Pairs};
 pub use service::{NodeService, ServiceAddress, Weights};
+pub use tags::Tags;
 
 use crate::Str;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use serde::Serialize;
 
 /// One instance of a service with its node and every check that concerns it: the node's own
 /// checks and the service's.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct CheckServiceNode {
     /// The node the instance is registered on.
     pub node: Arc<Node>,

@@ -10,7 +10,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A map from names to values as records hold it: one slice, sorted by name, that equal records share.
 ///
-/// An empty one allocates nothing, where a `BTreeMap` with one entry takes room for eleven. A change
+/// None at all and an empty map are two values, as in Go: an agent that registered one and gets the other
+/// back registers anew (wire.md E10). Whatever is made here and has no pairs is none at all.
+///
+/// That one allocates nothing, where a `BTreeMap` with one entry takes room for eleven. A change
 /// copies it whole: records have few pairs and are written seldom.
 #[derive(Clone)]
 pub struct Pairs<V = Str>(Option<Arc<[(Str, V)]>>);
@@ -32,7 +35,7 @@ impl<V> Pairs<V> {
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.as_slice().is_empty()
     }
 
     /// The value of `name`.
@@ -142,7 +145,7 @@ impl<V> Index<&str> for Pairs<V> {
 
 impl<V: PartialEq> PartialEq for Pairs<V> {
     fn eq(&self, other: &Pairs<V>) -> bool {
-        self.ptr_eq(other) || self.as_slice() == other.as_slice()
+        self.ptr_eq(other) || (self.0.is_some() == other.0.is_some() && self.as_slice() == other.as_slice())
     }
 }
 
@@ -160,13 +163,17 @@ impl<V: fmt::Debug> fmt::Debug for Pairs<V> {
 
 impl<V: Serialize> Serialize for Pairs<V> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_map(self)
+        match &self.0 {
+            None => s.serialize_none(),
+            Some(_) => s.collect_map(self),
+        }
     }
 }
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for Pairs<V> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Pairs<V>, D::Error> {
-        Ok(BTreeMap::deserialize(d)?.into())
+        let map = Option::<BTreeMap<Str, V>>::deserialize(d)?;
+        Ok(Pairs(map.map(|map| map.into_iter().collect())))
     }
 }
 

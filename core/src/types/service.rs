@@ -1,6 +1,6 @@
 //! Service instances as the catalog holds them.
 
-use super::{Locality, Pairs};
+use super::{Locality, Pairs, Tags};
 use crate::Str;
 use crate::wire::tree::Tree;
 use alloc::boxed::Box;
@@ -19,7 +19,7 @@ pub struct NodeService {
     /// Service name.
     pub service: Str,
     /// Tags in the order given.
-    pub tags: Arc<[Str]>,
+    pub tags: Tags,
     /// Address; empty means the node's.
     pub address: Str,
     /// Other addresses by purpose.
@@ -83,7 +83,7 @@ impl Default for NodeService {
             kind: e.clone(),
             id: e.clone(),
             service: e.clone(),
-            tags: Arc::default(),
+            tags: Tags::default(),
             address: e.clone(),
             tagged_addresses: Pairs::new(),
             meta: Pairs::new(),

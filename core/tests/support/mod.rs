@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use lictor_core::Str;
 use lictor_core::config::RuntimeConfig;
-use lictor_core::front::{Front, FrontInput, FrontOutput, HttpReply, HttpRequest};
+use lictor_core::front::{Front, FrontInput, FrontOutput, HttpReply, HttpRequest, RpcCall, RpcReply};
 use lictor_core::ids::{CallId, FrontId, ReqId};
 use lictor_core::node::{Boot, DiskImage, Input, Node, Output, Reply, Request};
 use lictor_core::raft::Membership;
@@ -25,6 +25,8 @@ pub(crate) struct World {
     /// What the front is shown; tests may put another one here.
     pub(crate) view: Arc<View>,
     pub(crate) now: Now,
+    /// Answers to RPC calls, in the order they were given.
+    pub(crate) answers: Vec<(ReqId, RpcReply)>,
     /// While set, calls are kept here instead of going to the node.
     pub(crate) held: Option<Vec<(CallId, Request)>>,
     next_req: u64,
@@ -53,7 +55,7 @@ impl World {
         let node = Node::boot(boot, now).expect("an empty disk boots");
         let view = node.view().clone();
         let front = Front::new(FrontId(0), Rng::new(Seed::from_u64(8)));
-        let mut world = World { node, front, view, now, held: None, next_req: 0 };
+        let mut world = World { node, front, view, now, answers: Vec::new(), held: None, next_req: 0 };
         world.settle(VecDeque::new());
         world.advance(Duration::from_secs(1));
         world
@@ -71,6 +73,21 @@ impl World {
         let (req, replies) = self.send(request(method, target, body));
         let reply = replies.into_iter().find(|(r, _)| *r == req);
         reply.unwrap_or_else(|| panic!("{method} {target} waits")).1
+    }
+
+    /// Makes an RPC call; its answer lies in `answers` as soon as there is one.
+    pub(crate) fn call(&mut self, method: &str, arguments: Bytes) -> ReqId {
+        self.next_req += 1;
+        let req = ReqId(self.next_req);
+        self.input(FrontInput::Rpc { req, call: RpcCall { method: method.into(), arguments } });
+        req
+    }
+
+    /// Makes an RPC call that is answered at once.
+    pub(crate) fn called(&mut self, method: &str, arguments: Bytes) -> Result<Bytes, String> {
+        let req = self.call(method, arguments);
+        let answer = self.answers.pop().filter(|(answered, _)| *answered == req);
+        answer.unwrap_or_else(|| panic!("{method} waits")).1.result
     }
 
     /// Sends a request that waits.
@@ -115,6 +132,7 @@ impl World {
                         Some(held) => held.push((call, request)),
                         None => inputs.push_back(Input::Call { from: FrontId(0), call, request }),
                     },
+                    FrontOutput::RpcReply { req, reply } => self.answers.push((req, reply)),
                     FrontOutput::Event(_) | FrontOutput::Monitor { .. } => {}
                 }
             }

@@ -10,11 +10,12 @@ use crate::front::{self, FrontParts};
 use crate::gossip::{self, Allowed};
 use crate::http::{self, ClientLimits, HttpSettings};
 use crate::log::Log;
+use crate::rpc::{self, Refused};
 use crate::rt::{Rt, TokioRt};
 use crate::storage::directory::DataDirectory;
 use crate::storage::log::LogStorage;
 use crate::storage::memory::Memory;
-use crate::{checks, disk, dns, peers, resolve, server_port, watches};
+use crate::{checks, disk, dns, peers, resolve, watches};
 use arc_swap::ArcSwap;
 use lictor_core::Str;
 use lictor_core::config::RuntimeConfig;
@@ -197,6 +198,8 @@ fn live(
     let view: SharedView = Arc::new(ArcSwap::new(node.view().clone()));
 
     let clients = ClientLimits::new(config.http.max_conns_per_client);
+    let rpc_clients = ClientLimits::new(config.rpc_max_conns_per_client);
+    let refused = Arc::new(Refused::default());
     let (response_headers, bad) = http::response_headers(&config.http.response_headers);
     for name in bad {
         let text =
@@ -224,7 +227,15 @@ fn live(
         mailboxes.push(parts.mailbox.clone());
         cells.push(Arc::downgrade(&parts.cell));
         asked.get_or_insert_with(|| parts.cell.clone());
-        threads.push(front_thread(rt, parts, addresses.http.clone(), settings, clients.clone())?);
+        let calls = rpc::Serving {
+            rt,
+            cell: parts.cell.clone(),
+            clients: rpc_clients.clone(),
+            refused: refused.clone(),
+            own: node.id().clone(),
+            inbox: inbox.clone(),
+        };
+        threads.push(front_thread(rt, parts, addresses, settings, clients.clone(), calls)?);
     }
     let mut resolvers = Vec::new();
     for address in &addresses.dns {
@@ -249,7 +260,7 @@ fn live(
     let (gossip_tx, gossip_rx) = mpsc::unbounded_channel();
     let (resolve_tx, resolve_rx) = mpsc::unbounded_channel();
     let net = Net { peers: peers_rx, gossip: gossip_rx, resolve: resolve_rx, inbox: inbox.clone() };
-    let net_thread = net_thread(rt, net, config, addresses, node.id().clone(), log.clone())?;
+    let net_thread = net_thread(rt, net, config, addresses, node.id().clone())?;
 
     let (watches_tx, watches_rx) = mpsc::unbounded_channel();
     let _ = watches_tx.send((plans, oneshot::channel().0));
@@ -361,7 +372,6 @@ fn net_thread(
     config: &RuntimeConfig,
     addresses: &Addresses,
     id: ServerId,
-    log: Arc<Log>,
 ) -> Result<JoinHandle<()>, String> {
     let runtime = runtime()?;
     // Bind here, so that a failure is told before anything starts.
@@ -376,19 +386,9 @@ fn net_thread(
         let bound = runtime.block_on(gossip::bind(&rt, pool, address, allowed));
         sockets.push(bound.map_err(|e| format!("failed to start {}: {e}", gossip_name(entry).0))?);
     }
-    let listener = match addresses.server {
-        None => None,
-        Some(address) => {
-            let listener = runtime.block_on(rt.listen(address));
-            Some(listener.map_err(|e| format!("failed to start RPC layer: listen tcp {address}: {e}"))?)
-        }
-    };
     let Net { peers, gossip, resolve, inbox } = net;
     thread("net", move || {
         runtime.block_on(async {
-            if let Some(listener) = listener {
-                tokio::spawn(server_port::serve(rt, listener, id.clone(), inbox.clone(), log));
-            }
             tokio::spawn(peers::send(rt, id, peers));
             tokio::spawn(resolve::run(rt, resolve, inbox.clone()));
             gossip::run(rt, sockets, gossip, inbox).await;
@@ -399,20 +399,26 @@ fn net_thread(
 fn front_thread(
     rt: TokioRt,
     parts: FrontParts<TokioRt>,
-    addresses: Vec<SocketAddr>,
+    addresses: &Addresses,
     settings: HttpSettings,
     clients: Arc<ClientLimits>,
+    calls: rpc::Serving<TokioRt>,
 ) -> Result<JoinHandle<()>, String> {
     // Bind here, so that a failure is told before anything starts.
     let runtime = runtime()?;
-    let mut listeners = Vec::new();
-    for address in addresses {
-        let listener =
-            runtime.block_on(rt.listen(address)).map_err(|e| format!("listen tcp {address}: {e}"))?;
-        listeners.push(listener);
-    }
+    let listen = |address: &SocketAddr| {
+        runtime.block_on(rt.listen(*address)).map_err(|e| format!("listen tcp {address}: {e}"))
+    };
+    let listeners = addresses.http.iter().map(listen).collect::<Result<_, _>>()?;
+    let server_port = addresses.server.as_ref().map(listen).transpose();
+    let server_port = server_port.map_err(|why| format!("failed to start RPC layer: {why}"))?;
     thread("front", move || {
-        runtime.block_on(http::serve(rt, parts, listeners, settings, clients));
+        runtime.block_on(async move {
+            if let Some(listener) = server_port {
+                rt.spawn(rpc::accept(listener, Arc::new(calls)));
+            }
+            http::serve(rt, parts, listeners, settings, clients).await;
+        });
     })
 }
 

@@ -144,7 +144,7 @@ impl World {
         let server = &mut self.servers[under.slot];
         // A paused process learns of the closed connection when it answers.
         if server.life == under.life && !server.paused && server.waiting.remove(&ReqId(under.req)).is_some() {
-            self.feed_front(under.slot, FrontInput::HttpGone { req: ReqId(under.req) });
+            self.feed_front(under.slot, FrontInput::Gone { req: ReqId(under.req) });
         }
         self.clients[client].under = None;
         self.script_must_succeed(client, under, &Outcome::Unknown);

@@ -291,7 +291,7 @@ impl World {
                     FrontOutput::Call { call, request } => {
                         inputs.push_back(Input::Call { from: FrontId(0), call, request });
                     }
-                    FrontOutput::Event(_) | FrontOutput::Monitor { .. } => {}
+                    FrontOutput::Event(_) | FrontOutput::Monitor { .. } | FrontOutput::RpcReply { .. } => {}
                 }
             } else if let Some(output) = process.node.poll_output() {
                 match output {

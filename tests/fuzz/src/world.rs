@@ -73,7 +73,7 @@ impl World {
 
     /// The client is gone.
     pub(crate) fn forget(&mut self, req: ReqId) {
-        self.front.handle(NOW, &self.view, FrontInput::HttpGone { req });
+        self.front.handle(NOW, &self.view, FrontInput::Gone { req });
         self.settle(VecDeque::new());
     }
 
@@ -92,7 +92,7 @@ impl World {
                         inputs.push_back(Input::Call { from: FrontId(0), call, request });
                     }
                     FrontOutput::Monitor { req, .. } => self.streams.push(req),
-                    FrontOutput::Event(_) => {}
+                    FrontOutput::Event(_) | FrontOutput::RpcReply { .. } => {}
                 }
             }
             match self.node.poll_output() {

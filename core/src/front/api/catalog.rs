@@ -116,12 +116,12 @@ pub(in crate::front) static SERVICE: Read = Read {
 };
 
 /// The node of this name, else the one whose ID begins so.
-fn node_named<'a>(store: &'a Store, name: &str) -> Option<&'a Arc<Node>> {
+pub(in crate::front) fn node_named<'a>(store: &'a Store, name: &str) -> Option<&'a Arc<Node>> {
     store.node(name).or_else(|| store.node_by_id_prefix(name))
 }
 
 /// What a node's own index is; for a node that is not there, when one last went.
-fn node_index(store: &Store, node: Option<&Arc<Node>>, name: &str) -> u64 {
+pub(in crate::front) fn node_index(store: &Store, node: Option<&Arc<Node>>, name: &str) -> u64 {
     store.node_index(node.map_or(name, |n| &n.node))
 }
 

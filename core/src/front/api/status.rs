@@ -19,8 +19,13 @@ pub(in crate::front) fn leader(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, H
 pub(in crate::front) fn peers(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, HttpError> {
     refuse_other_datacenter(rq, &cx.view.config.datacenter)?;
     Ok(respond::json(cx.view, rq, |w| {
-        w.strs(cx.view.raft.status.membership.voters.iter().filter_map(|id| address(cx, id)));
+        w.strs(voters(cx));
     }))
+}
+
+/// The addresses of all voters that are known.
+pub(in crate::front) fn voters(cx: &Cx<'_>) -> impl Iterator<Item = String> {
+    cx.view.raft.status.membership.voters.iter().filter_map(|id| address(cx, id))
 }
 
 /// Where a server is reached: this one by its configuration, others as the catalog knows them.

@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 /// The most operations a transaction may have.
-const MAX_OPS: usize = 128;
+pub(in crate::front) const MAX_OPS: usize = 128;
 
 /// A transaction, ready to be read or replicated.
 #[derive(Debug)]
@@ -87,74 +87,58 @@ impl Parsed {
 
 /// The operation and whether it writes, or what is wrong with it.
 fn checked(op: Sent, datacenter: &Str) -> Result<(TxnOp, bool), (String, bool)> {
-    match op {
+    let op = match op {
         Sent::Kv(verb, entry) => {
-            let Some(op) = kv_verb(&verb) else {
+            let Some(op) = KvOp::named(&verb) else {
                 return Err((format!("unknown KV operation: {verb}"), false));
             };
-            Ok((TxnOp::Kv(KvCommand { op, dir_ent: entry }), writes_key(op)))
+            TxnOp::Kv(KvCommand { op, dir_ent: entry })
         }
-        Sent::Node(verb, mut node) => {
-            let (verb, writes) = catalog_verb("node", &verb)?;
+        Sent::Node(verb, node) => TxnOp::Node(catalog_verb("node", &verb)?, Box::new(node)),
+        Sent::Service(verb, node, service) => {
+            TxnOp::Service(catalog_verb("service", &verb)?, node, Box::new(service))
+        }
+        Sent::Check(verb, check) => TxnOp::Check(catalog_verb("check", &verb)?, Box::new(check)),
+    };
+    prepare(op, datacenter)
+}
+
+/// Checks an operation and fills in what it leaves out; says whether it writes.
+pub(in crate::front) fn prepare(op: TxnOp, datacenter: &Str) -> Result<(TxnOp, bool), (String, bool)> {
+    match op {
+        TxnOp::Kv(command) => {
+            let writes = command.op.writes();
+            Ok((TxnOp::Kv(command), writes))
+        }
+        TxnOp::Node(verb, mut node) => {
             if node.datacenter.is_empty() {
                 node.datacenter = datacenter.clone();
             }
-            if writes {
+            if verb.writes() {
                 catalog::prepare_node(&node.id, &node.node).map_err(|what| (what, true))?;
             }
-            Ok((TxnOp::Node(verb, Box::new(node)), writes))
+            Ok((TxnOp::Node(verb, node), verb.writes()))
         }
-        Sent::Service(verb, node, mut service) => {
-            let (verb, writes) = catalog_verb("service", &verb)?;
-            if writes {
+        TxnOp::Service(verb, node, mut service) => {
+            if verb.writes() {
                 catalog::prepare_service(&mut service).map_err(|what| (what, true))?;
             }
-            Ok((TxnOp::Service(verb, node, Box::new(service)), writes))
+            Ok((TxnOp::Service(verb, node, service), verb.writes()))
         }
-        Sent::Check(verb, mut check) => {
-            let (verb, writes) = catalog_verb("check", &verb)?;
+        TxnOp::Check(verb, mut check) => {
             catalog::prepare_check(&mut check);
-            Ok((TxnOp::Check(verb, Box::new(check)), writes))
+            Ok((TxnOp::Check(verb, check), verb.writes()))
         }
     }
 }
 
-fn kv_verb(verb: &str) -> Option<KvOp> {
-    use KvOp::*;
-    [
-        Set,
-        Cas,
-        Lock,
-        Unlock,
-        Get,
-        GetOrEmpty,
-        GetTree,
-        CheckIndex,
-        CheckSession,
-        CheckNotExists,
-        Delete,
-        DeleteTree,
-        DeleteCas,
-    ]
-    .into_iter()
-    .find(|op| op.name() == verb)
-}
-
-fn writes_key(op: KvOp) -> bool {
-    use KvOp::*;
-    match op {
-        Set | Cas | Lock | Unlock | Delete | DeleteTree | DeleteCas => true,
-        Get | GetOrEmpty | GetTree | CheckIndex | CheckSession | CheckNotExists => false,
-    }
-}
-
-fn catalog_verb(kind: &str, verb: &str) -> Result<(CatalogVerb, bool), (String, bool)> {
+fn catalog_verb(kind: &str, verb: &str) -> Result<CatalogVerb, (String, bool)> {
     Ok(match verb {
-        "get" => (CatalogVerb::Get, false),
-        "set" => (CatalogVerb::Set, true),
-        "cas" => (CatalogVerb::Cas, true),
-        "delete" => (CatalogVerb::Delete, true),
-        "delete-cas" => (CatalogVerb::DeleteCas, true),
+        "get" => CatalogVerb::Get,
+        "set" => CatalogVerb::Set,
+        "cas" => CatalogVerb::Cas,
+        "delete" => CatalogVerb::Delete,
+        "delete-cas" => CatalogVerb::DeleteCas,
         verb => return Err((format!("unknown {kind} operation: {verb}"), true)),
     })
 }

@@ -96,6 +96,8 @@ pub struct Session {
     control: VecDeque<Bytes>,
     /// Streams that may have something to write, in turn; each at most once.
     ready: VecDeque<StreamId>,
+    /// Bytes queued on all streams.
+    unsent: usize,
     events: VecDeque<Event>,
     remote_left: bool,
     left: bool,
@@ -125,6 +127,7 @@ impl Session {
             payload: None,
             control: VecDeque::new(),
             ready: VecDeque::new(),
+            unsent: 0,
             events: VecDeque::new(),
             remote_left: false,
             left: false,
@@ -228,7 +231,7 @@ impl Session {
             return Ok(());
         };
         if header.flags.has(Flags::RST) {
-            self.streams.remove(&id);
+            self.forget(id);
             self.events.push_back(Event::Reset(id));
             if header.kind == Kind::Data && length > 0 {
                 self.payload = Some((None, length));
@@ -269,7 +272,7 @@ impl Session {
             let over = stream.is_over();
             self.events.push_back(Event::Finished(id));
             if over {
-                self.streams.remove(&id);
+                self.forget(id);
             }
         }
     }
@@ -316,6 +319,7 @@ impl Session {
             && !stream.closing
             && !bytes.is_empty()
         {
+            self.unsent += bytes.len();
             stream.queue.push_back(bytes);
             self.want_to_write(id);
         }
@@ -333,9 +337,15 @@ impl Session {
 
     /// Throws a stream away, in both directions.
     pub fn reset(&mut self, id: StreamId) {
-        if self.streams.remove(&id).is_some() {
+        if self.forget(id) {
             self.control.push_back(window(id, Flags::RST, 0));
         }
+    }
+
+    fn forget(&mut self, id: StreamId) -> bool {
+        let gone = self.streams.remove(&id);
+        self.unsent -= gone.as_ref().map_or(0, Stream::queued);
+        gone.is_some()
     }
 
     /// `bytes` of a stream's data no longer occupy memory: the other side may send as many again.
@@ -359,6 +369,11 @@ impl Session {
     /// here before producing more.
     pub fn queued(&self, id: StreamId) -> usize {
         self.streams.get(&id).map_or(0, Stream::queued)
+    }
+
+    /// Bytes queued on all streams together.
+    pub fn unsent(&self) -> usize {
+        self.unsent
     }
 
     /// Streams that are open in at least one direction.
@@ -397,7 +412,7 @@ impl Session {
             let Some(first) = stream.queue.front_mut() else {
                 stream.closed_here = true;
                 if stream.is_over() {
-                    self.streams.remove(&id);
+                    self.forget(id);
                 }
                 return Some(window(id, Flags::FIN, 0));
             };
@@ -406,6 +421,7 @@ impl Session {
             if first.is_empty() {
                 stream.queue.pop_front();
             }
+            self.unsent -= len;
             let length = len as u32;
             stream.sendable -= length;
             self.want_to_write(id);

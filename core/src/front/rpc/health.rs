@@ -1,0 +1,69 @@
+//! `Health`: checks, and instances with their checks.
+
+use super::super::blocking::{Answer, Cx};
+use super::catalog::{named, refuse_mesh};
+use super::result::{indexed, list};
+use super::{Arguments, Read};
+use crate::Str;
+use crate::filter::{Record, Subject};
+use crate::types::{CheckServiceNode, HealthCheck, status};
+use crate::watch::WatchKey;
+use alloc::sync::Arc;
+use alloc::vec;
+
+fn checks<'a>(cx: &Cx<'_>, args: &Arguments, all: impl Iterator<Item = &'a Arc<HealthCheck>>) -> Answer {
+    let store = &cx.view.store;
+    let node = |check: &HealthCheck| {
+        args.read.node_meta_filters.is_empty() || store.node(&check.node).is_some_and(|n| args.wants_node(n))
+    };
+    let shown = || list(all.filter(|c| node(c) && cx.passes(Record::Check(c))));
+    indexed(cx, store.checks_index(), "HealthChecks", shown)
+}
+
+/// `Health.NodeChecks`. Agents compare them with their own.
+pub(super) static NODE: Read = Read {
+    answer: |cx, args| Ok(checks(cx, args, cx.view.store.node_checks(&args.read.node))),
+    // The answer's index is the table's, and so is what moves it.
+    watch: |_| vec![WatchKey::Checks],
+    filter: Some(Subject::Check),
+};
+
+/// `Health.ServiceChecks`.
+pub(super) static CHECKS: Read = Read {
+    answer: |cx, args| Ok(checks(cx, args, cx.view.store.service_checks(&args.read.service_name).iter())),
+    watch: |_| vec![WatchKey::Checks],
+    filter: Some(Subject::Check),
+};
+
+/// `Health.ChecksInState`.
+pub(super) static STATE: Read = Read {
+    answer: |cx, args| Ok(checks(cx, args, cx.view.store.checks_in_state(&args.read.state).iter())),
+    watch: |_| vec![WatchKey::Checks],
+    filter: Some(Subject::Check),
+};
+
+/// Whether the checks of an instance are as healthy as asked for.
+fn healthy(args: &Arguments, entry: &CheckServiceNode) -> bool {
+    entry.checks.iter().all(|check| match args.read.health_filter_type {
+        1 => &*check.status != status::CRITICAL,
+        2 => &*check.status == status::PASSING,
+        _ => true,
+    })
+}
+
+/// `Health.ServiceNodes`.
+pub(super) static SERVICE: Read = Read {
+    answer: |cx, args| {
+        let name = named(args)?;
+        refuse_mesh(args)?;
+        let store = &cx.view.store;
+        let shown = |entry: &CheckServiceNode| {
+            let asked = args.wants_node(&entry.node) && args.wants_tags(&entry.service);
+            asked && healthy(args, entry) && cx.passes(Record::Entry(entry))
+        };
+        let nodes = || list(store.service_health(name).filter(|entry| shown(entry)));
+        Ok(indexed(cx, store.service_index(name), "Nodes", nodes))
+    },
+    watch: |args| vec![WatchKey::Service(Str::from(args.read.service_name.to_lowercase()))],
+    filter: Some(Subject::Entry),
+};

@@ -1,0 +1,182 @@
+//! Calls of agents and of other servers (wire.md E), answered by the same rules as HTTP requests.
+//!
+//! | file | decides |
+//! |---|---|
+//! | `table` | the methods: name, ACL rule, handler |
+//! | `arguments` | what a read is given, and which consistency it asks for |
+//! | `result` | the shapes of answers |
+//! | `status`, `catalog`, `health`, `kv`, `txn`, `internal` | the methods |
+//!
+//! Everything that a write stores is what a read gives back: agents compare field by field, and register
+//! anew what differs (wire.md E10).
+
+mod arguments;
+mod catalog;
+mod health;
+mod internal;
+mod kv;
+mod result;
+mod status;
+mod table;
+mod txn;
+
+pub(super) use arguments::Arguments;
+
+use super::Front;
+use super::blocking::{Answer, Cx, Question};
+use super::errors::HttpError;
+use super::message::{FrontOutput, RpcCall, RpcReply};
+use super::pending::Ending;
+use super::route::Rule;
+use crate::call;
+use crate::filter::Subject;
+use crate::ids::ReqId;
+use crate::metrics::Metric;
+use crate::rpc::arguments::ReadArguments;
+use crate::time::Now;
+use crate::view::View;
+use crate::watch::WatchKey;
+use crate::wire::msgpack;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use serde::Deserialize;
+
+/// One method.
+#[derive(Debug)]
+struct Method {
+    /// With its service, as calls name it.
+    name: &'static str,
+    #[expect(dead_code, reason = "read by the authoriser, which comes with the ACL system")]
+    rule: Rule,
+    handler: Handler,
+}
+
+/// What answers.
+#[derive(Clone, Copy, Debug)]
+enum Handler {
+    /// The view, at once.
+    View(fn(&Cx<'_>) -> Bytes),
+    /// The view, by the rules of [`super::blocking`].
+    Read(&'static Read),
+    /// Itself, or the node.
+    Call(fn(&Cx<'_>, &[u8]) -> Result<Step, Failure>),
+}
+
+/// What a [`Handler::Call`] does next.
+enum Step {
+    /// It is answered without the node.
+    Done(Bytes),
+    /// Ask the node and let `finish` read the reply.
+    Call(Box<call::Request>, Finish),
+    /// It is a read with arguments of its own.
+    Read(Box<Arguments>, &'static Read),
+}
+
+/// Makes an answer of the node's reply.
+pub(super) type Finish = fn(call::Reply) -> Result<Bytes, HttpError>;
+
+/// A read with consistency modes and blocking.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) answer: fn(&Cx<'_>, &Arguments) -> Result<Answer, HttpError>,
+    /// What a change must touch to make the answer another one.
+    pub(super) watch: fn(&Arguments) -> Vec<WatchKey>,
+    /// What `Filter` is about; `None`: it is not looked at.
+    pub(super) filter: Option<Subject>,
+}
+
+/// Why a call is not carried out.
+enum Failure {
+    /// The arguments are not what the method takes.
+    Arguments(msgpack::Error),
+    /// They are, but cannot be done.
+    Refused(HttpError),
+}
+
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Failure {
+        Failure::Refused(error)
+    }
+}
+
+impl From<Failure> for RpcReply {
+    fn from(failure: Failure) -> RpcReply {
+        match failure {
+            Failure::Arguments(error) => RpcReply::not_understood(format!("rpc: arguments: {error}")),
+            Failure::Refused(error) => RpcReply::error(&error),
+        }
+    }
+}
+
+/// The arguments of a call that writes.
+fn decode<'de, T: Deserialize<'de>>(arguments: &'de [u8]) -> Result<T, Failure> {
+    msgpack::from_slice(arguments).map_err(Failure::Arguments)
+}
+
+/// Refuses another datacenter: this server knows only its own. None given means its own.
+fn refuse_other_datacenter(wanted: &str, own: &str) -> Result<(), HttpError> {
+    if wanted.is_empty() || wanted == own { Ok(()) } else { Err(HttpError::NoPathToDatacenter) }
+}
+
+impl Front {
+    pub(super) fn on_rpc(&mut self, now: Now, view: &Arc<View>, req: ReqId, call: RpcCall) {
+        self.forget(req);
+        self.routed = None;
+        self.metrics.count(now, Metric::RpcRequest);
+        if let Err(reply) = self.start_rpc(now, view, req, &call) {
+            self.outputs.push_back(FrontOutput::RpcReply { req, reply });
+        }
+    }
+
+    fn start_rpc(&mut self, now: Now, view: &Arc<View>, req: ReqId, call: &RpcCall) -> Result<(), RpcReply> {
+        let method = table::find(&call.method).map_err(RpcReply::not_understood)?;
+        let cx = Cx { view, now, above: None, filter: None, bodies: &self.bodies };
+        let step = match method.handler {
+            Handler::View(answer) => {
+                let arguments: ReadArguments = decode(&call.arguments)?;
+                refuse_other_datacenter(&arguments.datacenter, &view.config.datacenter)
+                    .map_err(Failure::Refused)?;
+                Step::Done(answer(&cx))
+            }
+            Handler::Read(read) => {
+                let arguments = Arguments { read: decode(&call.arguments)?, ops: Vec::new() };
+                Step::Read(Box::new(arguments), read)
+            }
+            Handler::Call(handle) => handle(&cx, &call.arguments)?,
+        };
+        match step {
+            Step::Done(result) => {
+                let reply = RpcReply::result(result);
+                self.outputs.push_back(FrontOutput::RpcReply { req, reply });
+            }
+            Step::Call(request, finish) => {
+                self.start_call(req, *request, Ending::Rpc(finish)).map_err(Failure::Refused)?;
+            }
+            Step::Read(arguments, read) => {
+                self.metrics.count(now, Metric::RpcQuery);
+                refuse_other_datacenter(&arguments.read.datacenter, &view.config.datacenter)
+                    .map_err(Failure::Refused)?;
+                let options = arguments.options(&view.config);
+                self.begin(now, view, req, Question::Rpc(arguments, read), options, Ok(()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A reply that does not fit the call.
+fn unexpected(reply: call::Reply) -> HttpError {
+    match reply {
+        call::Reply::Failed(error) => HttpError::Call(error),
+        other => HttpError::Failed(format!("internal error: the node answered with {other:?}")),
+    }
+}
+
+/// Consul's text for arguments that lack something.
+fn missing(text: &str) -> HttpError {
+    HttpError::Failed(String::from(text))
+}

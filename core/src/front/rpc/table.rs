@@ -1,0 +1,92 @@
+//! The table itself, sorted by name in byte order.
+
+use super::{Handler, Method, Rule};
+use super::{catalog, health, internal, kv, status, txn};
+use alloc::format;
+use alloc::string::String;
+
+const fn on(name: &'static str, rule: Rule, handler: Handler) -> Method {
+    Method { name, rule, handler }
+}
+
+/// Every method that this version has.
+static METHODS: &[Method] = &[
+    on("Catalog.Deregister", Rule::CatalogWrite, Handler::Call(catalog::deregister)),
+    on("Catalog.ListDatacenters", Rule::Open, Handler::View(catalog::datacenters)),
+    on("Catalog.ListNodes", Rule::NodeRead, Handler::Read(&catalog::NODES)),
+    on("Catalog.ListServices", Rule::ServiceRead, Handler::Read(&catalog::SERVICES)),
+    on("Catalog.NodeServiceList", Rule::NodeRead, Handler::Read(&catalog::NODE_SERVICE_LIST)),
+    on("Catalog.NodeServices", Rule::NodeRead, Handler::Read(&catalog::NODE_SERVICES)),
+    on("Catalog.Register", Rule::CatalogWrite, Handler::Call(catalog::register)),
+    on("Catalog.ServiceList", Rule::ServiceRead, Handler::Read(&catalog::SERVICE_LIST)),
+    on("Catalog.ServiceNodes", Rule::ServiceRead, Handler::Read(&catalog::SERVICE_NODES)),
+    on("Coordinate.Update", Rule::NodeWrite, Handler::Call(status::coordinate)),
+    on("Health.ChecksInState", Rule::NodeRead, Handler::Read(&health::STATE)),
+    on("Health.NodeChecks", Rule::NodeRead, Handler::Read(&health::NODE)),
+    on("Health.ServiceChecks", Rule::ServiceRead, Handler::Read(&health::CHECKS)),
+    on("Health.ServiceNodes", Rule::ServiceRead, Handler::Read(&health::SERVICE)),
+    on("Internal.NodeDump", Rule::NodeRead, Handler::Read(&internal::NODE_DUMP)),
+    on("Internal.NodeInfo", Rule::NodeRead, Handler::Read(&internal::NODE_INFO)),
+    on("Internal.ServiceDump", Rule::ServiceRead, Handler::Read(&internal::SERVICE_DUMP)),
+    on("KVS.Apply", Rule::KeyWrite, Handler::Call(kv::apply)),
+    on("KVS.Get", Rule::KeyRead, Handler::Read(&kv::GET)),
+    on("KVS.List", Rule::KeyRead, Handler::Read(&kv::LIST)),
+    on("KVS.ListKeys", Rule::KeyRead, Handler::Read(&kv::LIST_KEYS)),
+    on("PreparedQuery.Execute", Rule::Open, Handler::Call(status::prepared_query)),
+    on("Status.Leader", Rule::Open, Handler::View(status::leader)),
+    on("Status.Peers", Rule::Open, Handler::View(status::peers)),
+    on("Status.Ping", Rule::Open, Handler::View(|_| super::result::nothing())),
+    on("Txn.Apply", Rule::EachOperation, Handler::Call(txn::apply)),
+    on("Txn.Read", Rule::EachOperation, Handler::Call(txn::read)),
+];
+
+/// What Consul's servers serve, of which this version has no method.
+const OTHER_SERVICES: &[&str] = &[
+    "ACL",
+    "AutoConfig",
+    "AutoEncrypt",
+    "ConfigEntry",
+    "ConnectCA",
+    "DiscoveryChain",
+    "FederationState",
+    "Intention",
+    "Operator",
+    "Session",
+];
+
+/// The method of this name, or Go's text of why there is none. Agents look for `can't find method`.
+pub(super) fn find(name: &str) -> Result<&'static Method, String> {
+    if let Ok(at) = METHODS.binary_search_by(|method| method.name.cmp(name)) {
+        return Ok(&METHODS[at]);
+    }
+    let Some((service, _)) = name.rsplit_once('.') else {
+        return Err(format!("rpc: service/method request ill-formed: {name}"));
+    };
+    let has = |method: &Method| method.name.rsplit_once('.').is_some_and(|(of, _)| of == service);
+    Err(match METHODS.iter().any(has) || OTHER_SERVICES.contains(&service) {
+        true => format!("rpc: can't find method {name}"),
+        false => format!("rpc: can't find service {name}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted() {
+        for pair in METHODS.windows(2) {
+            assert!(pair[0].name < pair[1].name, "{} {}", pair[0].name, pair[1].name);
+        }
+    }
+
+    #[test]
+    fn a_method_that_is_not_there_is_refused_in_the_words_that_agents_look_for() {
+        let refused = |name: &str| find(name).map(|method| method.name).unwrap_err();
+        assert_eq!(refused("Session.Apply"), "rpc: can't find method Session.Apply");
+        assert_eq!(refused("Catalog.Nonsense"), "rpc: can't find method Catalog.Nonsense");
+        assert_eq!(refused("Nonsense.Apply"), "rpc: can't find service Nonsense.Apply");
+        assert_eq!(refused("Nonsense"), "rpc: service/method request ill-formed: Nonsense");
+        assert_eq!(find("Status.Ping").map(|method| method.name), Ok("Status.Ping"));
+    }
+}
