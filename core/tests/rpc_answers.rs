@@ -171,6 +171,34 @@ fn a_read_waits_for_news_of_what_it_asks_for_and_no_longer_than_it_says() {
 }
 
 #[test]
+fn the_user_interface_gets_whole_nodes_and_services() {
+    let mut world = World::new(|_| {});
+    let register = map(&[
+        ("Node", text("a")),
+        ("Address", text("10.0.0.1")),
+        ("Service", map(&[("Service", text("web"))])),
+    ]);
+    world.called("Catalog.Register", encode(&register)).expect("registered");
+    let mut list = |method: &str, field: &str| {
+        let node = encode(&map(&[("Node", text("a"))]));
+        let answer = decode(&world.called(method, node).expect("answered"));
+        match answer.get(field) {
+            Some(Tree::Array(items)) => items.clone(),
+            other => panic!("{method}: {other:?}"),
+        }
+    };
+    assert!(list("Catalog.ServiceList", "Services").contains(&map(&[("Name", text("web"))])));
+    let nodes = list("Internal.NodeInfo", "Dump");
+    let Some(Tree::Array(services)) = nodes[0].get("Services") else { panic!("{nodes:?}") };
+    assert_eq!(services[0].get("Service"), Some(&text("web")));
+    assert!(list("Internal.NodeDump", "Dump").contains(&nodes[0]));
+    let web = |entry: &Tree| entry.get("Service").and_then(|s| s.get("ID")) == Some(&text("web"));
+    assert!(list("Internal.ServiceDump", "Nodes").iter().any(web));
+    let none = world.called("PreparedQuery.Execute", encode(&map(&[("QueryIDOrName", text("q"))])));
+    assert_eq!(none, Err("Query not found".into()));
+}
+
+#[test]
 fn arguments_that_are_none_are_refused_and_end_the_stream() {
     let mut world = World::new(|_| {});
     for arguments in [&b"\x07"[..], b"\xc1", b"\x81\xa4Node\x07"] {
