@@ -78,7 +78,7 @@ impl Rt for MadRt {
     }
 
     async fn send_to(&self, udp: &UdpSocket, bytes: &[u8], to: SocketAddr) -> io::Result<usize> {
-        udp.send_to(to, bytes).await
+        udp.send_to(to, bytes).await.map(|()| bytes.len())
     }
 
     async fn recv_from(&self, udp: &UdpSocket, into: &mut [u8]) -> io::Result<(usize, SocketAddr)> {

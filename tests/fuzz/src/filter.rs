@@ -46,7 +46,7 @@ fn asked(filter: &Filter, subject: Subject) -> bool {
             name: "a".into(),
             addr: vec![127, 0, 0, 1],
             port: 8301,
-            tags: [("role", "consul".to_owned())].into(),
+            tags: [("role".into(), "consul".into())].into(),
             status: 1,
             protocol: [1, 5, 2],
             delegate: [2, 5, 4],
