@@ -7,6 +7,7 @@ use crate::gossip::{KeyCommand, KeyReport};
 use crate::ids::{Index, Pool, ServerId};
 use crate::metrics::Report;
 use crate::raft::Change;
+use crate::router::Ask;
 use crate::store::Applied;
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -24,6 +25,8 @@ pub enum Request {
         /// `?consistent`.
         consistent: bool,
     },
+    /// Ask a server, on a client agent. Answered by [`Reply::Answer`].
+    Ask(Ask),
     /// Change the agent's local state.
     Agent(AgentRequest),
     /// Join the gossip pool through these addresses or names. Answered by [`Reply::Joined`].
@@ -85,6 +88,8 @@ pub enum Reply {
         /// The index.
         index: Index,
     },
+    /// The body of a server's answer.
+    Answer(Bytes),
     /// So many of the members that were asked to let this node in did.
     Joined(usize),
     /// What the members said about their keys.
@@ -99,7 +104,8 @@ pub enum Reply {
     Failed(CallError),
 }
 
-/// Why a call failed. Only [`CallError::Unknown`] may still have changed something.
+/// Why a call failed. Only [`CallError::Unknown`], and [`CallError::Remote`] if the answer was lost, may still
+/// have changed something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallError {
     /// No leader was found within `rpc_hold_timeout`. State unchanged.
@@ -119,6 +125,8 @@ pub enum CallError {
     Unknown,
     /// Refused or failed for the reason given. State unchanged.
     Refused(String),
+    /// What a server said to this client agent, or why none could be asked, in the words of Consul's agents.
+    Remote(String),
 }
 
 impl core::fmt::Display for CallError {
@@ -143,7 +151,7 @@ impl core::fmt::Display for CallError {
             CallError::Unknown => f.write_str(
                 "leadership lost while committing log: the outcome is unknown, read before you try again",
             ),
-            CallError::Refused(why) => f.write_str(why),
+            CallError::Refused(why) | CallError::Remote(why) => f.write_str(why),
         }
     }
 }

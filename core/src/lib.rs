@@ -57,6 +57,7 @@ pub mod wire;
 pub mod dns;
 pub mod gossip;
 pub mod raft;
+pub mod router;
 pub mod rpc;
 pub mod store;
 pub mod view;

@@ -39,12 +39,41 @@ pub struct FrontMailbox {
     /// Changes that the front has not seen yet, merged: a slow front costs one set, not a queue.
     changes: Arc<Mutex<Option<ChangeSet>>>,
     watched: Arc<Watched>,
+    /// Wakes a reader that waits for events of the system.
+    waker: Option<Arc<mio::Waker>>,
+}
+
+/// The replies to calls of something that is no front.
+#[derive(Debug)]
+pub struct Replies(mpsc::UnboundedReceiver<Mail>);
+
+impl Replies {
+    /// The next reply that is here; what else comes is for fronts.
+    pub fn take(&mut self) -> Option<(CallId, Reply)> {
+        loop {
+            match self.0.try_recv().ok()? {
+                Mail::Reply(call, reply) => return Some((call, reply)),
+                Mail::Report(..) | Mail::Changed => {}
+            }
+        }
+    }
 }
 
 impl FrontMailbox {
+    /// A mailbox for replies alone, whose reader `waker` wakes.
+    pub fn of_replies(waker: mio::Waker) -> (FrontMailbox, Replies) {
+        let (mail, replies) = mpsc::unbounded_channel();
+        let (changes, watched) = (Arc::default(), Arc::default());
+        (FrontMailbox { mail, changes, watched, waker: Some(Arc::new(waker)) }, Replies(replies))
+    }
+
     /// Delivers a reply. The number of calls in flight bounds the queue.
     pub fn reply(&self, call: CallId, reply: Reply) {
         let _ = self.mail.send(Mail::Reply(call, reply));
+        if let Some(waker) = &self.waker {
+            // Fails for a reader that is gone.
+            let _ = waker.wake();
+        }
     }
 
     /// Delivers a report that the front completes with `measure`.
@@ -160,7 +189,7 @@ pub fn front<R: Rt>(
             sooner: Notify::new(),
             log,
         }),
-        mailbox: Arc::new(FrontMailbox { mail: tx, changes: changes.clone(), watched }),
+        mailbox: Arc::new(FrontMailbox { mail: tx, changes: changes.clone(), watched, waker: None }),
         mail: MailQueue { mail: rx, changes },
     }
 }
@@ -419,7 +448,7 @@ mod tests {
     /// A front of a node without a leader, with the view that it reads.
     fn parts() -> FrontParts<TokioRt> {
         let boot = Boot {
-            config: Arc::new(RuntimeConfig::default()),
+            config: Arc::new(RuntimeConfig { server: true, ..RuntimeConfig::default() }),
             node_id: Str::from("11111111-2222-3333-4444-555555555555"),
             disk: DiskImage::default(),
             bootstrap: None,

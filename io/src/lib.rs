@@ -9,6 +9,7 @@
 //! | [`http`] | connections to a front and back |
 //! | [`rpc`] | connections to the server port, and calls to a front and back |
 //! | [`dns`] | datagrams and TCP queries to the pure responder |
+//! | [`rpc`] | calls of a client agent to servers |
 //! | [`checks`] | probes: HTTP, TCP, UDP, gRPC, H2 ping, Docker, scripts |
 //! | [`gossip`], [`resolve`] | packets and streams of the gossip pools; names to join |
 //! | [`peers`] | raft between servers, on the server port |
@@ -25,6 +26,7 @@ pub mod disk;
 pub mod dns;
 pub mod driver;
 pub mod front;
+mod go_error;
 pub mod gossip;
 pub mod http;
 pub mod log;

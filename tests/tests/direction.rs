@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["json", "metrics", "pattern", "plan", "strconv", "types", "wire"],
     &["gossip", "rpc"],
     &["command", "config", "filter"],
-    &["raft", "store", "watch"],
+    &["raft", "router", "store", "watch"],
     &["agent", "server"],
     &["call", "view"],
     &["dns", "front"],

@@ -21,6 +21,7 @@ mod qname;
 mod query;
 mod record;
 mod recursion;
+mod remote;
 mod responder;
 mod reverse;
 mod service;
@@ -32,6 +33,7 @@ mod wire;
 pub use asked::{Asked, asked};
 pub use cache::{Cache, Lasting};
 pub use recursion::{Recursion, Verdict, host_query, judge, server_failure};
+pub use remote::{Need, Order, Remote};
 
 use crate::config::RuntimeConfig;
 use crate::rng::Rng;

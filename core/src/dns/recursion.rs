@@ -10,6 +10,7 @@ use super::names::Names;
 use super::qname::QName;
 use super::query::{Question, Rcode, flag, qtype, read};
 use super::record::Sections;
+use super::remote::Need;
 use super::wire::Reader;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -27,6 +28,7 @@ const MAX_HOSTS: usize = 8;
 pub struct Recursion {
     known: BTreeMap<String, Vec<Foreign>>,
     wanted: Vec<String>,
+    needs: Vec<Need>,
 }
 
 /// A record from outside.
@@ -71,6 +73,19 @@ impl Recursion {
 
     pub(super) fn begin(&mut self) {
         self.wanted.clear();
+        self.needs.clear();
+    }
+
+    /// What of the catalog the last answer was made from.
+    pub(super) fn needs(&self) -> &[Need] {
+        &self.needs
+    }
+
+    /// The answer depends on this part of the catalog.
+    pub(super) fn need(&mut self, need: Need) {
+        if self.needs.len() < MAX_HOSTS && !self.needs.contains(&need) {
+            self.needs.push(need);
+        }
     }
 
     /// What is known of `host`; if nothing was asked yet, it will be.

@@ -8,6 +8,7 @@ use super::qname::QName;
 use super::query::qtype;
 use super::record::{Data, Record, Sections};
 use super::recursion::{ForeignData, Recursion};
+use super::remote::Need;
 use super::ttl;
 use crate::config::RuntimeConfig;
 use crate::rng::Rng;
@@ -61,6 +62,13 @@ pub(super) struct Responder<'a, 'r> {
 }
 
 impl<'a> Responder<'a, '_> {
+    /// What follows is read from this part of the catalog. A client has to fetch it first.
+    pub(super) fn need(&mut self, need: impl FnOnce() -> Need) {
+        if !self.config.server {
+            self.recursion.need(need());
+        }
+    }
+
     /// What follows was drawn by chance, if so.
     pub(super) fn drawn(&mut self, by_chance: bool) {
         if by_chance {

@@ -5,8 +5,10 @@ use super::names::NameId;
 use super::node::node_address;
 use super::query::qtype;
 use super::record::{Data, Record, Sections};
+use super::remote::Need;
 use super::responder::{Ask, Miss, Responder, answers};
 use super::ttl;
+use crate::Str;
 use crate::types::{CheckServiceNode, Node, NodeService, status};
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -32,6 +34,7 @@ impl<'a> Responder<'a, '_> {
         tag: Option<&str>,
         out: &mut Sections<'a>,
     ) -> Result<(), Miss> {
+        self.need(|| Need::Service(Str::from(name)));
         let found = self.instances(name, tag);
         let ttl = ttl::of_service(&self.config.dns, name);
         let any = if ask.kind == qtype::SRV {

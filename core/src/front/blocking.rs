@@ -26,6 +26,7 @@ use bytes::Bytes;
 use core::cell::RefCell;
 
 /// What a read looks at.
+#[derive(Clone, Copy)]
 pub(super) struct Cx<'a> {
     pub(super) view: &'a View,
     pub(super) now: Now,
@@ -288,51 +289,60 @@ impl Reading {
             }
         }
         Ok(Some(match &self.question {
-            Question::Http(rq, read) => Reply::Http(self.reply(rq, read, view, now, index, answer.body)),
+            Question::Http(rq, read) => {
+                Reply::Http(reply(read, &self.options, rq, view, now, index, answer.body))
+            }
             Question::Rpc(..) => Reply::Rpc(RpcReply::result(match answer.body {
                 Body::Result(bytes) | Body::NoEntry(bytes) => bytes,
                 _ => Bytes::new(),
             })),
         }))
     }
+}
 
-    fn reply(&self, rq: &Request, read: &Read, view: &View, now: Now, index: u64, body: Body) -> HttpReply {
-        let json = |body| respond::indent(view, rq, body);
-        let mut reply = match body {
-            Body::Json(body) | Body::Result(body) | Body::NoEntry(body) => {
-                respond::reply(200, JSON, json(body))
-            }
-            Body::Conflict(body) => respond::reply(409, "application/json; charset=utf-8", json(body)),
-            Body::Raw(bytes) => {
-                let mut reply = respond::reply(200, TEXT, bytes);
-                reply.headers.push(("X-Content-Type-Options", Cow::Borrowed("nosniff")));
-                reply.headers.push(("Content-Security-Policy", Cow::Borrowed("sandbox")));
-                reply
-            }
-            Body::Missing | Body::Unwanted => {
-                HttpReply { status: 404, headers: Vec::new(), body: Bytes::new(), close: false, site: false }
-            }
-        };
-        let meta = Meta::of(view, now.mono, index);
-        match read.style {
-            Style::Txn => meta.put_contact(&mut reply),
-            Style::Kv => meta.put(&mut reply),
-            Style::Catalog { .. } => {
-                meta.put(&mut reply);
-                let mode = match self.options.consistency {
-                    Consistency::Default => "leader",
-                    Consistency::Consistent => "consistent",
-                    Consistency::Stale { .. } => "stale",
-                };
-                reply.headers.push(("X-Consul-Effective-Consistency", Cow::Borrowed(mode)));
-            }
+/// The answer to a read: what was found, and how.
+pub(super) fn reply(
+    read: &Read,
+    options: &Options,
+    rq: &Request,
+    view: &View,
+    now: Now,
+    index: u64,
+    body: Body,
+) -> HttpReply {
+    let json = |body| respond::indent(view, rq, body);
+    let mut reply = match body {
+        Body::Json(body) | Body::Result(body) | Body::NoEntry(body) => respond::reply(200, JSON, json(body)),
+        Body::Conflict(body) => respond::reply(409, "application/json; charset=utf-8", json(body)),
+        Body::Raw(bytes) => {
+            let mut reply = respond::reply(200, TEXT, bytes);
+            reply.headers.push(("X-Content-Type-Options", Cow::Borrowed("nosniff")));
+            reply.headers.push(("Content-Security-Policy", Cow::Borrowed("sandbox")));
+            reply
         }
-        if self.options.cached && read.cacheable {
-            // Every answer is as fresh as one from the leader: there is no cache to hit.
-            reply.headers.push(("X-Cache", Cow::Borrowed("MISS")));
+        Body::Missing | Body::Unwanted => {
+            HttpReply { status: 404, headers: Vec::new(), body: Bytes::new(), close: false, site: false }
         }
-        reply
+    };
+    let meta = Meta::of(view, now.mono, index);
+    match read.style {
+        Style::Txn => meta.put_contact(&mut reply),
+        Style::Kv => meta.put(&mut reply),
+        Style::Catalog { .. } => {
+            meta.put(&mut reply);
+            let mode = match options.consistency {
+                Consistency::Default => "leader",
+                Consistency::Consistent => "consistent",
+                Consistency::Stale { .. } => "stale",
+            };
+            reply.headers.push(("X-Consul-Effective-Consistency", Cow::Borrowed(mode)));
+        }
     }
+    if options.cached && read.cacheable {
+        // Every answer is as fresh as one from the leader: there is no cache to hit.
+        reply.headers.push(("X-Cache", Cow::Borrowed("MISS")));
+    }
+    reply
 }
 
 /// The answer to a read that failed.

@@ -81,12 +81,24 @@ impl HttpError {
             BodyTooLarge { .. } | TooManyOps(_) | ValueTooLarge { .. } => 413,
             TooManyPending => 429,
             Failed(_) | NoPathToDatacenter | Filter(_) | ParseUint { .. } | KeyName => 500,
+            Call(CallError::Remote(text)) => of_remote(text),
             CaughtUpTooLate | Call(_) => 500,
             Agent(AgentError::Invalid(_)) => 400,
             Agent(AgentError::Forbidden(_)) => 403,
             Agent(AgentError::NotFound(_)) => 404,
             Agent(AgentError::Failed(_)) => 500,
         }
+    }
+}
+
+/// What a server's text means over HTTP.
+fn of_remote(text: &str) -> u16 {
+    let has = |known: &[&str]| known.iter().any(|known| text.contains(known));
+    match () {
+        () if has(&["Permission denied", "ACL not found"]) => 403,
+        () if has(&["rate limit exceeded", "RPC rate limit exceeded"]) && has(&["only be performed"]) => 503,
+        () if has(&["rate limit exceeded", "RPC rate limit exceeded"]) => 429,
+        () => 500,
     }
 }
 

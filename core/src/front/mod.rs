@@ -13,6 +13,7 @@
 //! | `bodies` | rendered answers, kept until the service changes |
 //! | `count` | what is counted of requests |
 //! | `blocking` | the gate of each consistency mode, and when there is news |
+//! | `remote` | the same on a client agent, which asks servers |
 //! | `respond`, `errors` | headers and status codes |
 //! | `api`, `decode`, `render` | the endpoints, their bodies in and out |
 //! | `rpc` | the same for the calls of agents and other servers |
@@ -27,6 +28,7 @@ mod message;
 mod mux;
 mod path;
 mod pending;
+mod remote;
 mod render;
 mod request;
 mod respond;

@@ -150,6 +150,11 @@ impl Query {
         self.0.iter().filter(move |(k, _)| k == key).map(|(_, v)| v.as_str())
     }
 
+    /// The same without the parameters of these names.
+    pub(super) fn without(&self, keys: &[&str]) -> Query {
+        Query(self.0.iter().filter(|(k, _)| !keys.contains(&k.as_str())).cloned().collect())
+    }
+
     /// `url.Values.Encode`: sorted by key.
     pub(super) fn encode(&self) -> String {
         let mut pairs: Vec<_> = self.0.iter().collect();

@@ -1,9 +1,10 @@
 //! Requests that are not answered yet, and the steps that move them on.
 
-use super::blocking::{Cause, Cx, Gate, Question, Reading, Reply};
+use super::blocking::{self, Cause, Cx, Gate, Question, Reading, Reply};
 use super::errors::HttpError;
 use super::message::{FrontOutput, HttpRequest, RpcReply};
 use super::mux::{self, Routed};
+use super::remote;
 use super::request::{Consistency, Options, Request};
 use super::request::{clamp_wait, refuse_enterprise, refuse_other_datacenter};
 use super::respond;
@@ -137,18 +138,38 @@ impl Front {
                 let reply = handle(&cx, &rq)?;
                 self.answer(req, reply);
             }
+            Handler::Read(read) if !view.config.server => {
+                let step = remote::start(&cx, &rq, read);
+                let step = step.unwrap_or_else(|error| Step::Done(blocking::failed(read, &error)));
+                self.take(now, view, req, rq, step)?;
+            }
             Handler::Read(read) => self.start_read(now, view, req, rq, read)?,
             Handler::Hash(one) => self.start_hash(now, view, req, rq, one)?,
-            Handler::Call(handle) => match handle(&cx, &rq)? {
-                Step::Done(reply) => self.answer(req, reply),
-                Step::Monitor { level, json } => {
-                    self.outputs.push_back(FrontOutput::Monitor { req, level, json });
-                }
-                Step::Read(read) => self.start_read(now, view, req, rq, read)?,
-                Step::Call(request, finish) => {
-                    self.start_call(req, *request, Ending::Http(Box::new(rq), finish))?;
-                }
-            },
+            Handler::Call(handle) => {
+                let step = handle(&cx, &rq)?;
+                self.take(now, view, req, rq, step)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        now: Now,
+        view: &Arc<View>,
+        req: ReqId,
+        rq: Request,
+        step: Step,
+    ) -> Result<(), HttpError> {
+        match step {
+            Step::Done(reply) => self.answer(req, reply),
+            Step::Monitor { level, json } => {
+                self.outputs.push_back(FrontOutput::Monitor { req, level, json });
+            }
+            Step::Read(read) => self.start_read(now, view, req, rq, read)?,
+            Step::Call(request, finish) => {
+                self.start_call(req, *request, Ending::Http(Box::new(rq), finish))?;
+            }
         }
         Ok(())
     }

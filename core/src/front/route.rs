@@ -9,6 +9,7 @@ use super::api::{
 use super::blocking::{Answer, Cx};
 use super::errors::HttpError;
 use super::message::HttpReply;
+use super::remote::Remote;
 use super::request::{Enterprise, Request};
 use crate::call;
 use crate::event::Level;
@@ -119,6 +120,8 @@ pub(super) struct Read {
     pub(super) cacheable: bool,
     /// What `?filter=` is about; `None`: the parameter is not looked at.
     pub(super) filter: Option<Subject>,
+    /// How a client has servers do it.
+    pub(super) remote: Remote,
 }
 
 /// Which headers a read sets.

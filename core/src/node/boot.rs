@@ -14,6 +14,7 @@ use crate::ids::{Pool, ServerId};
 use crate::metrics::Recorder;
 use crate::raft::{self, Membership, Raft};
 use crate::rng::{Rng, Seed};
+use crate::router::Router;
 use crate::server::{Leader, ServerRecord};
 use crate::store::Store;
 use crate::time::{Duration, Now};
@@ -139,6 +140,7 @@ impl Node {
                 joins.retry(pool, names, settings.retry_interval, now.mono);
             }
         }
+        let router = Router::new(config.performance.rpc_hold_timeout, rng.fork("router"));
         let view = route::first_view(&config, &node_id, &store, &agent, &raft);
         let mut node = Node {
             config,
@@ -150,6 +152,7 @@ impl Node {
             leader: Leader::new(me),
             pools,
             joins,
+            router,
             remembered: kept.members,
             members: Arc::default(),
             members_changed: true,

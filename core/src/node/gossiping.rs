@@ -118,6 +118,7 @@ impl Node {
         self.remember(pool);
         if pool == Pool::Lan {
             self.locate_servers();
+            self.route_servers(now);
             if change == MemberChange::Join
                 && let Some(server) = Server::from_member(member)
             {
@@ -143,7 +144,7 @@ impl Node {
     }
 
     fn server_seen(&mut self, member: &Member) {
-        if *member.name != *self.config.node_name {
+        if self.config.server && *member.name != *self.config.node_name {
             let port = member.tag("port");
             let text = format!("Adding LAN server: {} (Addr: tcp/{}:{port})", member.name, member.addr.ip());
             self.log(Event::new(Level::Info, "agent.server", text));

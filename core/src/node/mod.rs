@@ -14,6 +14,7 @@
 //! | raft `Persist`, agent `Persist` | one ordered stream of `Output::Persist` |
 //! | raft `Send` | `Output::Peer` |
 //! | agent `Catalog` | as a call of its own, through the same door as everybody's |
+//! | on a client: writes, agent `Catalog`, `Input::Call(Ask)` | router → `Output::Rpc` → whoever asked |
 //! | agent `RunCheck`, `CancelCheck` | outputs |
 //! | leader duties | raft, without anyone waiting |
 //! | gossip's packets and streams | `Output::Gossip` |
@@ -34,6 +35,7 @@ mod join;
 mod metrics;
 mod output;
 mod pools;
+mod remote;
 mod route;
 mod stopping;
 mod tickets;
@@ -51,6 +53,7 @@ use crate::ids::{Index, Pool, ServerId, Ticket};
 use crate::metrics::Recorder;
 use crate::raft;
 use crate::raft::{Raft, Role};
+use crate::router::Router;
 use crate::server::Leader;
 use crate::store::Store;
 use crate::time::{Instant, Now};
@@ -67,7 +70,7 @@ use pools::Pools;
 use stopping::Stopping;
 use tickets::Tickets;
 
-/// One server as a state machine.
+/// One server or client agent as a state machine.
 ///
 /// Drive it with [`Node::handle`] for every input that has come, then [`Node::poll_output`] until `None`,
 /// then wait until [`Node::poll_timeout`].
@@ -83,6 +86,8 @@ pub struct Node {
     leader: Leader,
     pools: Pools,
     joins: Joins,
+    /// The servers that a client asks; a server asks none.
+    router: Router<remote::Waiting>,
     /// The members written down last.
     remembered: BTreeMap<Pool, Vec<String>>,
     members: Arc<Members>,
@@ -155,6 +160,7 @@ impl Node {
             self.calls.poll_timeout(),
             self.pools.poll_timeout(),
             self.joins.poll_timeout(),
+            self.router.poll_timeout(),
             self.stopping_until(),
         ]
         .into_iter()

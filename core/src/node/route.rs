@@ -62,8 +62,7 @@ impl Node {
             Input::Gossip { pool, input } => {
                 self.pools.handle(now.mono, pool, input);
             }
-            // Nothing was asked of another server.
-            Input::RpcDone { .. } => {}
+            Input::RpcDone { call, result } => self.router.answered(now.mono, call, result),
             Input::Resolved { lookup, found } => self.resolved(now, lookup, found),
         }
     }
@@ -80,6 +79,7 @@ impl Node {
         }
         self.pools.wake(now.mono);
         self.join_due(now);
+        self.router.wake(now.mono);
         for (caller, reply) in self.calls.expire(now.mono) {
             self.answer(caller, reply);
         }
@@ -87,6 +87,7 @@ impl Node {
 
     fn request(&mut self, now: Now, from: Caller, request: Request) {
         match request {
+            Request::Write(command) if !self.config.server => self.write_there(now, from, &command),
             Request::Write(command) => {
                 let work = Work::write(&command);
                 self.dispatch(now, self.hold_until(now), Call { from, work });
@@ -95,6 +96,7 @@ impl Node {
                 let work = Work::Barrier { consistent };
                 self.dispatch(now, self.hold_until(now), Call { from, work });
             }
+            Request::Ask(ask) => self.ask_server(now, from, ask),
             // A heartbeat must not need the disk; everything else would be written.
             Request::Agent(request)
                 if self.disk_full && !matches!(request, AgentRequest::UpdateTtl { .. }) =>
@@ -261,7 +263,7 @@ impl Node {
                     Reply::Failed(_) => Frame::Refused { id, why: Refusal::NotLeader },
                     // The other server learnt the index when raft accepted the write.
                     Reply::Applied { .. } | Reply::Agent(_) | Reply::Metrics(_) | Reply::Done => return,
-                    Reply::Joined(_) | Reply::Keys(_) => return,
+                    Reply::Joined(_) | Reply::Keys(_) | Reply::Answer(_) => return,
                 };
                 self.send(server, frame);
             }
@@ -286,6 +288,8 @@ impl Node {
                 self.on_agent(now, effect);
             } else if let Some((pool, effect)) = self.pools.poll_effect() {
                 self.on_gossip(now, pool, effect);
+            } else if let Some(effect) = self.router.poll_effect() {
+                self.on_router(now, effect);
             } else if self.leader.poll_timeout().is_some_and(|at| at <= now.mono) {
                 for command in self.leader.due(now.mono, &self.store) {
                     self.lead(now, Call { from: Caller::Duty, work: Work::write(&command) });
@@ -297,7 +301,7 @@ impl Node {
             } else {
                 self.refresh_members();
                 self.go_on_stopping(now);
-                if self.pools.is_quiet() {
+                if self.pools.is_quiet() && self.router.is_quiet() {
                     break;
                 }
             }
@@ -512,6 +516,9 @@ impl Node {
             AgentEffect::Persist(mut records) => {
                 self.tickets.local_in_next();
                 self.records.append(&mut records);
+            }
+            AgentEffect::Catalog { call, request } if !self.config.server => {
+                self.catalog_there(now, call, request);
             }
             AgentEffect::Catalog { call, request } => self.catalog(now, call, request),
             AgentEffect::LocalChanged => self.changes.local = true,

@@ -14,6 +14,7 @@
 
 mod apply;
 mod checks;
+mod excerpt;
 mod index;
 mod instances;
 mod key;
@@ -29,6 +30,7 @@ mod tests;
 mod txn;
 mod words;
 
+pub use excerpt::Excerpt;
 pub use read::Counts;
 pub use result::{Applied, TxnError, TxnItem, TxnResult};
 pub use snapshot::SnapshotError;

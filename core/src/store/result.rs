@@ -1,5 +1,6 @@
 //! What applying a command answers.
 
+use crate::rpc::answer;
 use crate::types::{HealthCheck, KvEntry, Node, NodeService};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -47,4 +48,19 @@ pub struct TxnError {
     pub op_index: usize,
     /// Consul's text.
     pub what: String,
+}
+
+/// What another server answered to a transaction. Results of kinds that are not known here are left out.
+impl From<answer::TxnResponse> for TxnResult {
+    fn from(told: answer::TxnResponse) -> TxnResult {
+        let item = |answer::TxnResult { kv, node, service, check }| {
+            let node = node.map(TxnItem::Node);
+            kv.map(TxnItem::Kv).or(node).or(service.map(TxnItem::Service)).or(check.map(TxnItem::Check))
+        };
+        let error = |answer::TxnError { op_index, what }| TxnError { op_index: op_index as usize, what };
+        TxnResult {
+            results: told.results.into_iter().filter_map(item).collect(),
+            errors: told.errors.into_iter().map(error).collect(),
+        }
+    }
 }

@@ -50,6 +50,19 @@ pub struct NodeService {
     pub modify_index: u64,
 }
 
+impl NodeService {
+    /// Forgets mesh settings that say nothing: Consul's servers send them with every instance.
+    pub fn forget_blank_mesh(self: &mut Arc<NodeService>) {
+        let blank = |tree: &Option<Arc<Tree>>| tree.as_ref().is_some_and(|tree| tree.is_blank());
+        if blank(&self.proxy) {
+            Arc::make_mut(self).proxy = None;
+        }
+        if blank(&self.connect) {
+            Arc::make_mut(self).connect = None;
+        }
+    }
+}
+
 /// DNS SRV weight of an instance by its health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]

@@ -39,6 +39,20 @@ impl Tree {
         *self == Tree::Nil
     }
 
+    /// Whether nothing is said: what Go writes for a struct that nobody has filled in, however deep.
+    pub fn is_blank(&self) -> bool {
+        match self {
+            Tree::Nil => true,
+            Tree::Bool(value) => !value,
+            Tree::Int(value) => *value == 0,
+            Tree::UInt(value) => *value == 0,
+            Tree::Float(value) => *value == 0.0,
+            Tree::Raw(raw) => raw.is_empty(),
+            Tree::Array(items) => items.is_empty(),
+            Tree::Map(pairs) => pairs.iter().all(|(_, value)| value.is_blank()),
+        }
+    }
+
     /// The value under a text key, if this is a map that has it.
     pub fn get(&self, key: &str) -> Option<&Tree> {
         let Tree::Map(pairs) = self else { return None };

@@ -12,7 +12,10 @@ pub(super) fn banner(config: &RuntimeConfig, node_id: &str) -> String {
         ("Node ID", format!("'{node_id}'")),
         ("Node name", format!("'{}'", config.node_name)),
         ("Datacenter", format!("'{}' (Segment: '<all>')", config.datacenter)),
-        ("Server", format!("{} (Bootstrap: {})", config.server, config.bootstrap_expect <= 1)),
+        (
+            "Server",
+            format!("{} (Bootstrap: {})", config.server, config.server && config.bootstrap_expect <= 1),
+        ),
         (
             "Client Addr",
             format!(

@@ -5,7 +5,7 @@ use super::data_dir::DataDir;
 use super::signals::Signals;
 use super::{ports, process};
 use crate::driver::{self, Exit, Hands, INBOX, SharedView};
-use crate::driver::{PeerOrder, Question};
+use crate::driver::{CallOrder, PeerOrder, Question};
 use crate::front::{self, FrontParts};
 use crate::gossip::{self, Allowed};
 use crate::http::{self, ClientLimits, HttpSettings};
@@ -56,9 +56,6 @@ pub fn run(launch: Launch) -> u8 {
 
 fn start(launch: Launch) -> Result<u8, String> {
     let Launch { config, reread } = launch;
-    if !config.server {
-        return Err("this version runs servers only: set \"server\": true, or use -server or -dev".into());
-    }
     if config.bootstrap_expect > 1 {
         return Err(format!(
             "bootstrap_expect is {}, but this version runs a single server: set it to 1",
@@ -99,7 +96,7 @@ fn start(launch: Launch) -> Result<u8, String> {
         config: config.clone(),
         node_id,
         disk: image,
-        bootstrap: (config.bootstrap_expect == 1).then_some(founders),
+        bootstrap: (config.server && config.bootstrap_expect == 1).then_some(founders),
         addresses: BTreeMap::new(),
         seed: rt.entropy(),
     };
@@ -241,8 +238,9 @@ fn live(
     for address in &addresses.dns {
         let metrics = Arc::new(Mutex::new(Recorder::default()));
         resolvers.push(metrics.clone());
-        dns::start(*address, view.clone(), rt.entropy(), metrics)
-            .map_err(|e| format!("failed to start DNS server on {address}: {e}"))?;
+        let id = FrontId(mailboxes.len() as u64);
+        let started = dns::start(*address, view.clone(), rt.entropy(), metrics, id, inbox.clone());
+        mailboxes.push(started.map_err(|e| format!("failed to start DNS server on {address}: {e}"))?);
     }
 
     let disk_inbox = inbox.clone();
@@ -259,7 +257,9 @@ fn live(
     let (peers_tx, peers_rx) = mpsc::unbounded_channel();
     let (gossip_tx, gossip_rx) = mpsc::unbounded_channel();
     let (resolve_tx, resolve_rx) = mpsc::unbounded_channel();
-    let net = Net { peers: peers_rx, gossip: gossip_rx, resolve: resolve_rx, inbox: inbox.clone() };
+    let (calls_tx, calls_rx) = mpsc::unbounded_channel();
+    let (peers, gossip, resolve, calls) = (peers_rx, gossip_rx, resolve_rx, calls_rx);
+    let net = Net { peers, gossip, resolve, calls, inbox: inbox.clone() };
     let net_thread = net_thread(rt, net, config, addresses, node.id().clone())?;
 
     let (watches_tx, watches_rx) = mpsc::unbounded_channel();
@@ -273,7 +273,7 @@ fn live(
         peers: Some(peers_tx),
         gossip: Some(gossip_tx),
         resolve: Some(resolve_tx),
-        calls: None,
+        calls: Some(calls_tx),
         read_config: read_config(reread, log.clone(), clients, watches_tx.clone()),
         measure: Arc::new(move |report| {
             cells.iter().filter_map(Weak::upgrade).for_each(|cell| cell.measure(report));
@@ -362,6 +362,7 @@ struct Net {
     peers: mpsc::UnboundedReceiver<PeerOrder>,
     gossip: mpsc::UnboundedReceiver<(Pool, NetOrder)>,
     resolve: mpsc::UnboundedReceiver<Question>,
+    calls: mpsc::UnboundedReceiver<CallOrder>,
     inbox: mpsc::Sender<Input>,
 }
 
@@ -386,10 +387,11 @@ fn net_thread(
         let bound = runtime.block_on(gossip::bind(&rt, pool, address, allowed));
         sockets.push(bound.map_err(|e| format!("failed to start {}: {e}", gossip_name(entry).0))?);
     }
-    let Net { peers, gossip, resolve, inbox } = net;
+    let Net { peers, gossip, resolve, calls, inbox } = net;
     thread("net", move || {
         runtime.block_on(async {
             tokio::spawn(peers::send(rt, id, peers));
+            tokio::spawn(rpc::client::call(rt, calls, inbox.clone()));
             tokio::spawn(resolve::run(rt, resolve, inbox.clone()));
             gossip::run(rt, sockets, gossip, inbox).await;
         });

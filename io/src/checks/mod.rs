@@ -13,7 +13,7 @@
 
 mod address;
 mod docker;
-mod go_error;
+use crate::go_error;
 mod grpc;
 mod h2ping;
 mod http;

@@ -1,33 +1,42 @@
 //! DNS sockets: datagrams and TCP streams around the pure responder, on one thread for each address.
 
 mod recursor;
+mod servers;
 mod tcp;
 
 use crate::driver::SharedView;
+use crate::front::FrontMailbox;
 use crate::rt::{Rt, TokioRt};
-use lictor_core::dns::{self, Outcome, Recursion, Transport};
+use lictor_core::dns::{self, Order, Outcome, Recursion, Transport};
+use lictor_core::ids::FrontId;
 use lictor_core::metrics::{Metric, Recorder};
+use lictor_core::node::Input;
 use lictor_core::rng::{Rng, Seed};
 use lictor_core::time::Instant;
 use mio::net::{TcpListener, UdpSocket};
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Token, Waker};
 use recursor::{Job, Purpose, Recursor, Told};
+use servers::Servers;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tcp::Connections;
+use tokio::sync::mpsc;
 
 const UDP: Token = Token(0);
 const TCP: Token = Token(1);
+/// Servers have told something.
+const TOLD: Token = Token(2);
 /// Connections have the tokens from here.
-const FIRST: usize = 2;
+const FIRST: usize = 3;
 /// Datagrams answered before the streams get a turn.
 const BURST: usize = 256;
 /// How often idle streams are looked at.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Answers on `address` over UDP and TCP until the process ends, and counts in `metrics`.
+/// Answers on `address` over UDP and TCP until the process ends, and counts in `metrics`. On a client agent it
+/// asks servers through `inbox` as caller `from`, whose mailbox is returned.
 ///
 /// # Errors
 /// Only what binding and starting the thread report.
@@ -36,12 +45,15 @@ pub fn start(
     view: SharedView,
     seed: Seed,
     metrics: Arc<Mutex<Recorder>>,
-) -> io::Result<()> {
+    from: FrontId,
+    inbox: mpsc::Sender<Input>,
+) -> io::Result<Arc<FrontMailbox>> {
     let mut udp = UdpSocket::bind(address)?;
     let mut listener = TcpListener::bind(address)?;
     let poll = Poll::new()?;
     poll.registry().register(&mut udp, UDP, Interest::READABLE)?;
     poll.registry().register(&mut listener, TCP, Interest::READABLE)?;
+    let (mailbox, replies) = FrontMailbox::of_replies(Waker::new(poll.registry(), TOLD)?);
     let rng = Rng::new(seed);
     let recursor = Recursor::new(rng.fork("dns.recursor"));
     let responder = Responder {
@@ -51,11 +63,12 @@ pub fn start(
         reply: Vec::with_capacity(4096),
         waiting: Vec::new(),
         metrics,
+        servers: Servers::new(from, inbox, replies),
     };
     std::thread::Builder::new().name("dns".into()).stack_size(1 << 20).spawn(move || {
         Server { poll, udp, listener, responder, recursor, connections: Connections::default() }.run();
     })?;
-    Ok(())
+    Ok(Arc::new(mailbox))
 }
 
 /// Where an answer goes.
@@ -76,12 +89,26 @@ struct Responder {
     waiting: Vec<Job>,
     /// A scrape takes a copy now and then; otherwise only this thread locks it.
     metrics: Arc<Mutex<Recorder>>,
+    /// Who is asked on a client agent.
+    servers: Servers,
 }
 
 impl Responder {
     /// The reply to one query; `None` when there is none, or none yet.
     fn answer(&mut self, query: &[u8], transport: Transport, client: Client) -> Option<&[u8]> {
         let view = self.view.load();
+        if !view.config.server {
+            let config = view.config.clone();
+            drop(view);
+            let now = TokioRt.now();
+            let orders = self.servers.ask(&config, now, &mut self.rng, (client, query, transport));
+            self.count(query, now.mono);
+            return match self.carry_out(orders).pop() {
+                // Nothing else is answered by a question.
+                Some(_) => Some(&self.reply),
+                None => None,
+            };
+        }
         let before = if view.config.recursors.is_empty() { None } else { Some(self.rng.clone()) };
         let from = TokioRt.now();
         let Responder { rng, cache, reply, .. } = self;
@@ -105,6 +132,31 @@ impl Responder {
             }
             None => Some(&self.reply),
         }
+    }
+
+    /// The clients whose answer is ready: that of the last one lies in `reply`.
+    fn carry_out(&mut self, orders: Vec<Order<Client>>) -> Vec<(Client, Vec<u8>)> {
+        let mut ready = Vec::new();
+        for order in orders {
+            let Order::Answer { to, query, transport, outcome, packet } = order else { continue };
+            match outcome {
+                Outcome::Drop => {}
+                Outcome::Reply | Outcome::Resolve => ready.push((to, packet)),
+                Outcome::Recurse => {
+                    let patience = self.view.load().config.dns.recursor_timeout;
+                    let (purpose, left) = (Purpose::Forward, Vec::new());
+                    let job = Job { client: to, query, transport, purpose, left, patience };
+                    match self.next_step(job) {
+                        Some(job) => self.waiting.push(job),
+                        None => ready.push((to, packet)),
+                    }
+                }
+            }
+        }
+        if let Some((_, packet)) = ready.last() {
+            self.reply.clone_from(packet);
+        }
+        ready
     }
 
     /// Counts a query and how long it took to answer it, or to see that recursors are to be asked.
@@ -200,6 +252,7 @@ impl Server {
                 match event.token() {
                     UDP => datagrams = true,
                     TCP => self.connections.accept(&self.listener, self.poll.registry(), now),
+                    TOLD => {}
                     Token(id) if Recursor::owns(id) => {
                         if let Some((job, told)) = self.recursor.ready(id, self.poll.registry(), now) {
                             self.finish(job, told, now);
@@ -209,11 +262,25 @@ impl Server {
                 }
             }
             more = datagrams && self.datagrams();
+            self.told(now);
             for (job, told) in self.recursor.expire(self.poll.registry(), now) {
                 self.finish(job, told, now);
             }
             self.ask_recursors(now);
             self.connections.close_idle(now);
+        }
+    }
+
+    /// Answers those who waited for what servers have told.
+    fn told(&mut self, now: Instant) {
+        loop {
+            let config = self.responder.view.load().config.clone();
+            let Responder { servers, rng, .. } = &mut self.responder;
+            let Some(orders) = servers.told(&config, TokioRt.now(), rng) else { return };
+            for (client, packet) in self.responder.carry_out(orders) {
+                self.responder.reply.clone_from(&packet);
+                self.deliver(client, now);
+            }
         }
     }
 

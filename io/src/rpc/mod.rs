@@ -5,9 +5,11 @@
 //! | file | decides |
 //! |---|---|
 //! | `calls` | the life of a connection of calls |
+//! | [`client`] | the other end: the calls of a client agent |
 //! | `refused` | how often the log hears of a peer that is sent away |
 
 mod calls;
+pub mod client;
 mod refused;
 
 pub use refused::Refused;

@@ -13,7 +13,7 @@ use crate::agent::AgentRequest;
 use crate::call;
 use crate::duration;
 use crate::front::REVISION;
-use crate::gossip::{Coordinate, Stats};
+use crate::gossip::{Coordinate, Member, Stats, Status};
 use crate::json::Writer;
 use crate::view::View;
 use alloc::boxed::Box;
@@ -163,10 +163,7 @@ fn debug_config(w: &mut Writer<'_>, view: &View) {
 /// Numbers as texts, by subsystem: what `consul info` prints.
 fn stats(w: &mut Writer<'_>, cx: &Cx<'_>) {
     let view = cx.view;
-    let raft = &view.raft;
-    let status = &raft.status;
     let ttls = view.local.checks().filter(|c| &*c.kind == "ttl").count();
-    let yes = |b: bool| if b { "true" } else { "false" };
     w.object(|w| {
         w.field("agent", |w| {
             w.object(|w| {
@@ -184,32 +181,18 @@ fn stats(w: &mut Writer<'_>, cx: &Cx<'_>) {
                 w.field_str("version_metadata", "");
             });
         });
-        w.field("consul", |w| {
-            w.object(|w| {
-                w.field_str("acl", "disabled");
-                w.field_str("bootstrap", yes(view.config.bootstrap_expect == 1));
-                w.field_str("known_datacenters", "1");
-                w.field_str("leader", yes(raft.is_leader));
-                w.field_str("leader_addr", &raft.leader_addr);
-                w.field_str("server", yes(view.config.server));
-            });
-        });
-        w.field("raft", |w| {
-            w.object(|w| {
-                w.field_str("applied_index", &raft.applied.to_string());
-                w.field_str("commit_index", &status.commit_index.to_string());
-                w.field_str("last_contact", &last_contact(cx));
-                w.field_str("last_log_index", &status.last_index.to_string());
-                w.field_str("last_log_term", &status.last_term.to_string());
-                w.field_str("last_snapshot_index", &status.snapshot_index.to_string());
-                w.field_str("last_snapshot_term", &status.snapshot_term.to_string());
-                let peers = status.membership.others(&view.node_id).len();
-                w.field_str("num_peers", &peers.to_string());
-                w.field_str("protocol_version", "3");
-                w.field_str("state", if raft.is_leader { "Leader" } else { "Follower" });
-                w.field_str("term", &raft.term.to_string());
-            });
-        });
+        match view.config.server {
+            true => server_stats(w, cx),
+            false => w.field("consul", |w| {
+                w.object(|w| {
+                    let there = |m: &&Member| m.tag("role") == "consul" && m.status == Status::Alive;
+                    let servers = view.members.lan.iter().filter(there).count();
+                    w.field_str("acl", "disabled");
+                    w.field_str("known_servers", &servers.to_string());
+                    w.field_str("server", "false");
+                });
+            }),
+        }
         let members = &view.members;
         w.field("serf_lan", |w| pool_stats(w, &members.lan_stats));
         if !members.wan.is_empty() {
@@ -232,6 +215,39 @@ fn pool_stats(w: &mut Writer<'_>, stats: &Stats) {
         w.field_str("members", &stats.members.to_string());
         w.field_str("query_queue", &stats.query_queue.to_string());
         w.field_str("query_time", &stats.query_time.to_string());
+    });
+}
+
+/// What servers alone have.
+fn server_stats(w: &mut Writer<'_>, cx: &Cx<'_>) {
+    let (view, raft) = (cx.view, &cx.view.raft);
+    let status = &raft.status;
+    let yes = |b: bool| if b { "true" } else { "false" };
+    w.field("consul", |w| {
+        w.object(|w| {
+            w.field_str("acl", "disabled");
+            w.field_str("bootstrap", yes(view.config.bootstrap_expect == 1));
+            w.field_str("known_datacenters", "1");
+            w.field_str("leader", yes(raft.is_leader));
+            w.field_str("leader_addr", &raft.leader_addr);
+            w.field_str("server", "true");
+        });
+    });
+    w.field("raft", |w| {
+        w.object(|w| {
+            w.field_str("applied_index", &raft.applied.to_string());
+            w.field_str("commit_index", &status.commit_index.to_string());
+            w.field_str("last_contact", &last_contact(cx));
+            w.field_str("last_log_index", &status.last_index.to_string());
+            w.field_str("last_log_term", &status.last_term.to_string());
+            w.field_str("last_snapshot_index", &status.snapshot_index.to_string());
+            w.field_str("last_snapshot_term", &status.snapshot_term.to_string());
+            let peers = status.membership.others(&view.node_id).len();
+            w.field_str("num_peers", &peers.to_string());
+            w.field_str("protocol_version", "3");
+            w.field_str("state", if raft.is_leader { "Leader" } else { "Follower" });
+            w.field_str("term", &raft.term.to_string());
+        });
     });
 }
 

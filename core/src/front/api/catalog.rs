@@ -4,6 +4,7 @@ use super::super::blocking::{Answer, Cx};
 use super::super::decode::catalog as bodies;
 use super::super::errors::HttpError;
 use super::super::message::HttpReply;
+use super::super::remote::{self, Remote};
 use super::super::render;
 use super::super::request::Request;
 use super::super::respond;
@@ -14,7 +15,7 @@ use crate::call;
 use crate::command::Command;
 use crate::filter::{Record, Subject};
 use crate::json::Writer;
-use crate::store::{Applied, Store};
+use crate::store::{Applied, Excerpt, Store};
 use crate::types::{CheckServiceNode, Node};
 use crate::view::View;
 use crate::watch::WatchKey;
@@ -23,16 +24,29 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec;
+use core::slice;
 
 const STYLE: Style = Style::Catalog { meta_on_error: true };
 
-/// `GET /v1/catalog/datacenters`: this one; there is no federation yet.
-pub(in crate::front) fn datacenters(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, HttpError> {
-    let mut reply = respond::json(cx.view, rq, |w| w.strs([&*cx.view.config.datacenter]));
+/// `GET /v1/catalog/datacenters`: this one; there is no federation yet. A client asks a server.
+pub(in crate::front) fn datacenters(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    let finish: Finish = |cx, rq, reply| {
+        let body = remote::body(reply)?;
+        let names: vec::Vec<Str> = remote::value(&body)?;
+        Ok(datacenters_reply(cx, rq, &names))
+    };
+    match cx.view.config.server {
+        true => Ok(Step::Done(datacenters_reply(cx, rq, slice::from_ref(&cx.view.config.datacenter)))),
+        false => Ok(remote::plain("Catalog.ListDatacenters", cx, rq, finish)),
+    }
+}
+
+fn datacenters_reply(cx: &Cx<'_>, rq: &Request, names: &[Str]) -> HttpReply {
+    let mut reply = respond::json(cx.view, rq, |w| w.strs(names.iter().map(|name| &**name)));
     if rq.query.has("cached") && cx.view.config.http.use_cache {
         reply.headers.push(("X-Cache", Cow::Borrowed("MISS")));
     }
-    Ok(reply)
+    reply
 }
 
 /// `GET /v1/catalog/nodes`.
@@ -49,6 +63,11 @@ pub(in crate::front) static NODES: Read = Read {
     style: STYLE,
     cacheable: false,
     filter: Some(Subject::Node),
+    remote: Remote {
+        ask: |_, _, _| "Catalog.ListNodes",
+        take: Excerpt::nodes,
+        finish: |cx, rq, reply| remote::finish(&NODES, cx, rq, reply),
+    },
 };
 
 /// `GET /v1/catalog/services`: every name with its tags.
@@ -72,6 +91,11 @@ pub(in crate::front) static SERVICES: Read = Read {
     style: STYLE,
     cacheable: true,
     filter: Some(Subject::ServiceNode),
+    remote: Remote {
+        ask: |_, _, _| "Catalog.ListServices",
+        take: Excerpt::services,
+        finish: |cx, rq, reply| remote::finish(&SERVICES, cx, rq, reply),
+    },
 };
 
 /// The names and tags of the services on nodes that `meta` lets through, as far as the filter does.
@@ -113,6 +137,14 @@ pub(in crate::front) static SERVICE: Read = Read {
     style: STYLE,
     cacheable: true,
     filter: Some(Subject::ServiceNode),
+    remote: Remote {
+        ask: |_, rq, arguments| {
+            remote::with_tags(rq, arguments);
+            "Catalog.ServiceNodes"
+        },
+        take: Excerpt::service_nodes,
+        finish: |cx, rq, reply| remote::finish(&SERVICE, cx, rq, reply),
+    },
 };
 
 /// The node of this name, else the one whose ID begins so.
@@ -155,6 +187,14 @@ pub(in crate::front) static NODE: Read = Read {
     style: STYLE,
     cacheable: false,
     filter: Some(Subject::Service),
+    remote: Remote {
+        ask: |_, rq, arguments| {
+            arguments.node = Str::from(rq.arg());
+            "Catalog.NodeServices"
+        },
+        take: Excerpt::node_services,
+        finish: |cx, rq, reply| remote::finish(&NODE, cx, rq, reply),
+    },
 };
 
 /// `GET /v1/catalog/node-services/:node`.
@@ -185,6 +225,14 @@ pub(in crate::front) static NODE_SERVICES: Read = Read {
     style: STYLE,
     cacheable: false,
     filter: Some(Subject::Service),
+    remote: Remote {
+        ask: |_, rq, arguments| {
+            arguments.node = Str::from(rq.arg());
+            "Catalog.NodeServiceList"
+        },
+        take: Excerpt::node_service_list,
+        finish: |cx, rq, reply| remote::finish(&NODE_SERVICES, cx, rq, reply),
+    },
 };
 
 /// A catalog write that answers `true`.

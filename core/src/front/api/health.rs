@@ -2,12 +2,14 @@
 
 use super::super::blocking::{Answer, Cx};
 use super::super::errors::HttpError;
+use super::super::remote::{self, Remote};
 use super::super::render;
 use super::super::request::{Request, parse_bool};
 use super::super::route::{Read, Style};
 use super::{MetaFilter, folded, has_tags, refuse_peers};
+use crate::Str;
 use crate::filter::{Record, Subject};
-use crate::store::Store;
+use crate::store::{Excerpt, Store};
 use crate::types::{CheckServiceNode, HealthCheck, status};
 use crate::watch::WatchKey;
 use alloc::sync::Arc;
@@ -44,6 +46,14 @@ pub(in crate::front) static NODE: Read = Read {
     style: STYLE,
     cacheable: false,
     filter: Some(Subject::Check),
+    remote: Remote {
+        ask: |_, rq, arguments| {
+            arguments.node = Str::from(rq.arg());
+            "Health.NodeChecks"
+        },
+        take: Excerpt::checks,
+        finish: |cx, rq, reply| remote::finish(&NODE, cx, rq, reply),
+    },
 };
 
 /// `GET /v1/health/checks/:service`.
@@ -58,6 +68,14 @@ pub(in crate::front) static CHECKS: Read = Read {
     style: STYLE,
     cacheable: false,
     filter: Some(Subject::Check),
+    remote: Remote {
+        ask: |_, rq, arguments| {
+            arguments.service_name = Str::from(rq.arg());
+            "Health.ServiceChecks"
+        },
+        take: Excerpt::checks,
+        finish: |cx, rq, reply| remote::finish(&CHECKS, cx, rq, reply),
+    },
 };
 
 /// `GET /v1/health/state/:state`.
@@ -72,6 +90,14 @@ pub(in crate::front) static STATE: Read = Read {
     style: STYLE,
     cacheable: false,
     filter: Some(Subject::Check),
+    remote: Remote {
+        ask: |_, rq, arguments| {
+            arguments.state = Str::from(rq.arg());
+            "Health.ChecksInState"
+        },
+        take: Excerpt::checks,
+        finish: |cx, rq, reply| remote::finish(&STATE, cx, rq, reply),
+    },
 };
 
 /// `GET /v1/health/service/:service`.
@@ -92,6 +118,14 @@ pub(in crate::front) static SERVICE: Read = Read {
     style: Style::Catalog { meta_on_error: false },
     cacheable: true,
     filter: Some(Subject::Entry),
+    remote: Remote {
+        ask: |_, rq, arguments| {
+            remote::with_tags(rq, arguments);
+            "Health.ServiceNodes"
+        },
+        take: Excerpt::instances,
+        finish: |cx, rq, reply| remote::finish(&SERVICE, cx, rq, reply),
+    },
 };
 
 /// `?passing`: on by its presence, unless a value says otherwise.

@@ -3,6 +3,7 @@
 use super::super::blocking::{Answer, Body, Cx};
 use super::super::errors::HttpError;
 use super::super::path::{clean_keeping_slash, is_clean};
+use super::super::remote::{self, Remote};
 use super::super::render;
 use super::super::request::{Request, parse_uint, refuse_other_datacenter};
 use super::super::respond;
@@ -12,7 +13,7 @@ use crate::Str;
 use crate::call;
 use crate::command::{Command, KvCommand};
 use crate::config::RuntimeConfig;
-use crate::store::Applied;
+use crate::store::{Applied, Excerpt};
 use crate::types::{KvEntry, KvOp};
 use crate::watch::WatchKey;
 use alloc::boxed::Box;
@@ -62,6 +63,21 @@ pub(in crate::front) static GET: Read = Read {
     style: Style::Kv,
     cacheable: false,
     filter: None,
+    remote: Remote {
+        ask: |cx, rq, arguments| {
+            // A name that is not valid never gets here.
+            let key = Str::from(key_name(rq, &cx.view.config).unwrap_or_default());
+            if rq.query.has("keys") {
+                arguments.prefix = key;
+                arguments.seperator = Str::from(separator(rq));
+                return "KVS.ListKeys";
+            }
+            arguments.key = key;
+            if rq.query.has("recurse") { "KVS.List" } else { "KVS.Get" }
+        },
+        take: Excerpt::keys,
+        finish: |cx, rq, reply| remote::finish(&GET, cx, rq, reply),
+    },
 };
 
 fn one(cx: &Cx<'_>, rq: &Request, key: &str) -> Answer {
@@ -88,15 +104,18 @@ fn tree(cx: &Cx<'_>, prefix: &str) -> Answer {
 fn keys(cx: &Cx<'_>, rq: &Request, prefix: &str) -> Answer {
     let store = &cx.view.store;
     let index = store.kv_prefix_index(prefix);
-    // Consul kept taking the name that it once misspelt.
-    let separator = match rq.query.get("separator") {
-        "" => rq.query.get("seperator"),
-        separator => separator,
-    };
     if !prefix.is_empty() && store.kv_prefix(prefix).next().is_none() {
         return Answer { index, body: Body::Missing };
     }
-    Answer::json(cx, index, |w| w.strs(store.kv_keys(prefix, separator)))
+    Answer::json(cx, index, |w| w.strs(store.kv_keys(prefix, separator(rq))))
+}
+
+fn separator(rq: &Request) -> &str {
+    // Consul kept taking the name that it once misspelt.
+    match rq.query.get("separator") {
+        "" => rq.query.get("seperator"),
+        separator => separator,
+    }
 }
 
 /// A key operation that answers `true` or `false`.

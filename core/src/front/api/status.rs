@@ -2,25 +2,41 @@
 
 use super::super::blocking::Cx;
 use super::super::errors::HttpError;
-use super::super::message::HttpReply;
+use super::super::remote;
 use super::super::request::{Request, refuse_other_datacenter};
 use super::super::respond;
+use super::super::route::{Finish, Step};
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::net::IpAddr;
 
 /// `GET /v1/status/leader`: the leader's address, or an empty string.
-pub(in crate::front) fn leader(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, HttpError> {
+pub(in crate::front) fn leader(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    if !cx.view.config.server {
+        let finish: Finish = |cx, rq, reply| {
+            let body = remote::body(reply)?;
+            let leader: String = remote::value(&body)?;
+            Ok(respond::json(cx.view, rq, |w| w.str(&leader)))
+        };
+        return Ok(remote::plain("Status.Leader", cx, rq, finish));
+    }
     refuse_other_datacenter(rq, &cx.view.config.datacenter)?;
-    Ok(respond::json(cx.view, rq, |w| w.str(&cx.view.raft.leader_addr)))
+    Ok(Step::Done(respond::json(cx.view, rq, |w| w.str(&cx.view.raft.leader_addr))))
 }
 
 /// `GET /v1/status/peers`: the addresses of all voters.
-pub(in crate::front) fn peers(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, HttpError> {
+pub(in crate::front) fn peers(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    if !cx.view.config.server {
+        let finish: Finish = |cx, rq, reply| {
+            let body = remote::body(reply)?;
+            let peers: Vec<String> = remote::value(&body)?;
+            Ok(respond::json(cx.view, rq, |w| w.strs(peers)))
+        };
+        return Ok(remote::plain("Status.Peers", cx, rq, finish));
+    }
     refuse_other_datacenter(rq, &cx.view.config.datacenter)?;
-    Ok(respond::json(cx.view, rq, |w| {
-        w.strs(voters(cx));
-    }))
+    Ok(Step::Done(respond::json(cx.view, rq, |w| w.strs(voters(cx)))))
 }
 
 /// The addresses of all voters that are known.

@@ -4,15 +4,20 @@ use super::super::blocking::{Answer, Body, Cx};
 use super::super::decode::txn as bodies;
 use super::super::errors::HttpError;
 use super::super::message::HttpReply;
+use super::super::remote::{self, Remote};
 use super::super::render;
-use super::super::request::{Request, refuse_other_datacenter};
+use super::super::request::{Consistency, Options, Request, refuse_other_datacenter};
 use super::super::respond::{self, Meta};
 use super::super::route::{Finish, Read, Step, Style};
 use super::unexpected;
 use crate::call;
-use crate::command::Command;
+use crate::command::{Command, Txn};
 use crate::json::{self, Writer};
-use crate::store::{Applied, TxnError, TxnItem, TxnResult};
+use crate::router::{Ask, Kind};
+use crate::rpc::answer::{QueryMeta, TxnResponse};
+use crate::rpc::arguments::TxnArguments;
+use crate::store::{Applied, Excerpt, TxnError, TxnItem, TxnResult};
+use crate::wire::msgpack;
 use alloc::boxed::Box;
 use alloc::vec;
 use bytes::Bytes;
@@ -37,6 +42,9 @@ pub(in crate::front) fn apply(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpErr
             Meta::OF_ERROR.put_contact(&mut reply);
         }
         return Ok(Step::Done(reply));
+    }
+    if parsed.read_only && !cx.view.config.server {
+        return read_there(cx, rq, &parsed.txn);
     }
     if parsed.read_only {
         return Ok(Step::Read(&READ));
@@ -72,7 +80,45 @@ static READ: Read = Read {
     style: Style::Txn,
     cacheable: false,
     filter: None,
+    remote: Remote {
+        // Its arguments are others: see `read_there`.
+        ask: |_, _, _| "Txn.Read",
+        take: |_, _| Ok(()),
+        finish: finish_read_there,
+    },
 };
+
+/// A client asks a server to read.
+fn read_there(cx: &Cx<'_>, rq: &Request, txn: &Txn) -> Result<Step, HttpError> {
+    let options = Options::parse(rq, &cx.view.config)?;
+    let arguments = TxnArguments {
+        datacenter: &remote::datacenter(rq, &cx.view.config),
+        ops: &txn.ops,
+        allow_stale: matches!(options.consistency, Consistency::Stale { .. }),
+        require_consistent: options.consistency == Consistency::Consistent,
+    };
+    let ask = Ask { method: "Txn.Read", body: msgpack::to_vec(&arguments).into(), kind: Kind::Read };
+    Ok(Step::Call(Box::new(call::Request::Ask(ask)), finish_read_there))
+}
+
+fn finish_read_there(cx: &Cx<'_>, rq: &Request, reply: call::Reply) -> Result<HttpReply, HttpError> {
+    let body = remote::body(reply)?;
+    let told: QueryMeta = remote::value(&body)?;
+    let result = TxnResult::from(remote::value::<TxnResponse>(&body)?);
+    let view = remote::view(cx.view, Excerpt::default(), &told, cx.now);
+    let read = Meta::of(&view, cx.now.mono, 1);
+    let mut reply = respond::json(cx.view, rq, |w| {
+        w.object(|w| {
+            fields(w, &result);
+            meta(w, 1, read);
+        });
+    });
+    if !result.errors.is_empty() {
+        conflict(&mut reply);
+    }
+    read.put_contact(&mut reply);
+    Ok(reply)
+}
 
 /// The meta of a read, which Consul sends in the body too. The index does not count.
 fn meta(w: &mut Writer<'_>, index: u64, meta: Meta) {
@@ -95,13 +141,18 @@ fn rolled_back(cx: &Cx<'_>, rq: &Request, errors: &[TxnError], of_read: Option<M
             }
         });
     });
+    conflict(&mut reply);
+    reply
+}
+
+/// A transaction that failed.
+fn conflict(reply: &mut HttpReply) {
     reply.status = 409;
     for (name, value) in &mut reply.headers {
         if *name == respond::CONTENT_TYPE {
             *value = "application/json; charset=utf-8".into();
         }
     }
-    reply
 }
 
 /// `Results` and `Errors`: whichever does not apply is `null`.

@@ -172,7 +172,7 @@ pub(crate) static ROUTES: &[Route] = &[
     later("/v1/catalog/connect/", &[absent("GET")]),
     Route {
         pattern: "/v1/catalog/datacenters",
-        methods: &[on("GET", Rule::Open, Enterprise::Ignored, Handler::View(catalog::datacenters))],
+        methods: &[on("GET", Rule::Open, Enterprise::Ignored, Handler::Call(catalog::datacenters))],
     },
     Route {
         pattern: "/v1/catalog/deregister",
@@ -291,11 +291,11 @@ pub(crate) static ROUTES: &[Route] = &[
     later("/v1/snapshot", &[absent("GET"), absent("PUT")]),
     Route {
         pattern: "/v1/status/leader",
-        methods: &[on("GET", Rule::Open, Enterprise::Ignored, Handler::View(status::leader))],
+        methods: &[on("GET", Rule::Open, Enterprise::Ignored, Handler::Call(status::leader))],
     },
     Route {
         pattern: "/v1/status/peers",
-        methods: &[on("GET", Rule::Open, Enterprise::Ignored, Handler::View(status::peers))],
+        methods: &[on("GET", Rule::Open, Enterprise::Ignored, Handler::Call(status::peers))],
     },
     Route {
         pattern: "/v1/txn",

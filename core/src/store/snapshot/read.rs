@@ -188,7 +188,7 @@ type Group = ([Str; 2], Arc<[Arc<HealthCheck>]>);
 
 impl Store {
     /// Builds what reads of services see, in one pass.
-    fn list_all(&mut self) {
+    pub(in crate::store) fn list_all(&mut self) {
         let mut checks: Vec<_> =
             self.checks.iter().map(|(k, c)| ([k.0[0].clone(), fold_str(&c.service_id)], c)).collect();
         checks.sort_by(|a, b| a.0.cmp(&b.0)); // stable: still ordered by check ID within each

@@ -1,0 +1,163 @@
+//! Reads on a client agent: servers are asked, and what they tell is answered like records of our own.
+//!
+//! The answer to a call becomes a store that holds nothing else, and the read's own function answers from
+//! it; index, leader and contact are those that the server told. What a server has picked out already
+//! (`?filter=`, `?node-meta=`) is not picked out again.
+
+use super::blocking::{self, Answer, Cx};
+use super::errors::HttpError;
+use super::message::HttpReply;
+use super::request::{Consistency, Options, Request};
+use super::route::{Finish, Read, Step};
+use crate::Str;
+use crate::call::{self, Reply};
+use crate::config::RuntimeConfig;
+use crate::router::{Ask, Kind};
+use crate::rpc::answer::QueryMeta;
+use crate::rpc::arguments::ReadArguments;
+use crate::store::Excerpt;
+use crate::time::{Duration, Instant, Now};
+use crate::view::{RaftView, View};
+use crate::wire::msgpack;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use bytes::Bytes;
+use core::cell::RefCell;
+use serde::Deserialize;
+
+/// How a read is done by servers.
+#[derive(Debug)]
+pub(super) struct Remote {
+    /// The method, and its arguments beside the common ones.
+    pub(super) ask: fn(&Cx<'_>, &Request, &mut ReadArguments) -> &'static str,
+    /// Takes the records out of the answer.
+    pub(super) take: fn(&mut Excerpt, &[u8]) -> Result<(), msgpack::Error>,
+    /// Calls [`finish`] with the read itself.
+    pub(super) finish: Finish,
+}
+
+/// The arguments that all reads share.
+fn arguments(rq: &Request, options: &Options, config: &RuntimeConfig) -> ReadArguments {
+    let (allow_stale, max) = match options.consistency {
+        Consistency::Stale { max } => (true, max),
+        _ => (false, None),
+    };
+    let nanos = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
+    let metas = rq.query.all("node-meta").map(|pair| pair.split_once(':').unwrap_or((pair, "")));
+    ReadArguments {
+        datacenter: datacenter(rq, config),
+        node_meta_filters: metas.map(|(key, value)| (Str::from(key), Str::from(value))).collect(),
+        filter: Str::from(rq.query.get("filter")),
+        token: token(rq),
+        min_query_index: options.index,
+        max_query_time: if options.index > 0 { nanos(options.wait) } else { 0 },
+        allow_stale,
+        require_consistent: options.consistency == Consistency::Consistent,
+        max_stale_duration: max.map_or(0, nanos),
+        ..ReadArguments::default()
+    }
+}
+
+/// The datacenter that is asked for: servers know the way to others.
+pub(super) fn datacenter(rq: &Request, config: &RuntimeConfig) -> Str {
+    match (rq.query.get("datacenter"), rq.query.get("dc")) {
+        ("", "") => config.datacenter.clone(),
+        ("", wanted) | (wanted, _) => Str::from(wanted),
+    }
+}
+
+/// The token that a request carries: in the query, in a header of its own, or as a bearer.
+pub(super) fn token(rq: &Request) -> Str {
+    let bearer = rq.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+    let token = Some(rq.query.get("token")).filter(|token| !token.is_empty());
+    Str::from(token.or_else(|| rq.header("x-consul-token")).or(bearer.map(str::trim)).unwrap_or(""))
+}
+
+/// Tags that every instance must carry.
+pub(super) fn with_tags(rq: &Request, arguments: &mut ReadArguments) {
+    arguments.service_name = Str::from(rq.arg());
+    arguments.service_tags = rq.query.all("tag").map(Str::from).collect();
+    arguments.tag_filter = !arguments.service_tags.is_empty();
+}
+
+/// What is asked for a read, once the handler itself has nothing against the request.
+pub(super) fn start(cx: &Cx<'_>, rq: &Request, read: &'static Read) -> Result<Step, HttpError> {
+    let options = Options::parse(rq, &cx.view.config)?;
+    let unread = Cx { above: Some(u64::MAX), ..*cx };
+    (read.answer)(&unread, rq)?;
+    let mut arguments = arguments(rq, &options, &cx.view.config);
+    let method = (read.remote.ask)(cx, rq, &mut arguments);
+    let kind = if options.index > 0 { Kind::Wait(options.wait) } else { Kind::Read };
+    let ask = Ask { method, body: msgpack::to_vec(&arguments).into(), kind };
+    Ok(Step::Call(Box::new(call::Request::Ask(ask)), read.remote.finish))
+}
+
+/// A question that never blocks and names nothing but the datacenter.
+pub(super) fn plain(method: &'static str, cx: &Cx<'_>, rq: &Request, finish: Finish) -> Step {
+    let arguments = ReadArguments { datacenter: datacenter(rq, &cx.view.config), ..ReadArguments::default() };
+    let ask = Ask { method, body: msgpack::to_vec(&arguments).into(), kind: Kind::Read };
+    Step::Call(Box::new(call::Request::Ask(ask)), finish)
+}
+
+/// Answers a read from what a server told.
+pub(super) fn finish(
+    read: &'static Read,
+    cx: &Cx<'_>,
+    rq: &Request,
+    reply: Reply,
+) -> Result<HttpReply, HttpError> {
+    let answered = body(reply).and_then(|body| {
+        let mut excerpt = Excerpt::default();
+        let meta: QueryMeta = value(&body)?;
+        (read.remote.take)(&mut excerpt, &body).map_err(|e| unreadable(&e))?;
+        Ok((meta, excerpt))
+    });
+    let (meta, excerpt) = match answered {
+        Ok(answered) => answered,
+        Err(error) => return Ok(blocking::failed(read, &error)),
+    };
+    let options = Options::parse(rq, &cx.view.config)?;
+    let index = meta.index;
+    let view = view(cx.view, excerpt, &meta, cx.now);
+    let bodies = RefCell::default();
+    let found = Cx { view: &view, now: cx.now, above: None, filter: None, bodies: &bodies };
+    let picked = Request { query: rq.query.without(&["filter", "node-meta"]), ..rq.clone() };
+    let Answer { body, .. } = (read.answer)(&found, &picked)?;
+    Ok(blocking::reply(read, &options, rq, &view, cx.now, index, body))
+}
+
+/// The body of a server's answer.
+pub(super) fn body(reply: Reply) -> Result<Bytes, HttpError> {
+    match reply {
+        Reply::Answer(body) => Ok(body),
+        Reply::Failed(error) => Err(HttpError::Call(error)),
+        other => Err(HttpError::Failed(format!("internal error: the node answered with {other:?}"))),
+    }
+}
+
+/// An answer, or a part of it.
+pub(super) fn value<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, HttpError> {
+    msgpack::from_slice(body).map_err(|e| unreadable(&e))
+}
+
+fn unreadable(error: &msgpack::Error) -> HttpError {
+    let text: String = format!("rpc error making call: the server's answer cannot be read: {error}");
+    HttpError::Failed(text)
+}
+
+/// A view as that server would have it, as far as answers look.
+pub(super) fn view(own: &View, excerpt: Excerpt, meta: &QueryMeta, now: Now) -> View {
+    let contact = Duration::from_nanos(meta.last_contact.max(0).unsigned_abs());
+    View {
+        store: excerpt.into_store(),
+        raft: RaftView {
+            leader: meta.known_leader.then(Str::default),
+            is_leader: false,
+            last_contact: Some(now.mono - contact),
+            lease_until: Instant::ZERO,
+            ..own.raft.clone()
+        },
+        ..own.clone()
+    }
+}

@@ -1,0 +1,257 @@
+//! A client agent's way to the catalog: what a server does itself, a client asks servers for (wire.md E).
+
+use super::Node;
+use super::calls::Caller;
+use super::output::Output;
+use crate::Str;
+use crate::agent::{AgentInput, CatalogCall, CatalogNode, CatalogReply};
+use crate::call::{CallError, Reply};
+use crate::command::{Command, KvCommand, TxnOp};
+use crate::gossip::Status;
+use crate::ids::{CallId, Index, Pool};
+use crate::router::{Ask, Effect, Failure, Kind, Server};
+use crate::rpc::answer;
+use crate::rpc::arguments::{KvArguments, ReadArguments, TxnArguments};
+use crate::store::Applied;
+use crate::time::{Duration, Now};
+use crate::types::{KvOp, Node as NodeRecord, NodeService};
+use crate::wire::msgpack;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+/// How far behind its leader a server may be that is asked for the node's own records (Consul's).
+const SYNC_MAX_STALE: Duration = Duration::from_secs(2);
+
+/// Who waits for a server's answer, and what it means.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    /// A front, which reads the answer itself.
+    Front(Caller),
+    /// A write.
+    Write(Caller, Shape),
+    /// The agent, for the services of a node.
+    Services { call: CallId, node: Str, listed: bool },
+    /// The agent, for the checks of the node whose services are here.
+    Checks { call: CallId, node: Arc<NodeRecord>, services: Vec<Arc<NodeService>> },
+}
+
+/// What a write answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    Nothing,
+    Bool,
+    Txn,
+}
+
+impl Node {
+    /// Tells the router who is there. The agent hears of a server that has appeared.
+    pub(super) fn route_servers(&mut self, now: Now) {
+        if self.config.server {
+            return;
+        }
+        let datacenter = self.config.datacenter.clone();
+        let there = self.pools.servers().into_values().filter(|s| s.status == Status::Alive);
+        let servers = there.filter(|server| server.datacenter == datacenter).map(|server| Server {
+            name: server.short_name,
+            datacenter: server.datacenter,
+            addr: server.addr,
+        });
+        let members = self.pools.others(Pool::Lan, "").count();
+        if self.router.servers(now.mono, servers, members) {
+            self.to_agent.push_back(AgentInput::ServerUp);
+        }
+    }
+
+    /// Moves one effect of the router on.
+    pub(super) fn on_router(&mut self, now: Now, effect: Effect<Waiting>) {
+        match effect {
+            Effect::Send { call, to, method, body, until } => {
+                self.outputs.push_back(Output::Rpc { call, to, method, body, until });
+            }
+            Effect::Event(event) => self.log(event),
+            Effect::Done { who, result } => self.told(now, who, result),
+        }
+    }
+
+    /// A front asks a server.
+    pub(super) fn ask_server(&mut self, now: Now, from: Caller, ask: Ask) {
+        if self.config.server {
+            let why = "internal error: a server does not ask servers".into();
+            return self.answer(from, Reply::Failed(CallError::Refused(why)));
+        }
+        self.router.ask(now.mono, Waiting::Front(from), ask);
+    }
+
+    /// Sends a write to a server.
+    pub(super) fn write_there(&mut self, now: Now, from: Caller, command: &Command) {
+        let datacenter = &*self.config.datacenter;
+        let (method, body, shape) = match command {
+            Command::Register(register) => ("Catalog.Register", msgpack::to_vec(&**register), Shape::Nothing),
+            Command::Deregister(deregister) => {
+                ("Catalog.Deregister", msgpack::to_vec(deregister), Shape::Nothing)
+            }
+            Command::Kv(KvCommand { op, dir_ent }) => {
+                // Servers say `false` to what cannot fail.
+                let conditional = !matches!(op, KvOp::Set | KvOp::Delete | KvOp::DeleteTree);
+                let shape = if conditional { Shape::Bool } else { Shape::Nothing };
+                ("KVS.Apply", msgpack::to_vec(&KvArguments { datacenter, op, dir_ent }), shape)
+            }
+            Command::Txn(txn) => {
+                let (allow_stale, require_consistent) = (false, false);
+                let arguments =
+                    TxnArguments::<TxnOp> { datacenter, ops: &txn.ops, allow_stale, require_consistent };
+                ("Txn.Apply", msgpack::to_vec(&arguments), Shape::Txn)
+            }
+            Command::ReapTombstones(_) => {
+                let why = "internal error: only leaders reap tombstones".into();
+                return self.answer(from, Reply::Failed(CallError::Refused(why)));
+            }
+        };
+        let ask = Ask { method, body: body.into(), kind: Kind::Write };
+        self.router.ask(now.mono, Waiting::Write(from, shape), ask);
+    }
+
+    /// The agent compares itself with the catalog, or tells it something.
+    pub(super) fn catalog_there(&mut self, now: Now, call: CallId, request: CatalogCall) {
+        let (from, datacenter) = (Caller::Agent(call), self.config.datacenter.to_string());
+        match request {
+            CatalogCall::NodeServices { node } => {
+                let ask = self.about(&node, "Catalog.NodeServiceList");
+                self.router.ask(now.mono, Waiting::Services { call, node, listed: true }, ask);
+            }
+            CatalogCall::Register(mut register) => {
+                register.datacenter = datacenter;
+                self.write_there(now, from, &Command::Register(register));
+            }
+            CatalogCall::Deregister(mut deregister) => {
+                deregister.datacenter = datacenter;
+                self.write_there(now, from, &Command::Deregister(deregister));
+            }
+        }
+    }
+
+    /// A question about a node's own records: stale is good enough, so that a datacenter without a leader
+    /// can still be compared with.
+    fn about(&self, node: &Str, method: &'static str) -> Ask {
+        let arguments = ReadArguments {
+            datacenter: self.config.datacenter.clone(),
+            node: node.clone(),
+            allow_stale: true,
+            max_stale_duration: SYNC_MAX_STALE.as_nanos() as i64,
+            ..ReadArguments::default()
+        };
+        Ask { method, body: msgpack::to_vec(&arguments).into(), kind: Kind::Read }
+    }
+
+    fn told(&mut self, now: Now, who: Waiting, result: Result<Bytes, Failure>) {
+        match (who, result) {
+            (Waiting::Front(caller), Ok(body)) => self.answer(caller, Reply::Answer(body)),
+            (Waiting::Front(caller), Err(why)) => self.answer(caller, Reply::Failed(why.into())),
+            (Waiting::Write(Caller::Agent(call), _), result) => {
+                let reply = match result {
+                    Ok(_) => CatalogReply::Done,
+                    // It is gone already, which is all that was wanted.
+                    Err(Failure::Server(text))
+                        if text.contains("Unknown service") || text.contains("Unknown check") =>
+                    {
+                        CatalogReply::Done
+                    }
+                    Err(why) => refusal(&why),
+                };
+                self.to_agent.push_back(AgentInput::CatalogReply { call, reply });
+            }
+            (Waiting::Write(caller, shape), Ok(body)) => {
+                let reply = match applied(&body, shape) {
+                    // Which index it was, servers do not tell.
+                    Ok(result) => Reply::Applied { index: Index(0), result },
+                    Err(why) => Reply::Failed(unreadable(&why)),
+                };
+                self.answer(caller, reply);
+            }
+            (Waiting::Write(caller, _), Err(why)) => self.answer(caller, Reply::Failed(why.into())),
+            (Waiting::Services { call, node, listed: true }, Err(Failure::Server(text)))
+                if text.contains("rpc: can't find method") =>
+            {
+                let ask = self.about(&node, "Catalog.NodeServices");
+                self.router.ask(now.mono, Waiting::Services { call, node, listed: false }, ask);
+            }
+            (Waiting::Services { call, node, listed }, result) => {
+                match result.map_err(|why| refusal(&why)).and_then(|body| {
+                    services(&body, listed).map_err(|why| CatalogReply::Failed(unreadable(&why).to_string()))
+                }) {
+                    Ok(Some((record, services))) => {
+                        let ask = self.about(&node, "Health.NodeChecks");
+                        let waiting = Waiting::Checks { call, node: record, services };
+                        self.router.ask(now.mono, waiting, ask);
+                    }
+                    Ok(None) => self.tell_agent(call, CatalogReply::Node(None)),
+                    Err(reply) => self.tell_agent(call, reply),
+                }
+            }
+            (Waiting::Checks { call, node, services }, Ok(body)) => {
+                let reply = match msgpack::from_slice::<answer::HealthChecks>(&body) {
+                    Ok(found) => {
+                        CatalogReply::Node(Some(CatalogNode { node, services, checks: found.health_checks }))
+                    }
+                    Err(why) => CatalogReply::Failed(unreadable(&why).to_string()),
+                };
+                self.tell_agent(call, reply);
+            }
+            (Waiting::Checks { call, .. }, Err(why)) => self.tell_agent(call, refusal(&why)),
+        }
+    }
+
+    fn tell_agent(&mut self, call: CallId, reply: CatalogReply) {
+        self.to_agent.push_back(AgentInput::CatalogReply { call, reply });
+    }
+}
+
+type Found = Option<(Arc<NodeRecord>, Vec<Arc<NodeService>>)>;
+
+/// The node and its services, in the newer or the older form.
+fn services(body: &[u8], listed: bool) -> Result<Found, msgpack::Error> {
+    let (node, mut services) = if listed {
+        let found = msgpack::from_slice::<answer::NodeServiceList>(body)?.node_services;
+        (found.node, found.services)
+    } else {
+        let found = msgpack::from_slice::<answer::NodeServices>(body)?.node_services.unwrap_or_default();
+        (found.node, found.services.into_values().collect())
+    };
+    services.iter_mut().for_each(NodeService::forget_blank_mesh);
+    Ok(node.map(|node| (node, services)))
+}
+
+/// What a write did.
+fn applied(body: &[u8], shape: Shape) -> Result<Applied, msgpack::Error> {
+    Ok(match shape {
+        Shape::Nothing => Applied::Ok,
+        Shape::Bool => Applied::Bool(msgpack::from_slice(body)?),
+        Shape::Txn => Applied::Txn(msgpack::from_slice::<answer::TxnResponse>(body)?.into()),
+    })
+}
+
+fn refusal(why: &Failure) -> CatalogReply {
+    match why {
+        Failure::Server(text) if text.contains("Permission denied") || text.contains("ACL not found") => {
+            CatalogReply::Denied(text.clone())
+        }
+        why => CatalogReply::Failed(why.to_string()),
+    }
+}
+
+fn unreadable(why: &msgpack::Error) -> CallError {
+    let text: String = format!("rpc error making call: the server's answer cannot be read: {why}");
+    CallError::Remote(text)
+}
+
+impl From<Failure> for CallError {
+    fn from(why: Failure) -> CallError {
+        match why {
+            Failure::Busy => CallError::Busy,
+            why => CallError::Remote(why.to_string()),
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Which server a client agent asks, and what happens when that does not answer.
+//!
+//! One server is preferred; whoever does not answer goes to the end of the list, and the whole list is
+//! shuffled now and then, so that the clients of a datacenter spread over its servers again after one was
+//! away. What was refused by a datacenter without a leader, or never reached a server, is asked again
+//! until `rpc_hold_timeout` is over; so is a read whose answer was lost. A write whose answer was lost is not:
+//! it may have been carried out.
+//!
+//! Differs from Consul's clients in two ways: a connection that cannot be made is tried again too, at once
+//! while there are servers that have not been tried; and a server that refuses a request for what it says
+//! stays preferred.
+
+mod pool;
+#[cfg(test)]
+mod tests;
+
+pub use pool::Server;
+
+use crate::event::{Event, Level};
+use crate::rng::Rng;
+use crate::rpc::RpcError;
+use crate::time::{Duration, Instant};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::{String, ToString};
+use bytes::Bytes;
+use core::fmt;
+use core::net::SocketAddr;
+use pool::Pool;
+
+/// Calls that may be under way; more are refused as busy.
+pub const MAX_CALLS: usize = 16_384;
+/// How long one try may take that the server does not let wait (Consul's `rpc_client_timeout`).
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// Pauses between tries begin at this part of `rpc_hold_timeout` and double.
+const FIRST_PAUSE: u32 = 16;
+/// A server adds up to this part of a blocking read's wait.
+const WAIT_JITTER: u32 = 16;
+
+/// What kind of call it is: it decides when it may be made again, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It changes something.
+    Write,
+    /// It is answered at once.
+    Read,
+    /// It is answered when there is news, or after this time.
+    Wait(Duration),
+}
+
+/// One call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// `Service.Method`.
+    pub method: &'static str,
+    /// The encoded arguments.
+    pub body: Bytes,
+    /// What kind.
+    pub kind: Kind,
+}
+
+/// Why there is no answer. The texts are those of Consul's clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Gossip knows no server that is there.
+    NoServers,
+    /// Too many calls are under way.
+    Busy,
+    /// The last server tried could not be reached; nothing was done.
+    NotConnected(String),
+    /// The answer was lost. Of a write nobody knows whether it was done.
+    Lost(String),
+    /// A server refused it with this text.
+    Server(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::NoServers => f.write_str("No known Consul servers"),
+            Failure::Busy => f.write_str(
+                "rate limit exceeded: this agent has too many requests at servers, nothing was changed, try again",
+            ),
+            Failure::NotConnected(why) => write!(f, "rpc error getting client: failed to get conn: {why}"),
+            Failure::Lost(why) => write!(f, "rpc error making call: {why}"),
+            Failure::Server(text) => write!(f, "rpc error making call: {text}"),
+        }
+    }
+}
+
+/// What the router wants.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect<W> {
+    /// Make this call and report [`Router::answered`] in any case.
+    Send {
+        /// Its number.
+        call: u64,
+        /// The server's RPC address.
+        to: SocketAddr,
+        /// The method.
+        method: &'static str,
+        /// The encoded arguments.
+        body: Bytes,
+        /// When to give up.
+        until: Instant,
+    },
+    /// The call that `who` asked for is over.
+    Done {
+        /// Who asked.
+        who: W,
+        /// The body of the answer.
+        result: Result<Bytes, Failure>,
+    },
+    /// For the log.
+    Event(Event),
+}
+
+#[derive(Debug)]
+struct Call<W> {
+    who: W,
+    ask: Ask,
+    /// When it is no longer made again.
+    last_try: Instant,
+    /// Where it is under way; `None` while it pauses.
+    at: Option<SocketAddr>,
+    /// Pauses so far.
+    pauses: u32,
+    /// Servers that could not be reached since the last pause.
+    unreached: usize,
+}
+
+/// The servers of the datacenter, and the calls to them. `W` is who waits.
+#[derive(Debug)]
+pub struct Router<W> {
+    hold: Duration,
+    rng: Rng,
+    pool: Pool,
+    next: u64,
+    calls: BTreeMap<u64, Call<W>>,
+    /// Those that pause, by when they go on.
+    pausing: BTreeSet<(Instant, u64)>,
+    effects: VecDeque<Effect<W>>,
+}
+
+impl<W> Router<W> {
+    /// A router that knows no server. `hold` is `rpc_hold_timeout`.
+    pub fn new(hold: Duration, rng: Rng) -> Router<W> {
+        Router {
+            hold,
+            rng,
+            pool: Pool::default(),
+            next: 0,
+            calls: BTreeMap::new(),
+            pausing: BTreeSet::new(),
+            effects: VecDeque::new(),
+        }
+    }
+
+    /// The servers that are there now, and the number of members of the datacenter. Returns whether one
+    /// has appeared, or moved.
+    pub fn servers(&mut self, now: Instant, servers: impl Iterator<Item = Server>, members: usize) -> bool {
+        let news = self.pool.update(now, &mut self.rng, servers, members);
+        for (text, server) in news.log() {
+            let event = Event::new(Level::Info, "agent.client", text);
+            self.effects.push_back(Effect::Event(event.with("server", server.to_string())));
+        }
+        news.appeared()
+    }
+
+    /// The server that is asked first.
+    pub fn preferred(&self) -> Option<&Server> {
+        self.pool.preferred()
+    }
+
+    /// Makes a call for `who`.
+    pub fn ask(&mut self, now: Instant, who: W, ask: Ask) {
+        if self.calls.len() >= MAX_CALLS {
+            return self.effects.push_back(Effect::Done { who, result: Err(Failure::Busy) });
+        }
+        let last_try = match ask.kind {
+            Kind::Wait(wait) => now + wait + wait / WAIT_JITTER + self.hold,
+            Kind::Write | Kind::Read => now + self.hold,
+        };
+        self.next += 1;
+        self.calls.insert(self.next, Call { who, ask, last_try, at: None, pauses: 0, unreached: 0 });
+        self.send(now, self.next);
+    }
+
+    /// Sends a call to the preferred server.
+    fn send(&mut self, now: Instant, id: u64) {
+        let Some(server) = self.pool.preferred() else { return self.finish(id, Err(Failure::NoServers)) };
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.at = Some(server.addr);
+        let until = match call.ask.kind {
+            Kind::Wait(_) => call.last_try.max(now + self.hold),
+            Kind::Write | Kind::Read => now + CALL_TIMEOUT,
+        };
+        let Ask { method, body, .. } = &call.ask;
+        self.effects.push_back(Effect::Send { call: id, to: server.addr, method, body: body.clone(), until });
+    }
+
+    fn finish(&mut self, id: u64, result: Result<Bytes, Failure>) {
+        if let Some(call) = self.calls.remove(&id) {
+            self.effects.push_back(Effect::Done { who: call.who, result });
+        }
+    }
+
+    /// A try has ended. A number that is not under way is ignored.
+    pub fn answered(&mut self, now: Instant, id: u64, result: Result<Bytes, RpcError>) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Some(at) = call.at.take() else { return };
+        let failure = match result {
+            Ok(body) => return self.finish(id, Ok(body)),
+            Err(RpcError::NotConnected(why)) => Failure::NotConnected(why),
+            Err(RpcError::Lost(why)) => Failure::Lost(why),
+            Err(RpcError::Server(text)) => Failure::Server(text),
+        };
+        let (again, moved_off) = match &failure {
+            Failure::Server(text) => (is_refusal(text), is_refusal(text)),
+            Failure::Lost(_) => (call.ask.kind != Kind::Write, true),
+            _ => (true, true),
+        };
+        if moved_off {
+            self.pool.failed(at);
+        }
+        let (method, server) = (call.ask.method, at.to_string());
+        let event = |level, text| {
+            let event = Event::new(level, "agent.client", text).with("method", method);
+            Effect::Event(event.with("server", server).with("error", failure.to_string()))
+        };
+        if !again || now >= call.last_try {
+            // Texts of methods are for those who asked.
+            if moved_off {
+                self.effects.push_back(event(Level::Error, "RPC failed to server"));
+            }
+            return self.finish(id, Err(failure));
+        }
+        self.effects.push_back(event(Level::Warn, "Retrying RPC to server"));
+        call.unreached += 1;
+        if !matches!(failure, Failure::Server(_)) && call.unreached < self.pool.len() {
+            return self.send(now, id);
+        }
+        call.unreached = 0;
+        let most = self.hold / FIRST_PAUSE * (1 << call.pauses.min(10));
+        call.pauses += 1;
+        let pause = most / 2 + self.rng.duration(Duration::ZERO, most / 2);
+        let until = (now + pause).min(call.last_try);
+        self.pausing.insert((until, id));
+    }
+
+    /// When [`Router::wake`] has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let pausing = self.pausing.first().map(|(at, _)| *at);
+        pausing.into_iter().chain(self.pool.shuffle_at()).min()
+    }
+
+    /// Goes on with what paused, and shuffles the servers when it is time.
+    pub fn wake(&mut self, now: Instant) {
+        self.pool.shuffle(now, &mut self.rng);
+        while let Some(&(at, id)) = self.pausing.first()
+            && at <= now
+        {
+            self.pausing.pop_first();
+            self.send(now, id);
+        }
+    }
+
+    /// How many calls are not over.
+    pub fn under_way(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// The next thing to do.
+    pub fn poll_effect(&mut self) -> Option<Effect<W>> {
+        self.effects.pop_front()
+    }
+
+    /// Nothing waits to be moved on.
+    pub fn is_quiet(&self) -> bool {
+        self.effects.is_empty()
+    }
+}
+
+/// Whether a server has done nothing, and the same call may go well elsewhere or later.
+fn is_refusal(text: &str) -> bool {
+    ["No cluster leader", "rate limit exceeded, try again later or against a different server"]
+        .iter()
+        .any(|known| text.contains(known))
+}

@@ -1,0 +1,182 @@
+//! Servers that fail, refuse and come back.
+
+use super::*;
+use crate::Str;
+use crate::rng::Seed;
+use proptest::{prop_assert_eq, proptest};
+use std::vec::Vec;
+
+const HOLD: Duration = Duration::from_secs(7);
+
+fn router(servers: u16) -> Router<u32> {
+    let mut router = Router::new(HOLD, Rng::new(Seed::from_u64(1)));
+    router.servers(Instant(0), (0..servers).map(server), 3);
+    router
+}
+
+fn server(n: u16) -> Server {
+    let addr = SocketAddr::from(([127, 0, 0, 1], 8300 + n));
+    Server { name: Str::from("s"), datacenter: Str::from("dc1"), addr }
+}
+
+fn ask(kind: Kind) -> Ask {
+    Ask { method: "Status.Ping", body: Bytes::new(), kind }
+}
+
+type Sent = Vec<(u64, u16)>;
+type Done = Vec<(u32, Result<Bytes, Failure>)>;
+
+/// The tries and the endings among the effects.
+fn drain(router: &mut Router<u32>) -> (Sent, Done) {
+    let (mut sent, mut done) = (Vec::new(), Vec::new());
+    while let Some(effect) = router.poll_effect() {
+        match effect {
+            Effect::Send { call, to, .. } => sent.push((call, to.port())),
+            Effect::Done { who, result } => done.push((who, result)),
+            Effect::Event(_) => {}
+        }
+    }
+    (sent, done)
+}
+
+fn refused() -> Result<Bytes, RpcError> {
+    Err(RpcError::NotConnected("connection refused".into()))
+}
+
+fn lost() -> Result<Bytes, RpcError> {
+    Err(RpcError::Lost("EOF".into()))
+}
+
+#[test]
+fn without_a_server_it_is_said_at_once() {
+    let mut router = router(0);
+    router.ask(Instant(0), 1, ask(Kind::Read));
+    let (_, done) = drain(&mut router);
+    assert_eq!(done, [(1, Err(Failure::NoServers))]);
+    assert_eq!(Failure::NoServers.to_string(), "No known Consul servers");
+}
+
+#[test]
+fn a_server_that_cannot_be_reached_is_passed_over_at_once_and_asked_last_from_then_on() {
+    let mut router = router(3);
+    router.ask(Instant(0), 1, ask(Kind::Write));
+    let (sent, _) = drain(&mut router);
+    let [(call, first)] = sent[..] else { panic!("{sent:?}") };
+    router.answered(Instant(1), call, refused());
+    let (sent, _) = drain(&mut router);
+    let [(_, second)] = sent[..] else { panic!("{sent:?}") };
+    assert_ne!(first, second);
+    router.answered(Instant(2), call, Ok(Bytes::new()));
+    router.ask(Instant(3), 2, ask(Kind::Write));
+    let (sent, done) = drain(&mut router);
+    assert_eq!((sent[0].1, done), (second, [(1, Ok(Bytes::new()))].to_vec()));
+}
+
+#[test]
+fn a_write_whose_answer_was_lost_is_not_made_again_a_read_is() {
+    let mut router = router(2);
+    router.ask(Instant(0), 1, ask(Kind::Write));
+    router.ask(Instant(0), 2, ask(Kind::Read));
+    let (sent, _) = drain(&mut router);
+    for (call, _) in sent {
+        router.answered(Instant(1), call, lost());
+    }
+    let (sent, done) = drain(&mut router);
+    assert_eq!(done, [(1, Err(Failure::Lost("EOF".into())))]);
+    assert_eq!(sent.len(), 1);
+}
+
+#[test]
+fn what_a_method_refuses_is_told_and_moves_nobody() {
+    let mut router = router(2);
+    router.ask(Instant(0), 1, ask(Kind::Read));
+    let (sent, _) = drain(&mut router);
+    router.answered(Instant(1), sent[0].0, Err(RpcError::Server("Must provide node".into())));
+    let (again, done) = drain(&mut router);
+    assert!(again.is_empty());
+    let text = done[0].1.as_ref().expect_err("refused").to_string();
+    assert_eq!(text, "rpc error making call: Must provide node");
+    router.ask(Instant(2), 2, ask(Kind::Read));
+    assert_eq!(drain(&mut router).0[0].1, sent[0].1);
+}
+
+#[test]
+fn a_datacenter_without_a_leader_is_asked_until_the_hold_timeout_is_over() {
+    let mut router = router(1);
+    router.ask(Instant(0), 1, ask(Kind::Write));
+    let (mut now, mut tries) = (Instant(0), 0);
+    let error = loop {
+        let (sent, done) = drain(&mut router);
+        if let Some((_, result)) = done.into_iter().next() {
+            break result.expect_err("there is no leader");
+        }
+        for (call, _) in sent {
+            tries += 1;
+            router.answered(now, call, Err(RpcError::Server("No cluster leader".into())));
+        }
+        if let Some(at) = router.poll_timeout() {
+            now = now.max(at);
+            router.wake(now);
+        }
+    };
+    assert_eq!(error.to_string(), "rpc error making call: No cluster leader");
+    assert!((5..12).contains(&tries), "{tries} tries");
+    assert_eq!(now, Instant(0) + HOLD);
+}
+
+#[test]
+fn servers_are_shuffled_after_two_minutes_and_the_clients_of_a_large_datacenter_take_longer() {
+    let mut router = router(3);
+    let at = router.poll_timeout().expect("a shuffle is due");
+    assert!((120..180).contains(&at.since(Instant(0)).as_secs()), "{at:?}");
+    router.servers(at, (0..3).map(server), 200_000);
+    router.wake(at);
+    let next = router.poll_timeout().expect("and another");
+    assert!(next.since(at).as_secs() > 1_000, "{next:?}");
+}
+
+#[test]
+fn calls_are_bounded() {
+    let mut router = router(1);
+    for who in 0..=MAX_CALLS as u32 {
+        router.ask(Instant(0), who, ask(Kind::Read));
+    }
+    let (sent, done) = drain(&mut router);
+    assert_eq!((sent.len(), done), (MAX_CALLS, [(MAX_CALLS as u32, Err(Failure::Busy))].to_vec()));
+}
+
+proptest! {
+    /// Whatever servers do, everybody who asked is told exactly once, and in time.
+    #[test]
+    fn everybody_is_told_once(script in proptest::collection::vec((0u8..8, 0u16..4), 1..200)) {
+        let mut router = router(2);
+        let (mut now, mut asked, mut told) = (Instant(0), 0u32, Vec::new());
+        let mut open: Vec<u64> = Vec::new();
+        let end = script.len() + 400;
+        for step in 0..end {
+            let (what, n) = script.get(step).copied().unwrap_or((7, 0));
+            match what {
+                0 => { asked += 1; router.ask(now, asked, ask(Kind::Read)); }
+                1 => { asked += 1; router.ask(now, asked, ask(Kind::Write)); }
+                2 => { asked += 1; router.ask(now, asked, ask(Kind::Wait(Duration::from_secs(1)))); }
+                3 => { router.servers(now, (0..n).map(server), 10); }
+                4 => if let Some(call) = open.pop() { router.answered(now, call, Ok(Bytes::new())); }
+                5 => if let Some(call) = open.pop() { router.answered(now, call, lost()); }
+                6 => if let Some(call) = open.pop() {
+                    router.answered(now, call, Err(RpcError::Server("No cluster leader".into())));
+                }
+                _ => {
+                    if let Some(call) = open.pop() { router.answered(now, call, refused()); }
+                    now = router.poll_timeout().unwrap_or(now).max(now + Duration::from_secs(1));
+                    router.wake(now);
+                }
+            }
+            let (sent, done) = drain(&mut router);
+            open.extend(sent.into_iter().map(|(call, _)| call));
+            told.extend(done.into_iter().map(|(who, _)| who));
+        }
+        told.sort_unstable();
+        prop_assert_eq!(told, (1..=asked).collect::<Vec<_>>());
+        prop_assert_eq!(router.under_way(), 0);
+    }
+}

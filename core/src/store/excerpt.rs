@@ -1,0 +1,150 @@
+//! Part of another server's store: what it told, to be read like a store of our own.
+
+use super::Store;
+use super::key::{Key, fold_str};
+use crate::Str;
+use crate::map::Map;
+use crate::rpc::answer;
+use crate::types::{HealthCheck, KvEntry, Node, NodeService};
+use crate::wire::msgpack;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+
+/// Records of another server, as they come. Memory is in proportion to what is put in.
+#[derive(Clone, Debug, Default)]
+pub struct Excerpt {
+    nodes: BTreeMap<Str, Arc<Node>>,
+    services: BTreeMap<(Str, Str), Arc<NodeService>>,
+    checks: BTreeMap<(Str, Str), Arc<HealthCheck>>,
+    kv: BTreeMap<Str, Arc<KvEntry>>,
+}
+
+impl Excerpt {
+    fn add_node(&mut self, node: Arc<Node>) {
+        self.nodes.insert(fold_str(&node.node), node);
+    }
+
+    fn add_service(&mut self, node: &Str, mut service: Arc<NodeService>) {
+        service.forget_blank_mesh();
+        self.services.insert((fold_str(node), fold_str(&service.id)), service);
+    }
+
+    fn add_check(&mut self, check: Arc<HealthCheck>) {
+        self.checks.insert((fold_str(&check.node), fold_str(&check.check_id)), check);
+    }
+
+    fn add_entry(&mut self, entry: Arc<KvEntry>) {
+        self.kv.insert(entry.key.clone(), entry);
+    }
+
+    /// `Catalog.ListNodes`.
+    pub fn nodes(&mut self, body: &[u8]) -> Result<(), msgpack::Error> {
+        msgpack::from_slice::<answer::Nodes>(body)?.nodes.into_iter().for_each(|node| self.add_node(node));
+        Ok(())
+    }
+
+    /// Adds what `Catalog.ListServices` answered: one instance of each, on a node without a name.
+    pub fn services(&mut self, body: &[u8]) -> Result<(), msgpack::Error> {
+        self.add_node(Arc::default());
+        for (name, tags) in msgpack::from_slice::<answer::Services>(body)?.services {
+            let service =
+                NodeService { id: name.clone(), service: name, tags: tags.into(), ..NodeService::default() };
+            self.add_service(&Str::default(), Arc::new(service));
+        }
+        Ok(())
+    }
+
+    /// Adds what `Catalog.ServiceNodes` answered.
+    pub fn service_nodes(&mut self, body: &[u8]) -> Result<(), msgpack::Error> {
+        for record in msgpack::from_slice::<answer::ServiceNodes>(body)?.service_nodes {
+            let (node, service) = record.split();
+            let name = node.node.clone();
+            self.add_node(Arc::new(node));
+            self.add_service(&name, Arc::new(service));
+        }
+        Ok(())
+    }
+
+    /// Adds what `Catalog.NodeServices` answered.
+    pub fn node_services(&mut self, body: &[u8]) -> Result<(), msgpack::Error> {
+        let found = msgpack::from_slice::<answer::NodeServices>(body)?.node_services;
+        if let Some(answer::NodeAndServices { node: Some(node), services }) = found {
+            let name = node.node.clone();
+            self.add_node(node);
+            services.into_values().for_each(|service| self.add_service(&name, service));
+        }
+        Ok(())
+    }
+
+    /// Adds what `Catalog.NodeServiceList` answered.
+    pub fn node_service_list(&mut self, body: &[u8]) -> Result<(), msgpack::Error> {
+        let found = msgpack::from_slice::<answer::NodeServiceList>(body)?.node_services;
+        if let answer::NodeAndList { node: Some(node), services } = found {
+            let name = node.node.clone();
+            self.add_node(node);
+            services.into_iter().for_each(|service| self.add_service(&name, service));
+        }
+        Ok(())
+    }
+
+    /// Adds checks, by whatever they were asked for. The nodes and services that they are of are made up.
+    pub fn checks(&mut self, body: &[u8]) -> Result<(), msgpack::Error> {
+        for check in msgpack::from_slice::<answer::HealthChecks>(body)?.health_checks {
+            let HealthCheck { node, service_id, service_name, .. } = &*check;
+            self.add_node(Arc::new(Node { node: node.clone(), ..Node::default() }));
+            if !service_id.is_empty() {
+                let (id, service) = (service_id.clone(), service_name.clone());
+                self.add_service(node, Arc::new(NodeService { id, service, ..NodeService::default() }));
+            }
+            self.add_check(check);
+        }
+        Ok(())
+    }
+
+    /// Adds what `Health.ServiceNodes` answered.
+    pub fn instances(&mut self, body: &[u8]) -> Result<(), msgpack::Error> {
+        for answer::HealthNode { node, service, checks } in
+            msgpack::from_slice::<answer::CheckServiceNodes>(body)?.nodes
+        {
+            let name = node.node.clone();
+            self.add_node(node);
+            self.add_service(&name, service);
+            checks.into_iter().for_each(|check| self.add_check(check));
+        }
+        Ok(())
+    }
+
+    /// Adds what `KVS.Get`, `KVS.List` or `KVS.ListKeys` answered.
+    pub fn keys(&mut self, body: &[u8]) -> Result<(), msgpack::Error> {
+        msgpack::from_slice::<answer::DirEntries>(body)?.entries.into_iter().for_each(|e| self.add_entry(e));
+        for key in msgpack::from_slice::<answer::KeyList>(body)?.keys {
+            self.add_entry(Arc::new(KvEntry { key, ..KvEntry::default() }));
+        }
+        Ok(())
+    }
+
+    /// Adds everything of `other`, which wins.
+    pub fn merge(&mut self, other: &Excerpt) {
+        self.nodes.extend(other.nodes.iter().map(|(k, v)| (k.clone(), v.clone())));
+        self.services.extend(other.services.iter().map(|(k, v)| (k.clone(), v.clone())));
+        self.checks.extend(other.checks.iter().map(|(k, v)| (k.clone(), v.clone())));
+        self.kv.extend(other.kv.iter().map(|(k, v)| (k.clone(), v.clone())));
+    }
+
+    /// A store that holds nothing else. Its indexes say nothing: those of the answers count.
+    pub fn into_store(self) -> Store {
+        let key = |(node, id)| Key([node, id]);
+        let mut store = Store {
+            node_ids: (self.nodes.iter().filter(|(_, node)| !node.id.is_empty()))
+                .map(|(name, node)| (fold_str(&node.id), name.clone()))
+                .collect(),
+            nodes: Map::from_sorted(self.nodes),
+            services: Map::from_sorted(self.services.into_iter().map(|(k, v)| (key(k), v))),
+            checks: Map::from_sorted(self.checks.into_iter().map(|(k, v)| (key(k), v))),
+            kv: Map::from_sorted(self.kv),
+            ..Store::default()
+        };
+        store.list_all();
+        store
+    }
+}

@@ -1,0 +1,84 @@
+//! On a client agent: what answers are made from is asked of servers, through the node.
+
+use super::Client;
+use crate::front::Replies;
+use lictor_core::config::RuntimeConfig;
+use lictor_core::dns::{Need, Order, Remote, Transport};
+use lictor_core::ids::{CallId, FrontId};
+use lictor_core::node::{Input, Reply, Request};
+use lictor_core::rng::Rng;
+use lictor_core::time::Now;
+use std::collections::{BTreeMap, VecDeque};
+use tokio::sync::mpsc;
+
+/// The questions that wait, and the way to the node and back.
+pub(super) struct Servers {
+    from: FrontId,
+    inbox: mpsc::Sender<Input>,
+    replies: Replies,
+    remote: Remote<Client>,
+    next_call: u64,
+    asked: BTreeMap<CallId, Need>,
+    /// What the node had no room for.
+    refused: VecDeque<Need>,
+}
+
+impl Servers {
+    pub(super) fn new(from: FrontId, inbox: mpsc::Sender<Input>, replies: Replies) -> Servers {
+        let (remote, asked, refused) = (Remote::default(), BTreeMap::new(), VecDeque::new());
+        Servers { from, inbox, replies, remote, next_call: 0, asked, refused }
+    }
+
+    /// Takes a question; what it leads to.
+    pub(super) fn ask(
+        &mut self,
+        config: &RuntimeConfig,
+        now: Now,
+        rng: &mut Rng,
+        question: (Client, &[u8], Transport),
+    ) -> Vec<Order<Client>> {
+        let orders = self.remote.ask(config, now, rng, question);
+        self.fetch(orders)
+    }
+
+    /// Takes in the next thing that servers told; `None` when there is none.
+    pub(super) fn told(
+        &mut self,
+        config: &RuntimeConfig,
+        now: Now,
+        rng: &mut Rng,
+    ) -> Option<Vec<Order<Client>>> {
+        let (need, body) = match self.refused.pop_front() {
+            Some(need) => (need, None),
+            None => {
+                let (call, reply) = self.replies.take()?;
+                let Some(need) = self.asked.remove(&call) else { return Some(Vec::new()) };
+                (need, if let Reply::Answer(body) = reply { Some(body) } else { None })
+            }
+        };
+        let orders = self.remote.told(config, now, rng, &need, body.as_ref());
+        Some(self.fetch(orders))
+    }
+
+    /// Sends the calls among the orders on their way; the answers are left.
+    fn fetch(&mut self, orders: Vec<Order<Client>>) -> Vec<Order<Client>> {
+        let mut answers = Vec::new();
+        for order in orders {
+            let (need, ask) = match order {
+                Order::Fetch { need, ask } => (need, ask),
+                answer => {
+                    answers.push(answer);
+                    continue;
+                }
+            };
+            self.next_call += 1;
+            let call = CallId(self.next_call);
+            let request = Request::Ask(ask);
+            match self.inbox.try_send(Input::Call { from: self.from, call, request }) {
+                Ok(()) => drop(self.asked.insert(call, need)),
+                Err(_) => self.refused.push_back(need),
+            }
+        }
+        answers
+    }
+}

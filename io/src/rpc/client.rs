@@ -1,0 +1,36 @@
+//! Calls to servers on their RPC port.
+//!
+//! One connection for each server that is called, made when it is needed and closed when it has been idle for
+//! long; on it one yamux session, and one of its streams for each call under way.
+
+mod connection;
+mod mux;
+
+use crate::driver::CallOrder;
+use crate::rt::Rt;
+use lictor_core::node::Input;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use tokio::sync::mpsc;
+
+/// Carries out calls until the node is gone, and reports [`Input::RpcDone`] for each.
+///
+/// The node bounds the calls under way, and so every queue here.
+pub async fn call<R: Rt>(rt: R, mut orders: mpsc::UnboundedReceiver<CallOrder>, inbox: mpsc::Sender<Input>) {
+    let mut connections: BTreeMap<SocketAddr, mpsc::UnboundedSender<CallOrder>> = BTreeMap::new();
+    while let Some(mut order) = orders.recv().await {
+        if let Some(connection) = connections.get(&order.to) {
+            match connection.send(order) {
+                Ok(()) => continue,
+                // It has ended meanwhile.
+                Err(back) => order = back.0,
+            }
+        }
+        connections.retain(|_, connection| !connection.is_closed());
+        let (tx, rx) = mpsc::unbounded_channel();
+        let to = order.to;
+        let _ = tx.send(order);
+        connections.insert(to, tx);
+        rt.spawn(connection::run(rt.clone(), to, rx, inbox.clone()));
+    }
+}

@@ -1,0 +1,221 @@
+//! Client agents: no store, no vote; everything of the catalog goes through servers.
+//!
+//! The same against real Consul servers where `CONSUL_BIN` names the binary.
+
+use lictor_tests::server::free_ports;
+use lictor_tests::{Scratch, Server, request, wait};
+use serde_json::Value;
+use std::process::{Child, Command, Stdio};
+
+/// A client that finds its servers at this gossip port.
+fn client(serf: u16, more: &str) -> Server {
+    let extra = format!(
+        r#"{{"server": false, "bootstrap_expect": 0, "node_name": "c1",
+            "retry_join": ["127.0.0.1:{serf}"], "retry_interval": "1s"{more}}}"#
+    );
+    let mut client = Server::prepare("client", &extra);
+    client.launch();
+    assert!(wait(|| client.answers("/v1/agent/self")), "{}", client.log());
+    client
+}
+
+trait Answers {
+    fn answers(&self, target: &str) -> bool;
+}
+
+impl Answers for Server {
+    fn answers(&self, target: &str) -> bool {
+        request(self.http, "GET", target, b"").is_ok_and(|r| r.status == 200)
+    }
+}
+
+/// What a server's HTTP port shows.
+fn shown(http: u16, target: &str) -> Value {
+    request(http, "GET", target, b"").ok().filter(|r| r.status == 200).map_or(Value::Null, |r| r.json())
+}
+
+const WEB: &str = r#"{"ID": "web1", "Name": "web", "Port": 8080, "Tags": ["v1"], "Meta": {"a": "b"},
+    "Check": {"TTL": "1h", "Status": "passing"}}"#;
+
+/// Everything that a client does with a server that leads and has this HTTP port.
+fn serves(client: &Server, server: u16) {
+    assert!(wait(|| client.answers("/v1/catalog/nodes")), "{}", client.log());
+    assert_eq!(client.put("/v1/agent/service/register", WEB).status, 200);
+    let there = || shown(server, "/v1/catalog/service/web")[0]["ServicePort"] == 8080;
+    assert!(wait(there), "not synced:\n{}", client.log());
+    assert!(wait(|| shown(server, "/v1/health/node/c1").as_array().is_some_and(|all| !all.is_empty())));
+
+    // The same through the client as at the server.
+    for target in [
+        "/v1/catalog/nodes",
+        "/v1/catalog/services",
+        "/v1/catalog/service/web",
+        "/v1/catalog/service/web?tag=v1&stale",
+        "/v1/catalog/service/nobody",
+        "/v1/catalog/node/c1",
+        "/v1/catalog/node/nobody",
+        "/v1/catalog/node-services/c1",
+        "/v1/catalog/datacenters",
+        "/v1/health/node/c1",
+        "/v1/health/checks/web",
+        "/v1/health/service/web",
+        "/v1/health/service/web?passing&consistent",
+        "/v1/health/state/any",
+        "/v1/health/service/web?filter=Service.Port==8080",
+        "/v1/status/leader",
+        "/v1/status/peers",
+    ] {
+        // A change in between makes them differ: then again.
+        let (mut own, mut theirs) = (Value::Null, Value::Null);
+        wait(|| {
+            theirs = shown(server, target);
+            own = client.get(target).json();
+            own == theirs
+        });
+        assert_eq!(own, theirs, "{target}");
+    }
+
+    let answer = client.get("/v1/catalog/services");
+    assert_eq!(answer.header("x-consul-knownleader"), Some("true"));
+    assert!(answer.index() > 1);
+
+    // Keys.
+    assert_eq!(client.put("/v1/kv/a/b", "one").text(), "true");
+    assert_eq!(client.get("/v1/kv/a/b?raw").text(), "one");
+    assert_eq!(client.get("/v1/kv/?keys").json(), serde_json::json!(["a/b"]));
+    assert_eq!(client.get("/v1/kv/?keys&separator=/").json(), serde_json::json!(["a/"]));
+    assert_eq!(client.get("/v1/kv/a?recurse").json()[0]["Value"], "b25l");
+    assert_eq!(client.get("/v1/kv/none").status, 404);
+    assert_eq!(client.put("/v1/kv/a/b?cas=1", "two").text(), "false");
+    let txn =
+        r#"[{"KV": {"Verb": "set", "Key": "t", "Value": "eA=="}}, {"KV": {"Verb": "get", "Key": "a/b"}}]"#;
+    let done = client.put("/v1/txn", txn).json();
+    assert_eq!(done["Results"][1]["KV"]["Value"], "b25l", "{done}");
+    let read = client.put("/v1/txn", r#"[{"KV": {"Verb": "get", "Key": "t"}}]"#).json();
+    assert_eq!(read["Results"][0]["KV"]["Value"], "eA==", "{read}");
+    let missing = client.put("/v1/txn", r#"[{"KV": {"Verb": "get", "Key": "none"}}]"#);
+    assert_eq!(missing.status, 409, "{}", missing.text());
+    assert_eq!(client.ask("DELETE", "/v1/kv/t", "").text(), "true");
+
+    // A blocking read waits at the server, and hears of what happens there.
+    let index = client.get("/v1/kv/a/b").index();
+    let port = client.http;
+    let waiting = std::thread::spawn(move || {
+        request(port, "GET", &format!("/v1/kv/a/b?index={index}&wait=50s&raw"), b"").map(|r| r.text())
+    });
+    assert_eq!(request(server, "PUT", "/v1/kv/a/b", b"three").expect("it answers").text(), "true");
+    assert_eq!(waiting.join().expect("no panic").expect("an answer"), "three");
+
+    // The catalog, by hand.
+    let node = r#"{"Node": "hand", "Address": "10.0.0.9", "Service": {"Service": "db", "Port": 5}}"#;
+    assert_eq!(client.put("/v1/catalog/register", node).text(), "true");
+    assert_eq!(shown(server, "/v1/catalog/service/db")[0]["Node"], "hand");
+    assert_eq!(client.put("/v1/catalog/deregister", r#"{"Node": "hand"}"#).text(), "true");
+    assert_eq!(client.get("/v1/catalog/service/db").text(), "[]");
+    let refused = client.put("/v1/catalog/register", r#"{"Node": "hand"}"#);
+    assert_eq!(refused.status, 500, "{}", refused.text());
+
+    // Nothing is told again that is told already.
+    let before = shown(server, "/v1/catalog/service/web")[0]["ModifyIndex"].clone();
+    assert_eq!(client.put("/v1/agent/service/register", WEB).status, 200);
+    let changed = WEB.replace("8080", "8081");
+    assert_eq!(client.put("/v1/agent/service/register", &changed).status, 200);
+    assert!(wait(|| shown(server, "/v1/catalog/service/web")[0]["ServicePort"] == 8081));
+    assert_ne!(shown(server, "/v1/catalog/service/web")[0]["ModifyIndex"], before);
+    assert_eq!(client.put("/v1/agent/service/deregister/web1", "").status, 200);
+    assert!(wait(|| shown(server, "/v1/catalog/service/web") == serde_json::json!([])), "{}", client.log());
+    assert_eq!(client.put("/v1/agent/service/register", WEB).status, 200);
+    assert!(wait(there), "not synced again:\n{}", client.log());
+}
+
+#[test]
+fn a_client_serves_by_its_servers_and_is_in_sync_again_after_they_were_away() {
+    let mut server = Server::start("server", r#"{"node_name": "s1", "performance": {"raft_multiplier": 1}}"#);
+    let client = client(server.serf, r#", "performance": {"rpc_hold_timeout": "1s"}"#);
+    serves(&client, server.http);
+
+    server.kill();
+    let mut text = String::new();
+    let gone = wait(|| {
+        let answer = client.get("/v1/catalog/services");
+        text = answer.text();
+        answer.status == 500
+            && (text.contains("No known Consul servers") || text.contains("rpc error getting client: "))
+    });
+    assert!(gone, "{text}");
+    // The agent's own are there, whatever servers do.
+    assert_eq!(client.get("/v1/agent/services").json()["web1"]["Port"], 8080);
+    assert_eq!(client.put("/v1/agent/service/register", r#"{"Name": "later"}"#).status, 200);
+
+    server.launch();
+    server.wait_for_leader();
+    let there =
+        || shown(server.http, "/v1/catalog/service/later").as_array().is_some_and(|all| all.len() == 1);
+    assert!(wait(there), "not synced after the server came back:\n{}", client.log());
+    assert!(wait(|| client.get("/v1/catalog/services").json()["later"].is_array()));
+}
+
+#[test]
+fn a_client_of_nobody_says_so_and_keeps_its_own_services() {
+    let [nobody] = free_ports();
+    let client = client(nobody, "");
+    let refused = client.get("/v1/catalog/services");
+    assert_eq!((refused.status, refused.text().trim()), (500, "No known Consul servers"));
+    let refused = client.put("/v1/kv/a", "b");
+    assert_eq!((refused.status, refused.text().trim()), (500, "No known Consul servers"));
+    assert_eq!(client.put("/v1/agent/service/register", WEB).status, 200);
+    assert_eq!(client.get("/v1/agent/services").json()["web1"]["Port"], 8080);
+    let own = client.get("/v1/agent/self").json();
+    assert_eq!(own["Config"]["Server"], false);
+}
+
+/// A real Consul server.
+struct Consul {
+    http: u16,
+    serf: u16,
+    child: Child,
+    _scratch: Scratch,
+}
+
+impl Consul {
+    /// `None`, and why on the output, where there is none.
+    fn start() -> Option<Consul> {
+        let Ok(binary) = std::env::var("CONSUL_BIN") else {
+            println!("skipped: CONSUL_BIN does not name a Consul binary");
+            return None;
+        };
+        let scratch = Scratch::new("consul");
+        let [http, dns, rpc, serf] = free_ports();
+        let ports = format!(
+            r#"{{"ports": {{"http": {http}, "dns": {dns}, "server": {rpc}, "serf_lan": {serf}, "serf_wan": -1,
+                "grpc": -1, "grpc_tls": -1}}, "performance": {{"raft_multiplier": 1}}}}"#
+        );
+        std::fs::write(scratch.path().join("c.json"), ports).expect("written");
+        let mut command = Command::new(binary);
+        command.args(["agent", "-server", "-bootstrap-expect=1", "-node=s1", "-bind=127.0.0.1"]);
+        command.arg("-data-dir").arg(scratch.path().join("data"));
+        command.arg("-config-file").arg(scratch.path().join("c.json"));
+        let log = std::fs::File::create(scratch.path().join("log")).expect("a log");
+        command.stdin(Stdio::null()).stdout(log).stderr(Stdio::null());
+        let child = command.spawn().expect("Consul starts");
+        let leads =
+            || request(http, "GET", "/v1/status/leader", b"").is_ok_and(|r| r.text().trim().len() > 2);
+        let consul = Consul { http, serf, child, _scratch: scratch };
+        assert!(wait(leads), "Consul does not lead");
+        Some(consul)
+    }
+}
+
+impl Drop for Consul {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_client_serves_by_a_server_of_consul() {
+    let Some(consul) = Consul::start() else { return };
+    let client = client(consul.serf, "");
+    serves(&client, consul.http);
+}
