@@ -3,7 +3,7 @@
 //! The same against real Consul servers where `CONSUL_BIN` names the binary.
 
 use lictor_tests::server::free_ports;
-use lictor_tests::{Scratch, Server, request, wait};
+use lictor_tests::{Scratch, Server, dns, request, wait};
 use serde_json::Value;
 use std::process::{Child, Command, Stdio};
 
@@ -79,6 +79,15 @@ fn serves(client: &Server, server: u16) {
     assert_eq!(answer.header("x-consul-knownleader"), Some("true"));
     assert!(answer.index() > 1);
 
+    // Names.
+    let srv = |name| dns::ask(client.dns, name, dns::SRV).expect("an answer");
+    assert_eq!(srv("web.service.consul").ports(), [8080]);
+    assert_eq!(srv("v1.web.service.dc1.consul").ports(), [8080]);
+    assert_eq!(dns::ask_tcp(client.dns, "web.service.consul", dns::SRV).expect("an answer").ports(), [8080]);
+    assert_eq!(dns::ask(client.dns, "c1.node.consul", dns::A).expect("an answer").records.len(), 1);
+    let nobody = dns::ask(client.dns, "nobody.node.consul", dns::A).expect("an answer");
+    assert_eq!((srv("nobody.service.consul").code, nobody.code), (3, 3));
+
     // Keys.
     assert_eq!(client.put("/v1/kv/a/b", "one").text(), "true");
     assert_eq!(client.get("/v1/kv/a/b?raw").text(), "one");
@@ -143,6 +152,9 @@ fn a_client_serves_by_its_servers_and_is_in_sync_again_after_they_were_away() {
             && (text.contains("No known Consul servers") || text.contains("rpc error getting client: "))
     });
     assert!(gone, "{text}");
+    // What was asked for before is still known; of what was not, there is no answer.
+    assert_eq!(dns::ask(client.dns, "web.service.consul", dns::SRV).expect("an answer").ports(), [8080]);
+    assert_eq!(dns::ask(client.dns, "other.service.consul", dns::SRV).expect("an answer").code, 2);
     // The agent's own are there, whatever servers do.
     assert_eq!(client.get("/v1/agent/services").json()["web1"]["Port"], 8080);
     assert_eq!(client.put("/v1/agent/service/register", r#"{"Name": "later"}"#).status, 200);
