@@ -35,6 +35,8 @@ pub enum Method {
     Get,
     /// Write.
     Put,
+    /// Make.
+    Post,
     /// Remove.
     Delete,
 }
@@ -44,6 +46,7 @@ impl Method {
         match self {
             Method::Get => "GET",
             Method::Put => "PUT",
+            Method::Post => "POST",
             Method::Delete => "DELETE",
         }
     }
@@ -53,6 +56,7 @@ impl Method {
         match self {
             Method::Get => "Get",
             Method::Put => "Put",
+            Method::Post => "Post",
             Method::Delete => "Delete",
         }
     }

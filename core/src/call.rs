@@ -9,6 +9,7 @@ use crate::metrics::Report;
 use crate::raft::Change;
 use crate::router::Ask;
 use crate::store::Applied;
+use crate::user_event::UserEvent;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -45,17 +46,10 @@ pub enum Request {
         /// The WAN pool only.
         wan: bool,
     },
-    /// Shout a user event to the datacenter. Answered by [`Reply::Done`] once it is on its way.
-    Event {
-        /// Its name, as serf carries it.
-        name: Str,
-        /// Its payload, as serf carries it.
-        payload: Bytes,
-    },
-    /// Change or list the keys of a pool's members. Answered by [`Reply::Keys`].
+    /// Shout this to the datacenter. Answered by [`Reply::Event`] once it is on its way.
+    Event(Box<UserEvent>),
+    /// Change or list the keys of the members of both pools. Answered by [`Reply::Keys`].
     Keys {
-        /// Which pool.
-        pool: Pool,
         /// What to do.
         command: KeyCommand,
         /// How many members repeat each answer.
@@ -92,8 +86,10 @@ pub enum Reply {
     Answer(Bytes),
     /// So many of the members that were asked to let this node in did.
     Joined(usize),
-    /// What the members said about their keys.
-    Keys(KeyReport),
+    /// The event with the ID that it was given.
+    Event(Box<UserEvent>),
+    /// What the members of each pool said about their keys.
+    Keys(Vec<(Pool, KeyReport)>),
     /// The agent's answer.
     Agent(AgentReply),
     /// What the node and its driver have counted.

@@ -60,6 +60,7 @@ pub mod raft;
 pub mod router;
 pub mod rpc;
 pub mod store;
+pub mod user_event;
 pub mod view;
 pub mod watch;
 

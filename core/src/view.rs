@@ -8,9 +8,9 @@ use crate::ids::{Index, ServerId, Term};
 use crate::raft::Status;
 use crate::store::Store;
 use crate::time::Instant;
+use crate::user_event::UserEvent;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use bytes::Bytes;
 
 /// An immutable picture of the node after some applied batch. Cloning it is cheap.
 #[derive(Clone, Debug)]
@@ -44,17 +44,6 @@ pub struct Members {
     pub wan_stats: Stats,
     /// Where this node is in the space of round-trip times.
     pub coordinate: Option<Coordinate>,
-}
-
-/// Something that somebody shouted to the datacenter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserEvent {
-    /// Its Lamport time.
-    pub ltime: u64,
-    /// Its name as serf carries it.
-    pub name: Str,
-    /// Its payload as serf carries it.
-    pub payload: Bytes,
 }
 
 /// What a read must know about raft.

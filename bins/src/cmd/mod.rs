@@ -9,9 +9,11 @@ use crate::shell::Shell;
 pub mod agent;
 mod catalog;
 mod demo;
+mod event;
 mod health;
 mod info;
 mod keygen;
+mod keyring;
 mod kv;
 mod kv_tree;
 mod leave;
@@ -93,11 +95,13 @@ pub static COMMANDS: &[&Command] = &[
     &agent::COMMAND,
     &catalog::COMMAND,
     &demo::COMMAND,
+    &event::COMMAND,
     &leave::FORCE_LEAVE,
     &health::COMMAND,
     &info::COMMAND,
     &leave::JOIN,
     &keygen::COMMAND,
+    &keyring::COMMAND,
     &kv::COMMAND,
     &leave::LEAVE,
     &maint::COMMAND,
@@ -117,10 +121,8 @@ const NOT_BUILT: &[&str] = &[
     "config",
     "connect",
     "debug",
-    "event",
     "exec",
     "intention",
-    "keyring",
     "lock",
     "login",
     "logout",

@@ -20,7 +20,7 @@ impl Front {
                 self.count_service(now, view, rq, read);
             }
             Handler::Call(_) => self.count_rpc(now),
-            Handler::View(_) | Handler::Hash(_) | Handler::NotBuilt => {}
+            Handler::View(_) | Handler::Hash(_) | Handler::Events(_) | Handler::NotBuilt => {}
         }
     }
 

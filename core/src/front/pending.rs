@@ -144,7 +144,18 @@ impl Front {
                 self.take(now, view, req, rq, step)?;
             }
             Handler::Read(read) => self.start_read(now, view, req, rq, read)?,
-            Handler::Hash(one) => self.start_hash(now, view, req, rq, one)?,
+            Handler::Hash(one) => {
+                let hash = u64::from_str_radix(rq.query.get("hash"), 16).ok();
+                self.start_hash(now, view, req, rq, one, hash)?;
+            }
+            Handler::Events(one) => {
+                let index = rq.query.get("index");
+                if !index.is_empty() && index.parse::<u64>().is_err() {
+                    return Err(HttpError::InvalidIndex);
+                }
+                let index = index.parse().ok().filter(|index| *index > 0);
+                self.start_hash(now, view, req, rq, one, index)?;
+            }
             Handler::Call(handle) => {
                 let step = handle(&cx, &rq)?;
                 self.take(now, view, req, rq, step)?;
@@ -320,7 +331,7 @@ impl Front {
         self.tell(req, reply);
     }
 
-    /// Hash blocking: without `?hash=` the answer comes at once.
+    /// Hash blocking: without a hash of an earlier answer the answer comes at once.
     fn start_hash(
         &mut self,
         now: Now,
@@ -328,6 +339,7 @@ impl Front {
         req: ReqId,
         rq: Request,
         one: HashRead,
+        hash: Option<u64>,
     ) -> Result<(), HttpError> {
         let wait = match rq.query.get("wait") {
             "" => 0,
@@ -336,12 +348,12 @@ impl Front {
         let wait = clamp_wait(wait, &view.config);
         let deadline = now.mono + wait + self.rng.duration(Duration::ZERO, wait / 16);
         // A text that is no hash of ours differs from every hash.
-        match u64::from_str_radix(rq.query.get("hash"), 16) {
-            Ok(hash) => {
+        match hash {
+            Some(hash) => {
                 let wait = HashWait { one, hash, deadline };
                 self.look_hash(now, view, req, Box::new(rq), wait, Cause::News);
             }
-            Err(_) => {
+            None => {
                 let (_, reply) =
                     one(&Cx { view, now, above: None, filter: None, bodies: &self.bodies }, &rq)?;
                 self.answer(req, reply);

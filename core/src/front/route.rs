@@ -3,8 +3,8 @@
 //! 405, `Allow` and OPTIONS are answered from here. A route without an ACL rule does not compile.
 
 use super::api::{
-    agent_check, agent_members, agent_metrics, agent_monitor, agent_node, agent_service, catalog, health, kv,
-    operator, status, txn,
+    agent_check, agent_members, agent_metrics, agent_monitor, agent_node, agent_service, catalog, event,
+    health, keyring, kv, operator, status, txn,
 };
 use super::blocking::{Answer, Cx};
 use super::errors::HttpError;
@@ -50,6 +50,14 @@ pub enum Rule {
     KeyWrite,
     /// Each operation of a transaction by its own rule.
     EachOperation,
+    /// `event:read` on each event shown.
+    EventRead,
+    /// `event:write` on the event named.
+    EventWrite,
+    /// `keyring:read`.
+    KeyringRead,
+    /// `keyring:write`.
+    KeyringWrite,
     /// `operator:read`.
     OperatorRead,
     /// `operator:write`.
@@ -87,6 +95,8 @@ pub(super) enum Handler {
     Call(fn(&Cx<'_>, &Request) -> Result<Step, HttpError>),
     /// The agent's view, once the answer's hash differs from `?hash=`.
     Hash(HashRead),
+    /// The agent's view, once the answer's index differs from `?index=`; indexes do not grow.
+    Events(HashRead),
     /// Nobody yet.
     NotBuilt,
 }

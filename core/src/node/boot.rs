@@ -157,6 +157,8 @@ impl Node {
             members: Arc::default(),
             members_changed: true,
             events: Arc::default(),
+            ids: rng.fork("node.ids"),
+            keys_asked: alloc::vec::Vec::new(),
             stopping: None,
             calls: Calls::new(rng.fork("node.calls").next_u64()),
             tickets: Tickets::default(),

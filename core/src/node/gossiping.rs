@@ -10,10 +10,10 @@ use crate::call::{CallError, Reply};
 use crate::event::{Event, Level};
 use crate::gossip::consul::Server;
 use crate::gossip::wire::Key;
-use crate::gossip::{Effect, Input, KeyCommand, Member, MemberChange, Status};
-use crate::ids::Pool;
+use crate::gossip::{Effect, Input, KeyCommand, KeyReport, Member, MemberChange, Status};
+use crate::ids::{CallId, Pool};
 use crate::time::Now;
-use crate::view::UserEvent;
+use crate::user_event::{PREFIX, UserEvent, VERSION};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -32,9 +32,19 @@ pub(super) const KEYS: [(Pool, &str); 2] = [(Pool::Lan, "gossip/lan/keys"), (Poo
 const REMEMBERED: usize = 64;
 /// User events that are kept for those who ask, as Consul.
 const EVENTS: usize = 256;
+/// Commands about keys at once.
+const MAX_KEYS_ASKED: usize = 16;
 
 fn key_of(table: &[(Pool, &'static str); 2], pool: Pool) -> &'static str {
     if table[0].0 == pool { table[0].1 } else { table[1].1 }
+}
+
+/// A command about keys that some pools have not answered.
+#[derive(Debug)]
+pub(super) struct KeysAsked {
+    from: Caller,
+    waits: BTreeMap<CallId, Pool>,
+    said: Vec<(Pool, KeyReport)>,
 }
 
 /// What the disk held of gossip.
@@ -73,7 +83,9 @@ impl Node {
             Effect::Write { stream, bytes } => self.order(pool, NetOrder::Write { stream, bytes }),
             Effect::Close { stream } => self.order(pool, NetOrder::Close { stream }),
             Effect::Member { change, member } => self.on_member(now, pool, change, &member),
-            Effect::UserEvent { ltime, name, payload, .. } => self.on_user_event(pool, ltime, name, payload),
+            Effect::UserEvent { ltime, name, payload, .. } => {
+                self.on_user_event(pool, ltime, &name, &payload)
+            }
             // Nobody here answers questions but serf itself.
             Effect::Query { .. } | Effect::QueryAck { .. } | Effect::QueryResponse { .. } => {}
             Effect::QueryDone { .. } | Effect::Coordinate { .. } => {}
@@ -90,7 +102,7 @@ impl Node {
             Effect::TagsRefused { reason } => {
                 self.log(Event::new(Level::Error, "agent", "tags are not shown").with("error", reason));
             }
-            Effect::KeysDone { call, report } => self.finish(call, Reply::Keys(report)),
+            Effect::KeysDone { call, report } => self.keys_done(call, report),
             Effect::PersistKeys { keys } => {
                 if !self.config.gossip.disable_keyring_file {
                     let lines: Vec<String> =
@@ -274,36 +286,81 @@ impl Node {
         self.answer(from, reply);
     }
 
-    pub(super) fn shout(&mut self, now: Now, from: Caller, name: Str, payload: Bytes) {
+    pub(super) fn shout(&mut self, now: Now, from: Caller, event: UserEvent) {
+        let event = UserEvent { id: self.ids.uuid().as_str().into(), version: VERSION, ..event };
         let call = self.calls.for_raft(from);
-        let input = Input::UserEvent { call, name, payload, coalesce: false };
+        let name = Str::from(format!("{PREFIX}{}", event.name));
+        let input = Input::UserEvent { call, name, payload: event.encode(), coalesce: false };
         if !self.pools.handle(now.mono, Pool::Lan, input) {
             let why = CallError::Refused("gossip is off on this agent".into());
             return self.finish(call, Reply::Failed(why));
         }
         // A refusal is among the effects already.
         if !self.pools.has_refused(call) {
-            self.finish(call, Reply::Done);
+            self.finish(call, Reply::Event(event.into()));
         }
     }
 
-    pub(super) fn keys(&mut self, now: Now, from: Caller, pool: Pool, command: KeyCommand, relay_factor: u8) {
-        let call = self.calls.for_raft(from);
-        if !self.pools.handle(now.mono, pool, Input::Keys { call, command, relay_factor }) {
-            self.finish(call, Reply::Failed(CallError::Refused("this agent is not in that pool".into())));
+    /// Asks the members of every pool that this node is in.
+    pub(super) fn keys(&mut self, now: Now, from: Caller, command: &KeyCommand, relay_factor: u8) {
+        let mut asked = KeysAsked { from, waits: BTreeMap::new(), said: Vec::new() };
+        let pools = [Pool::Wan, Pool::Lan].into_iter().filter(|pool| self.pools.get(*pool).is_some());
+        let pools: Vec<Pool> = pools.collect();
+        for pool in &pools {
+            asked.waits.insert(self.calls.for_raft(Caller::Duty), *pool);
+        }
+        if pools.is_empty() {
+            let why = CallError::Refused("gossip is off on this agent".into());
+            return self.answer(asked.from, Reply::Failed(why));
+        }
+        if self.keys_asked.len() >= MAX_KEYS_ASKED {
+            return self.answer(asked.from, Reply::Failed(CallError::Busy));
+        }
+        let waits = asked.waits.clone();
+        self.keys_asked.push(asked);
+        for (call, pool) in waits {
+            self.pools.handle(now.mono, pool, Input::Keys { call, command: command.clone(), relay_factor });
         }
     }
 
-    fn on_user_event(&mut self, pool: Pool, ltime: u64, name: Str, payload: Bytes) {
-        if pool == Pool::Lan {
-            let mut events = self.events.to_vec();
-            if events.len() == EVENTS {
-                events.remove(0);
-            }
-            events.push(UserEvent { ltime, name, payload });
-            self.events = events.into();
-            self.stale_view = true;
+    fn keys_done(&mut self, call: CallId, report: KeyReport) {
+        self.calls.take(call);
+        let Some(at) = self.keys_asked.iter().position(|asked| asked.waits.contains_key(&call)) else {
+            return;
+        };
+        let Some(asked) = self.keys_asked.get_mut(at) else { return };
+        if let Some(pool) = asked.waits.remove(&call) {
+            asked.said.push((pool, report));
         }
+        if asked.waits.is_empty() {
+            let mut asked = self.keys_asked.remove(at);
+            asked.said.sort_by_key(|(pool, _)| *pool != Pool::Wan);
+            self.answer(asked.from, Reply::Keys(asked.said));
+        }
+    }
+
+    /// Keeps what concerns this node.
+    fn on_user_event(&mut self, pool: Pool, ltime: u64, name: &str, payload: &[u8]) {
+        if pool != Pool::Lan || !name.starts_with(PREFIX) {
+            return;
+        }
+        let Some(event) = UserEvent::decode(ltime, payload) else {
+            return self.log(Event::new(Level::Error, "agent", "Failed to decode event"));
+        };
+        let local = self.agent.local();
+        let services = local.services().map(|own| (&*own.service.service, &*own.service.tags));
+        if !event.concerns(&self.config.node_name, services) {
+            return;
+        }
+        let text = Event::new(Level::Debug, "agent", "new event");
+        self.log(text.with("event_name", &*event.name).with("event_id", &*event.id));
+        let mut events = self.events.to_vec();
+        if events.len() == EVENTS {
+            events.remove(0);
+        }
+        events.push(event);
+        self.events = events.into();
+        self.changes.local = true;
     }
 
     /// What is known of who is there, as views show it.

@@ -53,11 +53,13 @@ use crate::ids::{Index, Pool, ServerId, Ticket};
 use crate::metrics::Recorder;
 use crate::raft;
 use crate::raft::{Raft, Role};
+use crate::rng::Rng;
 use crate::router::Router;
 use crate::server::Leader;
 use crate::store::Store;
 use crate::time::{Instant, Now};
-use crate::view::{Members, UserEvent, View};
+use crate::user_event::UserEvent;
+use crate::view::{Members, View};
 use crate::watch::ChangeSet;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
@@ -65,6 +67,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use calls::Calls;
 use core::net::SocketAddr;
+use gossiping::KeysAsked;
 use join::Joins;
 use pools::Pools;
 use stopping::Stopping;
@@ -93,6 +96,9 @@ pub struct Node {
     members: Arc<Members>,
     members_changed: bool,
     events: Arc<[UserEvent]>,
+    /// For what users are given an ID of.
+    ids: Rng,
+    keys_asked: Vec<KeysAsked>,
     stopping: Option<Stopping>,
     calls: Calls,
     tickets: Tickets,

@@ -123,10 +123,8 @@ impl Node {
             }
             Request::Join { pool, names } => self.join(from, pool, names),
             Request::ForceLeave { node, prune, wan } => self.force_leave(now, from, &node, prune, wan),
-            Request::Event { name, payload } => self.shout(now, from, name, payload),
-            Request::Keys { pool, command, relay_factor } => {
-                self.keys(now, from, pool, command, relay_factor);
-            }
+            Request::Event(event) => self.shout(now, from, *event),
+            Request::Keys { command, relay_factor } => self.keys(now, from, &command, relay_factor),
             Request::Membership(change) => {
                 let call = self.calls.for_raft(from);
                 self.to_raft.push_back(raft::Input::ChangeMembership { call, change });
@@ -263,7 +261,7 @@ impl Node {
                     Reply::Failed(_) => Frame::Refused { id, why: Refusal::NotLeader },
                     // The other server learnt the index when raft accepted the write.
                     Reply::Applied { .. } | Reply::Agent(_) | Reply::Metrics(_) | Reply::Done => return,
-                    Reply::Joined(_) | Reply::Keys(_) | Reply::Answer(_) => return,
+                    Reply::Joined(_) | Reply::Keys(_) | Reply::Event(_) | Reply::Answer(_) => return,
                 };
                 self.send(server, frame);
             }

@@ -22,6 +22,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec;
+use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// `GET /v1/agent/members`.
@@ -46,10 +47,14 @@ pub(in crate::front) fn members(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, 
         // Without a WAN pool there is no list, not an empty one.
         return Ok(respond::json(cx.view, rq, |w| w.null()));
     }
-    let shown = if wan { &known.wan } else { &known.lan };
+    let mut shown: Vec<Member> = if wan { &known.wan } else { &known.lan }.iter().map(record).collect();
+    if shown.is_empty() {
+        // Without gossip this node knows of itself only.
+        shown.push(own_member(cx.view));
+    }
     Ok(respond::json(cx.view, rq, |w| {
         w.array(|w| {
-            for record in shown.iter().map(record) {
+            for record in shown {
                 if filter.as_ref().is_none_or(|f| f.matches(Record::Member(&record))) {
                     member(w, &record);
                 }
@@ -84,7 +89,12 @@ pub(super) fn own_member(view: &View) -> Member {
     let build = Str::from(format!("{VERSION}:{REVISION}"));
     let tags = match config.server {
         true => {
-            ServerTags { datacenter, id, build, port: config.ports.server, ..ServerTags::default() }.tags()
+            let alone = config.bootstrap_expect == 1;
+            let expect = if alone { 0 } else { config.bootstrap_expect };
+            let port = config.ports.server;
+            let tags =
+                ServerTags { datacenter, id, build, port, bootstrap: alone, expect, ..Default::default() };
+            tags.tags()
         }
         false => ClientTags { datacenter, id, build, reconnect_timeout: None }.tags(),
     };

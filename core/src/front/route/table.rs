@@ -3,8 +3,8 @@
 use super::super::request::Enterprise;
 use super::{Handler, Method, Route, Rule};
 use super::{
-    agent_check, agent_members, agent_metrics, agent_monitor, agent_node, agent_service, catalog, health, kv,
-    operator, status, txn,
+    agent_check, agent_members, agent_metrics, agent_monitor, agent_node, agent_service, catalog, event,
+    health, keyring, kv, operator, status, txn,
 };
 
 const fn on(verb: &'static str, rule: Rule, enterprise: Enterprise, handler: Handler) -> Method {
@@ -217,8 +217,14 @@ pub(crate) static ROUTES: &[Route] = &[
     later("/v1/coordinate/nodes", &[absent("GET")]),
     later("/v1/coordinate/update", &[absent("PUT")]),
     later("/v1/discovery-chain/", &[absent("GET"), absent("POST")]),
-    later("/v1/event/fire/", &[absent("PUT")]),
-    later("/v1/event/list", &[absent("GET")]),
+    Route {
+        pattern: "/v1/event/fire/",
+        methods: &[on("PUT", Rule::EventWrite, Enterprise::Ignored, Handler::Call(event::fire))],
+    },
+    Route {
+        pattern: "/v1/event/list",
+        methods: &[on("GET", Rule::EventRead, Enterprise::Ignored, Handler::Events(event::list))],
+    },
     later("/v1/exported-services", &[absent("GET")]),
     Route {
         pattern: "/v1/health/checks/",
@@ -263,7 +269,15 @@ pub(crate) static ROUTES: &[Route] = &[
     later("/v1/operator/autopilot/configuration", &[absent("GET"), absent("PUT")]),
     later("/v1/operator/autopilot/health", &[absent("GET")]),
     later("/v1/operator/autopilot/state", &[absent("GET")]),
-    later("/v1/operator/keyring", &[absent("GET"), absent("POST"), absent("PUT"), absent("DELETE")]),
+    Route {
+        pattern: "/v1/operator/keyring",
+        methods: &[
+            on("GET", Rule::KeyringRead, Enterprise::Ignored, Handler::Call(keyring::list)),
+            on("POST", Rule::KeyringWrite, Enterprise::Ignored, Handler::Call(keyring::install)),
+            on("PUT", Rule::KeyringWrite, Enterprise::Ignored, Handler::Call(keyring::select)),
+            on("DELETE", Rule::KeyringWrite, Enterprise::Ignored, Handler::Call(keyring::remove)),
+        ],
+    },
     Route {
         pattern: "/v1/operator/raft/configuration",
         methods: &[on(

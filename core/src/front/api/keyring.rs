@@ -1,0 +1,160 @@
+//! `/v1/operator/keyring`: the keys that gossip is encrypted with.
+
+use super::super::blocking::Cx;
+use super::super::errors::HttpError;
+use super::super::message::HttpReply;
+use super::super::request::{Request, parse_bool};
+use super::super::respond;
+use super::super::route::{Finish, Step};
+use super::{decode, unexpected};
+use crate::call;
+use crate::gossip::{KeyCommand, KeyReport};
+use crate::ids::Pool;
+use crate::json::Struct;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+
+/// `GET`: which members have which keys.
+pub(in crate::front) fn list(_: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    let relay_factor = relay_factor(rq)?;
+    let finish: Finish = match local_only(rq)? {
+        true => |cx, rq, reply| answer(cx, rq, reply, false),
+        false => |cx, rq, reply| answer(cx, rq, reply, true),
+    };
+    Ok(Step::Call(Box::new(call::Request::Keys { command: KeyCommand::List, relay_factor }), finish))
+}
+
+/// `POST`: a new key for all.
+pub(in crate::front) fn install(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    change(cx, rq, KeyCommand::Install)
+}
+
+/// `PUT`: the key to seal with.
+pub(in crate::front) fn select(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    change(cx, rq, KeyCommand::Use)
+}
+
+/// `DELETE`: a key that is no longer wanted.
+pub(in crate::front) fn remove(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    change(cx, rq, KeyCommand::Remove)
+}
+
+fn change(cx: &Cx<'_>, rq: &Request, command: fn(Bytes) -> KeyCommand) -> Result<Step, HttpError> {
+    let key = decode(&rq.body, Struct::new("keyringArgs"), |f| f.string("Key"))?;
+    let relay_factor = relay_factor(rq)?;
+    if local_only(rq)? {
+        let text = "Invalid use of local-only: local-only can only be set for list requests";
+        return Err(HttpError::BadRequest(text.into()));
+    }
+    let key = BASE64_STANDARD.decode(key.as_bytes()).map_err(|error| {
+        let at = match error {
+            base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => at,
+            _ => key.len(),
+        };
+        let datacenter = &cx.view.config.datacenter;
+        let why = format!("illegal base64 data at input byte {at}");
+        failed(&[format!("WAN error: {why}"), format!("{datacenter} (LAN) error: {why}")])
+    })?;
+    let finish: Finish = |cx, _, reply| match reply {
+        call::Reply::Keys(said) => match errors(&cx.view.config.datacenter, &said) {
+            errors if errors.is_empty() => Ok(respond::done()),
+            errors => Err(failed(&errors)),
+        },
+        other => Err(refused(other)),
+    };
+    let command = command(Bytes::from(key));
+    Ok(Step::Call(Box::new(call::Request::Keys { command, relay_factor }), finish))
+}
+
+fn relay_factor(rq: &Request) -> Result<u8, HttpError> {
+    let text = rq.query.get("relay-factor");
+    if text.is_empty() {
+        return Ok(0);
+    }
+    let number: i64 = text.parse().map_err(|_| {
+        let text = format!("Error parsing relay factor: strconv.Atoi: parsing \"{text}\": invalid syntax");
+        HttpError::BadRequest(text)
+    })?;
+    u8::try_from(number).ok().filter(|n| *n <= 5).ok_or_else(|| {
+        HttpError::BadRequest("Invalid relay-factor: Relay factor must be in range: [0, 5]".into())
+    })
+}
+
+fn local_only(rq: &Request) -> Result<bool, HttpError> {
+    match rq.query.get("local-only") {
+        "" => Ok(false),
+        text => parse_bool(text).ok_or_else(|| {
+            let why = format!("strconv.ParseBool: parsing \"{text}\": invalid syntax");
+            HttpError::BadRequest(format!("Error parsing local-only: {why}"))
+        }),
+    }
+}
+
+fn answer(cx: &Cx<'_>, rq: &Request, reply: call::Reply, wan: bool) -> Result<HttpReply, HttpError> {
+    let call::Reply::Keys(mut said) = reply else { return Err(refused(reply)) };
+    said.retain(|(pool, _)| wan || *pool == Pool::Lan);
+    let datacenter = &cx.view.config.datacenter;
+    let errors = errors(datacenter, &said);
+    if !errors.is_empty() {
+        return Err(failed(&errors));
+    }
+    Ok(respond::json(cx.view, rq, |w| {
+        w.array(|w| {
+            for (pool, report) in &said {
+                w.object(|w| {
+                    w.field_bool("WAN", *pool == Pool::Wan);
+                    w.field_str("Datacenter", datacenter);
+                    w.field_str("Segment", "");
+                    for (name, keys) in [("Keys", &report.keys), ("PrimaryKeys", &report.primary_keys)] {
+                        w.field(name, |w| {
+                            w.object(|w| keys.iter().for_each(|(key, n)| w.field_u64(key, *n as u64)));
+                        });
+                    }
+                    w.field_u64("NumNodes", report.nodes as u64);
+                });
+            }
+        });
+    }))
+}
+
+/// What went wrong, pool by pool, in the words of Consul.
+fn errors(datacenter: &str, said: &[(Pool, KeyReport)]) -> Vec<String> {
+    let mut errors = Vec::new();
+    for (pool, report) in said {
+        let name = match pool {
+            Pool::Wan => "WAN".into(),
+            Pool::Lan => format!("{datacenter} (LAN)"),
+        };
+        let nodes = report.nodes;
+        let why = match (report.errors, report.responses) {
+            (0, answered) if answered == nodes => continue,
+            (0, answered) => format!("{answered}/{nodes} nodes reported success"),
+            (failed, _) => format!("{failed}/{nodes} nodes reported failure"),
+        };
+        errors.push(format!("{name} error: {why}"));
+        errors.extend(report.messages.iter().map(|(node, text)| format!("{node}: {text}")));
+    }
+    errors
+}
+
+fn failed(errors: &[String]) -> HttpError {
+    let mut text = match errors.len() {
+        1 => String::from("1 error occurred:"),
+        n => format!("{n} errors occurred:"),
+    };
+    errors.iter().for_each(|error| text.push_str(&format!("\n\t* {error}")));
+    text.push_str("\n\n");
+    HttpError::Failed(text)
+}
+
+fn refused(reply: call::Reply) -> HttpError {
+    match reply {
+        call::Reply::Failed(call::CallError::Refused(why)) => HttpError::Failed(why),
+        other => unexpected(other),
+    }
+}
