@@ -5,7 +5,7 @@
 //! carried inside; `apply` has neither.
 
 use crate::Str;
-use crate::types::{HealthCheck, KvEntry, KvOp, Locality, Node, NodeService};
+use crate::types::{AutopilotConfig, HealthCheck, KvEntry, KvOp, Locality, Node, NodeService};
 use crate::wire::msgpack;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -26,6 +26,8 @@ pub enum Command {
     ReapTombstones(ReapTombstones),
     /// Several operations, all or none. Type 8.
     Txn(Txn),
+    /// The settings of autopilot. Type 9.
+    Autopilot(Box<SetAutopilot>),
 }
 
 /// `Catalog.Register` (wire.md A6 type 0).
@@ -83,6 +85,19 @@ pub struct KvCommand {
 pub struct ReapTombstones {
     /// The index.
     pub reap_index: u64,
+}
+
+/// `Operator.AutopilotSetConfiguration`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct SetAutopilot {
+    /// Datacenter.
+    pub datacenter: alloc::string::String,
+    /// What is written; its `modify_index` is the index to compare with.
+    pub config: AutopilotConfig,
+    /// Write only if the index is as given.
+    #[serde(rename = "CAS")]
+    pub cas: bool,
 }
 
 /// `Txn.Apply`: at most 128 operations, all or none.
@@ -161,6 +176,7 @@ impl Command {
             Command::Kv(c) => put(&mut out, 2, c),
             Command::ReapTombstones(c) => put(&mut out, 5, c),
             Command::Txn(c) => put(&mut out, 8, c),
+            Command::Autopilot(c) => put(&mut out, 9, c),
         }
         Bytes::from(out)
     }
@@ -174,6 +190,7 @@ impl Command {
             2 => Command::Kv(get(body)?),
             5 => Command::ReapTombstones(get(body)?),
             8 => Command::Txn(get(body)?),
+            9 => Command::Autopilot(get(body)?),
             other => return Err(DecodeError::UnknownType(*other)),
         })
     }

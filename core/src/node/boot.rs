@@ -6,7 +6,7 @@ use super::join::Joins;
 use super::output::DiskImage;
 use super::pools::Pools;
 use super::tickets::Tickets;
-use super::{Node, pools, route};
+use super::{Node, founding, pools, route};
 use crate::COMPATIBLE_VERSION;
 use crate::agent::Agent;
 use crate::config::RuntimeConfig;
@@ -15,6 +15,7 @@ use crate::metrics::Recorder;
 use crate::raft::{self, Membership, Raft};
 use crate::rng::{Rng, Seed};
 use crate::router::Router;
+use crate::server::autopilot::Autopilot;
 use crate::server::{Leader, ServerRecord};
 use crate::store::Store;
 use crate::time::{Duration, Now};
@@ -114,6 +115,7 @@ impl Node {
             mutant,
             ..raft_config(&config, &node_id)
         };
+        let may_found = bootstrap.is_none();
         let raft = Raft::boot(raft_config, disk.raft, bootstrap, rng.fork("raft"), now.mono)
             .map_err(BootError::Raft)?;
         let me = ServerRecord {
@@ -130,6 +132,8 @@ impl Node {
             return Err(BootError::Definition(why.to_string()));
         }
         let kept = Remembered::read(&disk.local);
+        let founding =
+            founding::boot(&config, &node_id, may_found, &disk.local, rng.fork("founding"), now.mono);
         let pools = Pools::boot(&config, &node_id, &kept.keys, &rng.fork("gossip"), now.mono)?;
         let mut joins = Joins::default();
         for pool in [Pool::Lan, Pool::Wan] {
@@ -150,6 +154,9 @@ impl Node {
             store,
             agent,
             leader: Leader::new(me),
+            autopilot: Autopilot::default(),
+            founding,
+            promises: VecDeque::new(),
             pools,
             joins,
             router,

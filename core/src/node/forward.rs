@@ -7,6 +7,7 @@
 use super::calls::Work;
 use crate::ids::{Index, Term};
 use crate::raft;
+use crate::server::founding::{self, Message};
 use alloc::vec::Vec;
 use bytes::{Buf, BufMut, Bytes};
 
@@ -23,7 +24,12 @@ pub(super) enum Frame {
     Barrier { id: u64, index: Index },
     /// Nothing happened.
     Refused { id: u64, why: Refusal },
+    /// About founding a cluster.
+    Founding(Message),
 }
+
+/// Servers in a set that is asked to found: no more may be members.
+const MAX_FOUNDERS: usize = raft::MAX_SERVERS;
 
 /// Why the other server did nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +80,7 @@ impl Frame {
                 out.put_u64(*id);
                 out.put_u8(*why as u8);
             }
+            Frame::Founding(message) => encode_founding(message, &mut out),
         }
         Bytes::from(out)
     }
@@ -109,8 +116,65 @@ impl Frame {
                 };
                 Some(Frame::Refused { id, why })
             }
+            (6..=9, _) => decode_founding(kind, id, bytes).map(Frame::Founding),
             _ => None,
         }
+    }
+}
+
+fn encode_founding(message: &Message, out: &mut Vec<u8>) {
+    match message {
+        Message::Ask { ballot, expect, members } => {
+            out.put_u8(6);
+            out.put_u64(*ballot);
+            out.put_u32(*expect);
+            for id in members.iter().take(MAX_FOUNDERS) {
+                let id = &id.as_bytes()[..id.len().min(raft::MAX_ID)];
+                out.put_u8(id.len() as u8);
+                out.put_slice(id);
+            }
+        }
+        Message::Promise { ballot } => {
+            out.put_u8(7);
+            out.put_u64(*ballot);
+        }
+        Message::Refuse { ballot, why } => {
+            out.put_u8(8);
+            out.put_u64(*ballot);
+            out.put_u8(*why as u8);
+        }
+        Message::Release { ballot } => {
+            out.put_u8(9);
+            out.put_u64(*ballot);
+        }
+    }
+}
+
+fn decode_founding(kind: u8, ballot: u64, mut bytes: Bytes) -> Option<Message> {
+    match (kind, bytes.len()) {
+        (6, 4..) => {
+            let (expect, mut members) = (bytes.get_u32(), Vec::new());
+            while !bytes.is_empty() {
+                let len = usize::from(bytes.get_u8());
+                if len == 0 || len > bytes.len() || members.len() == MAX_FOUNDERS {
+                    return None;
+                }
+                members.push(core::str::from_utf8(&bytes.split_to(len)).ok()?.into());
+            }
+            Some(Message::Ask { ballot, expect, members })
+        }
+        (7, 0) => Some(Message::Promise { ballot }),
+        (8, 1) => {
+            let why = match bytes.get_u8() {
+                0 => founding::Refusal::HasLog,
+                1 => founding::Refusal::Promised,
+                2 => founding::Refusal::Expects,
+                _ => return None,
+            };
+            Some(Message::Refuse { ballot, why })
+        }
+        (9, 0) => Some(Message::Release { ballot }),
+        _ => None,
     }
 }
 
@@ -127,6 +191,14 @@ mod tests {
             Frame::Accepted { id: 1, index: Index(2), term: Term(3) },
             Frame::Barrier { id: 9, index: Index(4) },
             Frame::Refused { id: 5, why: Refusal::Unknown },
+            Frame::Founding(Message::Ask {
+                ballot: 1,
+                expect: 3,
+                members: alloc::vec!["a".into(), "bc".into()],
+            }),
+            Frame::Founding(Message::Promise { ballot: 2 }),
+            Frame::Founding(Message::Refuse { ballot: 3, why: founding::Refusal::HasLog }),
+            Frame::Founding(Message::Release { ballot: 4 }),
         ] {
             assert_eq!(Frame::decode(frame.encode()), Some(frame));
         }

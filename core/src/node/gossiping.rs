@@ -131,6 +131,11 @@ impl Node {
         if pool == Pool::Lan {
             self.locate_servers();
             self.route_servers(now);
+            self.found(now);
+            self.leader.member_changed(&member.name);
+            if member.tag("role") == "consul" {
+                self.autopilot.hurry(now.mono);
+            }
             if change == MemberChange::Join
                 && let Some(server) = Server::from_member(member)
             {

@@ -17,6 +17,8 @@
 //! | on a client: writes, agent `Catalog`, `Input::Call(Ask)` | router → `Output::Rpc` → whoever asked |
 //! | agent `RunCheck`, `CancelCheck` | outputs |
 //! | leader duties | raft, without anyone waiting |
+//! | autopilot | raft's membership, gossip |
+//! | founding | disk, `Output::Peer`, raft's first entry |
 //! | gossip's packets and streams | `Output::Gossip` |
 //! | gossip `Member` | addresses of servers, view, memory for the next start |
 //! | `Input::Call(Join)`, `retry_join` | `Output::Resolve` → gossip `Join` |
@@ -26,9 +28,11 @@
 //! Inputs that come together are worth more together: the effects of all that are handed over before
 //! the outputs are drained share one batch for the disk and one view.
 
+mod autopilot;
 mod boot;
 mod calls;
 mod forward;
+mod founding;
 mod gossiping;
 mod input;
 mod join;
@@ -56,6 +60,8 @@ use crate::raft::{Raft, Role};
 use crate::rng::Rng;
 use crate::router::Router;
 use crate::server::Leader;
+use crate::server::autopilot::Autopilot;
+use crate::server::founding::Founding;
 use crate::store::Store;
 use crate::time::{Instant, Now};
 use crate::user_event::UserEvent;
@@ -87,6 +93,10 @@ pub struct Node {
     store: Store,
     agent: Agent,
     leader: Leader,
+    autopilot: Autopilot,
+    founding: Founding,
+    /// What is said about founding once a promise is on disk, oldest first.
+    promises: VecDeque<(Ticket, ServerId, forward::Frame)>,
     pools: Pools,
     joins: Joins,
     /// The servers that a client asks; a server asks none.
@@ -163,6 +173,8 @@ impl Node {
             self.raft.poll_timeout(),
             self.agent.poll_timeout(),
             self.leader.poll_timeout(),
+            self.founding.poll_timeout(),
+            self.autopilot.poll_timeout(),
             self.calls.poll_timeout(),
             self.pools.poll_timeout(),
             self.joins.poll_timeout(),

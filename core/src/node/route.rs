@@ -11,7 +11,8 @@ use crate::call::{CallError, Reply, Request};
 use crate::command::{Command, KvCommand, TxnOp};
 use crate::config::{self, RuntimeConfig};
 use crate::event::{Event, Level};
-use crate::ids::{CallId, Index, ServerId, Term, Ticket};
+use crate::gossip::Gossip;
+use crate::ids::{CallId, Index, Pool, ServerId, Term, Ticket};
 use crate::metrics::Metric;
 use crate::raft::{self, Effect, Entry, Payload, ProposeError, Raft, ReadError, Role};
 use crate::store::{Applied, Store};
@@ -22,6 +23,7 @@ use crate::watch::ChangeSet;
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
 
@@ -48,6 +50,7 @@ impl Node {
                         self.answer(caller, reply);
                     }
                 }
+                self.send_promises();
             }
             Input::PersistFailed { error, .. } => self.halt(HaltReason::PersistFailed(error)),
             Input::DiskFull(full) => self.disk_full(full),
@@ -74,14 +77,25 @@ impl Node {
         if self.agent.poll_timeout().is_some_and(|at| at <= now.mono) {
             self.to_agent.push_back(AgentInput::Wake);
         }
-        for command in self.leader.due(now.mono, &self.store) {
-            self.lead(now, Call { from: Caller::Duty, work: Work::write(&command) });
-        }
         self.pools.wake(now.mono);
         self.join_due(now);
         self.router.wake(now.mono);
+        if self.founding.poll_timeout().is_some_and(|at| at <= now.mono) {
+            self.found(now);
+        }
         for (caller, reply) in self.calls.expire(now.mono) {
             self.answer(caller, reply);
+        }
+    }
+
+    /// What the leader owes the catalog now.
+    fn do_duties(&mut self, now: Now) {
+        let members: Vec<_> = self.pools.get(Pool::Lan).into_iter().flat_map(Gossip::members).collect();
+        for (event, command) in self.leader.due(now.mono, &self.store, &members) {
+            if let Some(event) = event {
+                self.outputs.push_back(Output::Event(event));
+            }
+            self.lead(now, Call { from: Caller::Duty, work: Work::write(&command) });
         }
     }
 
@@ -184,7 +198,7 @@ impl Node {
         }
     }
 
-    fn send(&mut self, to: ServerId, frame: Frame) {
+    pub(super) fn send(&mut self, to: ServerId, frame: Frame) {
         let at = self.addresses.get(&to).copied();
         self.outputs.push_back(Output::Peer { to, at, bytes: frame.encode() });
     }
@@ -219,6 +233,7 @@ impl Node {
                     }
                 }
             }
+            Some(Frame::Founding(message)) => self.about_founding(now, from, message),
             Some(Frame::Barrier { id, index }) => {
                 if let Some((caller, _)) = self.calls.answered(id) {
                     self.answer(caller, Reply::Barrier { index });
@@ -265,7 +280,12 @@ impl Node {
                 };
                 self.send(server, frame);
             }
-            Caller::Duty => {}
+            Caller::Duty => {
+                if let Reply::Applied { result: Applied::Error(error), .. } = reply {
+                    let text = "failed to reconcile member";
+                    self.log(Event::new(Level::Error, "agent.server", text).with("error", error));
+                }
+            }
         }
     }
 
@@ -288,10 +308,12 @@ impl Node {
                 self.on_gossip(now, pool, effect);
             } else if let Some(effect) = self.router.poll_effect() {
                 self.on_router(now, effect);
+            } else if self.autopilot.poll_timeout().is_some_and(|at| at <= now.mono) {
+                self.tend(now);
+            } else if let Some(effect) = self.founding.poll_effect() {
+                self.on_founding(effect);
             } else if self.leader.poll_timeout().is_some_and(|at| at <= now.mono) {
-                for command in self.leader.due(now.mono, &self.store) {
-                    self.lead(now, Call { from: Caller::Duty, work: Work::write(&command) });
-                }
+                self.do_duties(now);
             } else if let Some(input) = self.to_agent.pop_front() {
                 self.agent.handle(now, input);
             } else if let Some(input) = self.next_for_raft() {
@@ -405,7 +427,10 @@ impl Node {
                 }
             },
             Effect::RoleChanged { role, term, leader } => self.role_changed(now, role, term, leader),
-            Effect::MembershipChanged { .. } => self.stale_view = true,
+            Effect::MembershipChanged { .. } => {
+                self.stale_view = true;
+                self.found(now);
+            }
         }
     }
 
@@ -419,6 +444,7 @@ impl Node {
         let mut result = Applied::Ok;
         match payload {
             Payload::Noop | Payload::Membership(_) => {
+                self.autopilot.hurry(now.mono);
                 self.committed(now, index, None);
                 self.store.skip(index.0);
             }
@@ -441,6 +467,7 @@ impl Node {
         self.stale_view = true;
         if self.raft.role() == Role::Leader && term == self.raft.term() && !self.leader.active() {
             self.leader.start(now.mono, &self.store);
+            self.autopilot.start(now.mono);
         }
         for (caller, meant) in self.calls.applied(index, term) {
             let reply = if meant {
@@ -460,6 +487,7 @@ impl Node {
                 self.log(Event::new(Level::Info, "agent.server", "cluster leadership lost"));
             }
             self.leader.stop();
+            self.autopilot.stop();
             for caller in self.calls.abandon_accepted() {
                 let error = match mutant!(self, UnknownAsFailed) {
                     false => CallError::Unknown,

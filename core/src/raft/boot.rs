@@ -4,7 +4,7 @@ use super::calls::Calls;
 use super::config::{Config, ConfigError};
 use super::cursor::Cursor;
 use super::effect::Role;
-use super::entry::{Entry, Image, LogId, Membership, Payload};
+use super::entry::{Entry, HardState, Image, LogId, Membership, Payload};
 use super::log::Log;
 use super::membership::Memberships;
 use super::snapshot::Snapshots;
@@ -96,8 +96,7 @@ impl Raft {
         };
         raft.reset_election_timer();
         if let Some(membership) = bootstrap.filter(|_| fresh) {
-            raft.become_follower(Term(1), None);
-            raft.append(Entry { index: Index(1), term: Term(1), payload: Payload::Membership(membership) });
+            raft.found(membership);
         }
         if raft.is_sole_voter() {
             // What a sole voter has on disk is committed, and nobody else can be elected without it: it
@@ -109,6 +108,24 @@ impl Raft {
         }
         raft.settle();
         Ok(raft)
+    }
+
+    /// Whether this server has never taken part in anything.
+    pub fn is_fresh(&self) -> bool {
+        self.hard == HardState::default() && self.log.last() == LogId::default()
+    }
+
+    pub(super) fn on_bootstrap(&mut self, membership: Membership) {
+        if self.is_fresh() {
+            self.found(membership);
+            // The others have nothing: whoever founds leads.
+            self.election_at = self.now;
+        }
+    }
+
+    fn found(&mut self, membership: Membership) {
+        self.become_follower(Term(1), None);
+        self.append(Entry { index: Index(1), term: Term(1), payload: Payload::Membership(membership) });
     }
 }
 

@@ -59,6 +59,9 @@ pub enum Input {
         /// To whom; `None` picks the voter that is furthest ahead.
         to: Option<ServerId>,
     },
+    /// Write this membership as the first entry and campaign. Ignored by a server that has ever taken
+    /// part in anything. Whoever sends it has made sure that no two servers are given different ones.
+    Bootstrap(Membership),
     /// Every batch up to and including `upto` is on disk. A failed write never comes back: the node
     /// halts.
     Persisted {

@@ -130,6 +130,7 @@ impl Raft {
             Input::ReadIndex { call } => self.on_read_index(call),
             Input::ChangeMembership { call, change } => self.on_change(call, change),
             Input::TransferLeadership { call, to } => self.on_transfer(call, to),
+            Input::Bootstrap(membership) => self.on_bootstrap(membership),
             Input::Persisted { upto } => self.on_persisted(upto),
             Input::SnapshotBuilt { index, data } => self.on_snapshot_built(index, data),
         }

@@ -4,14 +4,21 @@
 //! only sees the commands that result. Losing leadership forgets all of it; the next leader starts
 //! its own timers, which at worst repeats a duty, and every duty is idempotent.
 
+pub mod autopilot;
+pub mod founding;
 mod reconcile;
 mod tombstones;
 
 pub use reconcile::ServerRecord;
 
+use crate::Str;
 use crate::command::Command;
+use crate::event::Event;
+use crate::gossip::Member;
 use crate::store::Store;
 use crate::time::{Duration, Instant};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
 use alloc::vec::Vec;
 use tombstones::TombstoneTimes;
 
@@ -27,7 +34,10 @@ pub struct Leader {
 
 #[derive(Debug)]
 struct Terms {
+    began: Instant,
     reconcile_at: Instant,
+    /// Members that changed since they were compared with the catalog last.
+    changed: BTreeSet<Str>,
     tombstones: TombstoneTimes,
 }
 
@@ -43,7 +53,7 @@ impl Leader {
         // Tombstones of earlier leaders get a full lifetime again: too late is harmless, too early
         // would let the index of a prefix go backwards under a watcher.
         tombstones.saw(now, store.applied());
-        self.since = Some(Terms { reconcile_at: now, tombstones });
+        self.since = Some(Terms { began: now, reconcile_at: now, changed: BTreeSet::new(), tombstones });
     }
 
     /// Leadership ended.
@@ -63,25 +73,52 @@ impl Leader {
         }
     }
 
+    /// Gossip has news of a member: it is compared with the catalog at once.
+    pub fn member_changed(&mut self, name: &Str) {
+        if let Some(terms) = &mut self.since {
+            terms.changed.insert(name.clone());
+        }
+    }
+
     /// When to call [`Leader::due`] next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let terms = self.since.as_ref()?;
+        if !terms.changed.is_empty() {
+            return Some(Instant::ZERO);
+        }
         Some(match terms.tombstones.next_due() {
             Some(at) => at.min(terms.reconcile_at),
             None => terms.reconcile_at,
         })
     }
 
-    /// The commands that are due now.
-    pub fn due(&mut self, now: Instant, store: &Store) -> Vec<Command> {
+    /// The commands that are due now, with what the log says of them. `members` are those of the
+    /// datacenter, whatever their status; none: there is no gossip, and nobody but this server.
+    pub fn due(&mut self, now: Instant, store: &Store, members: &[&Member]) -> Vec<(Option<Event>, Command)> {
         let mut commands = Vec::new();
         let Some(terms) = &mut self.since else { return commands };
-        if terms.reconcile_at <= now {
+        let all = terms.reconcile_at <= now;
+        let changed = core::mem::take(&mut terms.changed);
+        if all || !changed.is_empty() {
+            let known: BTreeMap<String, &Member> =
+                members.iter().map(|m| (m.name.to_lowercase(), *m)).collect();
+            let wanted = members.iter().filter(|member| all || changed.contains(&member.name));
+            commands.extend(wanted.filter_map(|member| self.me.member(store, member)));
+            let reaped = changed.iter().filter(|name| !known.contains_key(&name.to_lowercase()));
+            commands.extend(reaped.filter_map(|name| self.me.gone(store, name, "reaped")));
+            if members.is_empty() {
+                commands.extend(self.me.reconcile(store).map(|command| (None, command)));
+            } else if all && terms.began + RECONCILE_EVERY <= now {
+                // Whoever has just come up may not have heard of everybody yet.
+                commands.extend(self.me.forgotten(store, &known));
+            }
+        }
+        if all {
             terms.reconcile_at = now + RECONCILE_EVERY;
-            commands.extend(self.me.reconcile(store));
         }
         if let Some(index) = terms.tombstones.expire(now) {
-            commands.push(Command::ReapTombstones(crate::command::ReapTombstones { reap_index: index }));
+            let reap = crate::command::ReapTombstones { reap_index: index };
+            commands.push((None, Command::ReapTombstones(reap)));
         }
         commands
     }

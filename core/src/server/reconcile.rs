@@ -1,17 +1,25 @@
-//! Members to catalog: every live server has a node, the `consul` service and a passing `serfHealth`.
+//! Members to catalog: every member that is there has a node and a passing `serfHealth`, every server the
+//! `consul` service besides (wire.md D6).
 
 use crate::Str;
-use crate::command::{Command, Register};
+use crate::command::{Command, Deregister, Register};
+use crate::event::{Event, Level};
+use crate::gossip::consul::{Build, Server};
+use crate::gossip::wire::Vsn;
+use crate::gossip::{Member, Status, VSN};
 use crate::store::Store;
 use crate::types::{HealthCheck, NodeService, status};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::format;
+use alloc::string::{String, ToString};
 
 /// The check ID under which the catalog keeps what gossip says of a node.
 const SERF_HEALTH: &str = "serfHealth";
 const SERF_NAME: &str = "Serf Health Status";
 const SERF_ALIVE: &str = "Agent alive and reachable";
+const SERF_FAILED: &str = "Agent not live or unreachable";
+const LOG: &str = "agent.server";
 
 /// What a server puts into the catalog about itself.
 #[derive(Clone, Debug)]
@@ -30,68 +38,191 @@ pub struct ServerRecord {
     pub version: &'static str,
 }
 
+/// A member that is there, as the catalog shall show it.
+struct Present {
+    id: Str,
+    name: Str,
+    address: String,
+    version: String,
+    service: Option<NodeService>,
+}
+
+/// A command, and what the log says of it.
+pub(super) type Change = (Option<Event>, Command);
+
 impl ServerRecord {
-    /// The command that makes the catalog say so, or `None` if it already does.
-    ///
-    /// The agent of the same node owns the node's record. A node that exists when the command is applied
-    /// is left alone, even if the agent made it after this looked.
+    /// The command that makes the catalog show this server, or `None` if it already does.
     pub fn reconcile(&self, store: &Store) -> Option<Command> {
-        let node = store.node(&self.name);
-        let service = self.service();
-        let node_ok = node.is_some_and(|n| *n.id == *self.id && *n.address == *self.address);
-        let service_ok = store.node_services(&self.name).any(|s| {
-            s.id == service.id
-                && s.service == service.service
-                && s.port == service.port
-                && s.meta == service.meta
+        let service = service(self.port, self.version, 3, &VSN, &BTreeMap::new());
+        let present = Present {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            address: self.address.clone(),
+            version: self.version.into(),
+            service: Some(service),
+        };
+        self.alive(store, present)
+    }
+
+    /// The same for any member, whatever its status.
+    pub(super) fn member(&self, store: &Store, member: &Member) -> Option<Change> {
+        match member.status {
+            Status::Alive => {
+                let command = self.alive(store, present(member)?)?;
+                Some((Some(event("member joined, marking health alive", &member.name)), command))
+            }
+            Status::Failed => {
+                let command = self.failed(store, member)?;
+                Some((Some(event("member failed, marking health critical", &member.name)), command))
+            }
+            Status::Left => self.gone(store, &member.name, "left"),
+            Status::None | Status::Leaving => None,
+        }
+    }
+
+    /// A node that gossip put into the catalog and does not know any more.
+    pub(super) fn gone(&self, store: &Store, name: &str, reason: &'static str) -> Option<Change> {
+        // This server leads: whoever leads next takes it out.
+        if name.eq_ignore_ascii_case(&self.name) {
+            return None;
+        }
+        let node = store.node(name)?;
+        let command = Command::Deregister(Deregister {
+            datacenter: self.datacenter.to_string(),
+            node: node.node.to_string(),
+            ..Deregister::default()
         });
-        let check_ok = store.node_checks(&self.name).any(|c| {
-            &*c.check_id == SERF_HEALTH && &*c.status == status::PASSING && &*c.output == SERF_ALIVE
+        Some((Some(event("deregistering member", name).with("reason", reason)), command))
+    }
+
+    /// Nodes with a `serfHealth` whose names are none of `known`, lower case.
+    pub(super) fn forgotten<'a>(
+        &'a self,
+        store: &'a Store,
+        known: &'a BTreeMap<String, &Member>,
+    ) -> impl Iterator<Item = Change> + 'a {
+        let from_gossip = |name: &str| store.check(name, SERF_HEALTH).is_some();
+        let nodes = store.nodes().map(|node| &node.node);
+        nodes
+            .filter(move |name| !known.contains_key(&name.to_lowercase()) && from_gossip(name))
+            .filter_map(|name| self.gone(store, name, "reaped"))
+    }
+
+    /// The agent of the same node owns the node's record. A node that exists when the command is applied
+    /// is left alone, even if the agent made it after this looked; unless its address is known to be old.
+    fn alive(
+        &self,
+        store: &Store,
+        Present { id, name, address, version, service }: Present,
+    ) -> Option<Command> {
+        let node = store.node(&name);
+        let service_ok = service.as_ref().is_none_or(|service| {
+            let known = store.service(&name, "consul");
+            known.is_some_and(|known| known.port == service.port && known.meta == service.meta)
         });
+        let check = store.check(&name, SERF_HEALTH);
+        let check_ok = check.is_some_and(|c| &*c.status == status::PASSING && &*c.output == SERF_ALIVE);
+        let node_ok = node.is_some_and(|n| *n.id == *id && *n.address == *address);
         if node_ok && service_ok && check_ok {
+            return None;
+        }
+        let mut register = Register {
+            datacenter: self.datacenter.to_string(),
+            id: id.to_string(),
+            node: name.to_string(),
+            address,
+            node_meta: BTreeMap::from([(Str::from("consul-version"), Str::from(version))]),
+            skip_node_update: node.is_none() || node_ok,
+            service,
+            check: Some(check_of(&name, status::PASSING, SERF_ALIVE)),
+            ..Register::default()
+        };
+        if let Some(node) = node {
+            let pairs =
+                |pairs: &crate::types::Pairs| pairs.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+            register.tagged_addresses = pairs(&node.tagged_addresses);
+            register.node_meta = pairs(&node.meta);
+        }
+        Some(Command::Register(Box::new(register)))
+    }
+
+    fn failed(&self, store: &Store, member: &Member) -> Option<Command> {
+        store.node(&member.name)?;
+        let check = store.check(&member.name, SERF_HEALTH);
+        if check.is_some_and(|check| &*check.status == status::CRITICAL) {
             return None;
         }
         Some(Command::Register(Box::new(Register {
             datacenter: self.datacenter.to_string(),
-            id: self.id.to_string(),
-            node: self.name.to_string(),
-            address: self.address.clone(),
-            node_meta: BTreeMap::from([(Str::from("consul-version"), Str::from(self.version))]),
+            id: member.tag("id").to_string(),
+            node: member.name.to_string(),
+            address: member.addr.ip().to_string(),
             skip_node_update: true,
-            service: Some(service),
-            check: Some(self.check()),
+            check: Some(check_of(&member.name, status::CRITICAL, SERF_FAILED)),
             ..Register::default()
         })))
     }
+}
 
-    fn service(&self) -> NodeService {
-        let meta = [
-            ("non_voter", "false"),
-            ("raft_version", "3"),
-            ("read_replica", "false"),
-            ("serf_protocol_current", "2"),
-            ("serf_protocol_max", "5"),
-            ("serf_protocol_min", "1"),
-            ("version", self.version),
-        ];
-        NodeService {
-            id: Str::from("consul"),
-            service: Str::from("consul"),
-            port: i64::from(self.port),
-            meta: meta.into_iter().map(|(k, v)| (Str::from(k), Str::from(v))).collect(),
-            ..NodeService::default()
+fn event(text: &str, member: &str) -> Event {
+    Event::new(Level::Info, LOG, text).with("member", member).with("partition", "default")
+}
+
+/// `None`: neither a client nor a server that can be understood.
+fn present(member: &Member) -> Option<Present> {
+    let service = match member.tag("role") {
+        "node" => None,
+        _ => {
+            let server = Server::from_member(member)?;
+            let Build(x, y, z) = server.build;
+            let version = format!("{x}.{y}.{z}");
+            Some(service(server.addr.port(), &version, server.raft_version, &member.vsn, &member.tags))
+        }
+    };
+    let version =
+        Build::find(member.tag("build")).map_or_else(String::new, |Build(x, y, z)| format!("{x}.{y}.{z}"));
+    Some(Present {
+        id: member.tag("id").into(),
+        name: member.name.clone(),
+        address: member.addr.ip().to_string(),
+        version,
+        service,
+    })
+}
+
+fn service(port: u16, version: &str, raft: i64, vsn: &Vsn, tags: &BTreeMap<Str, Str>) -> NodeService {
+    let flag = |tag: &str| tags.get(tag).is_some_and(|value| &**value == "1").to_string();
+    let mut meta = BTreeMap::from([
+        ("non_voter", flag("nonvoter")),
+        ("raft_version", raft.to_string()),
+        ("read_replica", flag("read_replica")),
+        ("serf_protocol_current", vsn[2].to_string()),
+        ("serf_protocol_max", vsn[1].to_string()),
+        ("serf_protocol_min", vsn[0].to_string()),
+        ("version", version.into()),
+    ]);
+    for port in ["grpc_port", "grpc_tls_port"] {
+        if let Some(value) = tags.get(port) {
+            meta.insert(port, value.to_string());
         }
     }
+    NodeService {
+        id: Str::from("consul"),
+        service: Str::from("consul"),
+        port: i64::from(port),
+        meta: meta.into_iter().map(|(k, v)| (Str::from(k), Str::from(v))).collect(),
+        ..NodeService::default()
+    }
+}
 
-    fn check(&self) -> HealthCheck {
-        HealthCheck {
-            node: self.name.clone(),
-            check_id: Str::from(SERF_HEALTH),
-            name: Str::from(SERF_NAME),
-            status: Str::from(status::PASSING),
-            output: Str::from(SERF_ALIVE),
-            ..HealthCheck::default()
-        }
+fn check_of(node: &Str, status: &str, output: &str) -> HealthCheck {
+    HealthCheck {
+        node: node.clone(),
+        check_id: Str::from(SERF_HEALTH),
+        name: Str::from(SERF_NAME),
+        status: Str::from(status),
+        output: Str::from(output),
+        ..HealthCheck::default()
     }
 }
 

@@ -13,6 +13,7 @@
 //! The index rules are Consul's, recorded from a live server of version 1.21 (surface.md 1.6, wire.md A7).
 
 mod apply;
+mod autopilot;
 mod checks;
 mod excerpt;
 mod index;
@@ -37,7 +38,7 @@ pub use snapshot::SnapshotError;
 
 use crate::Str;
 use crate::map::Map;
-use crate::types::{CheckServiceNode, HealthCheck, KvEntry, Node, NodeService};
+use crate::types::{AutopilotConfig, CheckServiceNode, HealthCheck, KvEntry, Node, NodeService};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use index::Indexes;
@@ -69,6 +70,8 @@ pub struct Store {
     tombstones: Map<Str, u64>,
     /// Sessions that may hold locks, to their node. Empty until session commands exist.
     sessions: Map<Str, Str>,
+    /// The settings of autopilot, if they were ever written.
+    autopilot: Option<Arc<AutopilotConfig>>,
     /// What each table's blocking reads compare with.
     index: Indexes,
     /// Snapshot records of kinds that have no table here: read, kept, written back.

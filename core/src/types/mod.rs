@@ -3,6 +3,7 @@
 //! Field names on the wire are Consul's Go names (`docs/compat.md` lists them), so that commands,
 //! snapshots and RPC share one encoding. JSON for users is written by `front`, not by serde.
 
+mod autopilot;
 mod check;
 pub mod decode;
 mod definition;
@@ -13,6 +14,7 @@ pub mod rules;
 mod service;
 mod tags;
 
+pub use autopilot::AutopilotConfig;
 pub use check::{CheckDefinitionRecord, HealthCheck, status};
 pub use definition::{CheckDefinition, CheckKind, ServiceDefinition};
 pub use kv::{KvEntry, KvOp};

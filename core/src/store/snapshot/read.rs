@@ -1,6 +1,6 @@
 //! From bytes to a store.
 
-use super::{Carried, Header, INDEX, IndexRecord, KVS, REGISTER, SnapshotError, TOMBSTONE, rank};
+use super::{AUTOPILOT, Carried, Header, INDEX, IndexRecord, KVS, REGISTER, SnapshotError, TOMBSTONE, rank};
 use crate::Str;
 use crate::command::Register;
 use crate::map::Map;
@@ -8,7 +8,7 @@ use crate::store::Store;
 use crate::store::index::Indexes;
 use crate::store::key::{Key, Parts, fold_str};
 use crate::store::words::{share_check, share_node, share_service};
-use crate::types::{CheckServiceNode, HealthCheck, KvEntry, Node, NodeService};
+use crate::types::{AutopilotConfig, CheckServiceNode, HealthCheck, KvEntry, Node, NodeService};
 use crate::wire::msgpack;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -30,6 +30,7 @@ struct Records {
     checks: Vec<(Key<2>, Arc<HealthCheck>)>,
     kv: Vec<(Str, Arc<KvEntry>)>,
     tombstones: Vec<(Str, u64)>,
+    autopilot: Option<AutopilotConfig>,
     indexes: Vec<(String, u64)>,
     carried: Vec<Carried>,
     /// The first instance of each service, by its name as spelt: the others share what they can with it.
@@ -85,6 +86,11 @@ impl Records {
             TOMBSTONE => {
                 let (stone, rest): (KvEntry, _) = value(body)?;
                 self.tombstones.push((stone.key, stone.modify_index));
+                Ok(rest)
+            }
+            AUTOPILOT => {
+                let (config, rest) = value(body)?;
+                self.autopilot = Some(config);
                 Ok(rest)
             }
             INDEX => {
@@ -167,6 +173,7 @@ impl Records {
             checks: Map::from_sorted(self.checks),
             kv: Map::from_sorted(self.kv),
             tombstones: Map::from_sorted(self.tombstones),
+            autopilot: self.autopilot.map(Arc::new),
             carried: Arc::new(self.carried),
             ..Store::default()
         };
