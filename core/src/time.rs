@@ -73,6 +73,19 @@ impl WallTime {
     }
 }
 
+impl core::fmt::Display for Civil {
+    /// As RFC 3339 with as many digits of a second as it needs.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Civil { year, month, day, hour, minute, second, nanosecond } = self;
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        if *nanosecond > 0 {
+            let digits = alloc::format!("{nanosecond:09}");
+            write!(f, ".{}", digits.trim_end_matches('0'))?;
+        }
+        f.write_str("Z")
+    }
+}
+
 /// A moment as people write it, in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -113,5 +126,8 @@ mod tests {
             let c = WallTime(seconds * 1_000_000_000).civil();
             assert_eq!((c.year, c.month, c.day, c.hour, c.minute, c.second), expected);
         }
+        let text = |nanos| alloc::string::ToString::to_string(&WallTime(nanos).civil());
+        assert_eq!(text(951_782_400_000_000_000), "2000-02-29T00:00:00Z");
+        assert_eq!(text(951_782_400_120_000_000), "2000-02-29T00:00:00.12Z");
     }
 }

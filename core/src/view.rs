@@ -6,9 +6,11 @@ use crate::config::RuntimeConfig;
 use crate::gossip::{Coordinate, Member, Stats};
 use crate::ids::{Index, ServerId, Term};
 use crate::raft::Status;
+use crate::server::autopilot::Health;
 use crate::store::Store;
 use crate::time::Instant;
 use crate::user_event::UserEvent;
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -67,4 +69,6 @@ pub struct RaftView {
     pub lease_until: Instant,
     /// When the leader was last heard from; `None` if never, or if this is the leader.
     pub last_contact: Option<Instant>,
+    /// How the servers do, while this one leads; empty elsewhere.
+    pub health: Arc<BTreeMap<ServerId, Health>>,
 }

@@ -16,7 +16,13 @@ impl Node {
         let heartbeat = Duration::from_millis(100) * self.config.performance.raft_multiplier.max(1);
         let status = self.raft.status();
         let raft = Raft { status: &status, heartbeat };
-        for effect in self.autopilot.step(now.mono, &config, &raft, &self.pools.servers()) {
+        let effects = self.autopilot.step(now.mono, &config, &raft, &self.pools.servers());
+        let health = self.autopilot.health();
+        if *self.health != health {
+            self.health = health.into();
+            self.stale_view = true;
+        }
+        for effect in effects {
             match effect {
                 Effect::Change(change) => {
                     let call = self.calls.for_raft(Caller::Duty);

@@ -155,6 +155,7 @@ impl Node {
             agent,
             leader: Leader::new(me),
             autopilot: Autopilot::default(),
+            health: Arc::default(),
             founding,
             promises: VecDeque::new(),
             pools,

@@ -60,7 +60,7 @@ use crate::raft::{Raft, Role};
 use crate::rng::Rng;
 use crate::router::Router;
 use crate::server::Leader;
-use crate::server::autopilot::Autopilot;
+use crate::server::autopilot::{Autopilot, Health};
 use crate::server::founding::Founding;
 use crate::store::Store;
 use crate::time::{Instant, Now};
@@ -94,6 +94,8 @@ pub struct Node {
     agent: Agent,
     leader: Leader,
     autopilot: Autopilot,
+    /// What autopilot found last, as views show it.
+    health: Arc<BTreeMap<ServerId, Health>>,
     founding: Founding,
     /// What is said about founding once a promise is on disk, oldest first.
     promises: VecDeque<(Ticket, ServerId, forward::Frame)>,

@@ -488,6 +488,7 @@ impl Node {
             }
             self.leader.stop();
             self.autopilot.stop();
+            self.health = Arc::default();
             for caller in self.calls.abandon_accepted() {
                 let error = match mutant!(self, UnknownAsFailed) {
                     false => CallError::Unknown,
@@ -642,7 +643,8 @@ impl Node {
         if self.changes.is_empty() && !self.stale_view && lease_until == self.view.raft.lease_until {
             return;
         }
-        let raft = RaftView { lease_until, ..raft_view(&self.raft, &self.store, &self.id, &self.addresses) };
+        let raft = raft_view(&self.raft, &self.store, &self.id, &self.addresses);
+        let raft = RaftView { lease_until, health: self.health.clone(), ..raft };
         self.stale_view = false;
         self.view = Arc::new(View {
             store: self.store.clone(),
@@ -697,6 +699,7 @@ fn raft_view(
         term: status.term,
         applied: Index(store.applied()),
         lease_until: status.lease_until.unwrap_or(Instant::ZERO),
+        health: Arc::default(),
         status: Arc::new(status),
     }
 }

@@ -117,8 +117,8 @@ impl Autopilot {
     }
 
     /// How each server of raft's membership does, as last looked at; empty unless this server leads.
-    pub fn health(&self) -> impl Iterator<Item = (&ServerId, &Health)> {
-        self.since.iter().flat_map(|watch| &watch.health)
+    pub fn health(&self) -> BTreeMap<ServerId, Health> {
+        self.since.as_ref().map(|watch| watch.health.clone()).unwrap_or_default()
     }
 
     /// What is to be done now: at most one change of the membership, for the next waits for its commit.

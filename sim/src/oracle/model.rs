@@ -100,6 +100,8 @@ impl Model {
             }),
             Command::Register(c) => self.on_catalog(index, |catalog| catalog.register(c)),
             Command::Deregister(c) => self.on_catalog(index, |catalog| catalog.deregister(c)),
+            // Neither a key nor the catalog.
+            Command::Autopilot(_) => Reply::Bool(true),
         }
     }
 

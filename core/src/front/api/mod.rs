@@ -6,6 +6,7 @@ pub(super) mod agent_metrics;
 pub(super) mod agent_monitor;
 pub(super) mod agent_node;
 pub(super) mod agent_service;
+pub(super) mod autopilot;
 pub(super) mod catalog;
 pub(super) mod event;
 pub(super) mod health;

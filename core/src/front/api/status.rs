@@ -6,8 +6,9 @@ use super::super::remote;
 use super::super::request::{Request, refuse_other_datacenter};
 use super::super::respond;
 use super::super::route::{Finish, Step};
+use crate::gossip::consul::Server;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -44,9 +45,15 @@ pub(in crate::front) fn voters(cx: &Cx<'_>) -> impl Iterator<Item = String> {
     cx.view.raft.status.membership.voters.iter().filter_map(|id| address(cx, id))
 }
 
-/// Where a server is reached: this one by its configuration, others as the catalog knows them.
+/// Where a server is reached: this one by its configuration, others as gossip or the catalog knows them.
 pub(super) fn address(cx: &Cx<'_>, id: &str) -> Option<String> {
     let view = cx.view;
+    let member = || view.members.lan.iter().filter_map(Server::from_member).find(|server| *server.id == *id);
+    if *view.node_id != *id
+        && let Some(server) = member()
+    {
+        return Some(server.addr.to_string());
+    }
     let (host, port) = if *view.node_id == *id {
         (view.config.advertise_addr, i64::from(view.config.ports.server))
     } else {

@@ -3,8 +3,8 @@
 use super::super::request::Enterprise;
 use super::{Handler, Method, Route, Rule};
 use super::{
-    agent_check, agent_members, agent_metrics, agent_monitor, agent_node, agent_service, catalog, event,
-    health, keyring, kv, operator, status, txn,
+    agent_check, agent_members, agent_metrics, agent_monitor, agent_node, agent_service, autopilot, catalog,
+    event, health, keyring, kv, operator, status, txn,
 };
 
 const fn on(verb: &'static str, rule: Rule, enterprise: Enterprise, handler: Handler) -> Method {
@@ -266,9 +266,21 @@ pub(crate) static ROUTES: &[Route] = &[
             on("DELETE", Rule::KeyWrite, Enterprise::Both, Handler::Call(kv::delete)),
         ],
     },
-    later("/v1/operator/autopilot/configuration", &[absent("GET"), absent("PUT")]),
-    later("/v1/operator/autopilot/health", &[absent("GET")]),
-    later("/v1/operator/autopilot/state", &[absent("GET")]),
+    Route {
+        pattern: "/v1/operator/autopilot/configuration",
+        methods: &[
+            on("GET", Rule::OperatorRead, Enterprise::Ignored, Handler::View(autopilot::configuration)),
+            on("PUT", Rule::OperatorWrite, Enterprise::Ignored, Handler::Call(autopilot::set_configuration)),
+        ],
+    },
+    Route {
+        pattern: "/v1/operator/autopilot/health",
+        methods: &[on("GET", Rule::OperatorRead, Enterprise::Ignored, Handler::View(autopilot::health))],
+    },
+    Route {
+        pattern: "/v1/operator/autopilot/state",
+        methods: &[on("GET", Rule::OperatorRead, Enterprise::Ignored, Handler::View(autopilot::state))],
+    },
     Route {
         pattern: "/v1/operator/keyring",
         methods: &[
@@ -287,8 +299,24 @@ pub(crate) static ROUTES: &[Route] = &[
             Handler::View(operator::raft_configuration),
         )],
     },
-    later("/v1/operator/raft/peer", &[absent("DELETE")]),
-    later("/v1/operator/raft/transfer-leader", &[absent("POST")]),
+    Route {
+        pattern: "/v1/operator/raft/peer",
+        methods: &[on(
+            "DELETE",
+            Rule::OperatorWrite,
+            Enterprise::Ignored,
+            Handler::Call(operator::remove_peer),
+        )],
+    },
+    Route {
+        pattern: "/v1/operator/raft/transfer-leader",
+        methods: &[on(
+            "POST",
+            Rule::OperatorWrite,
+            Enterprise::Ignored,
+            Handler::Call(operator::transfer_leader),
+        )],
+    },
     later("/v1/operator/usage", &[absent("GET")]),
     later("/v1/peering/", &[absent("GET"), absent("DELETE")]),
     later("/v1/peering/establish", &[absent("POST")]),

@@ -178,7 +178,8 @@ fn a_failed_server_is_taken_out_within_ten_seconds_unless_half_are_gone_or_min_q
     assert_eq!(world.known["b"].status, Status::Left, "gossip is told");
 
     let mut world = World::new(&["a", "b", "c"]);
-    (world.set("b", Status::Failed), world.set("c", Status::Failed));
+    world.set("b", Status::Failed);
+    world.set("c", Status::Failed);
     assert_eq!(world.pass(SECOND * 60), [], "two of three are no minority");
 
     let mut world = World::new(&["a", "b", "c"]);
