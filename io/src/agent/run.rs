@@ -56,12 +56,6 @@ pub fn run(launch: Launch) -> u8 {
 
 fn start(launch: Launch) -> Result<u8, String> {
     let Launch { config, reread } = launch;
-    if config.bootstrap_expect > 1 {
-        return Err(format!(
-            "bootstrap_expect is {}, but this version runs a single server: set it to 1",
-            config.bootstrap_expect
-        ));
-    }
     if !config.unprotected.is_empty() {
         return Err(format!(
             "the configuration asks for protection that this version does not give, so it does not start:\n    {}\n\
