@@ -141,7 +141,7 @@ fn remove_peer(cx: &mut Context<'_, '_>) -> Outcome {
         .call(Method::Delete, "/v1/operator/raft/peer", &[(key, value)], Bytes::new())
         .and_then(Answer::ok)
         .map_err(|e| format!("Error removing peer: {e}"))?;
-    cx.shell.say(&format!("Removed peer with {said} \"{value}\""));
+    cx.shell.say(format!("Removed peer with {said} \"{value}\""));
     Ok(0)
 }
 

@@ -1,19 +1,20 @@
 //! What autopilot's orders mean to the rest of the node; the decisions are in `server/autopilot.rs`.
 
 use super::Node;
+use super::boot::raft_config;
 use super::calls::Caller;
 use crate::gossip::Input;
 use crate::ids::Pool;
 use crate::raft;
 use crate::server::autopilot::{Effect, Raft};
-use crate::time::{Duration, Now};
+use crate::time::Now;
 use crate::types::AutopilotConfig;
 
 impl Node {
     /// Looks after the servers, when that is due.
     pub(super) fn tend(&mut self, now: Now) {
         let config = self.autopilot_config();
-        let heartbeat = Duration::from_millis(100) * self.config.performance.raft_multiplier.max(1);
+        let heartbeat = raft_config(&self.config, &self.id).heartbeat;
         let status = self.raft.status();
         let raft = Raft { status: &status, heartbeat };
         let effects = self.autopilot.step(now.mono, &config, &raft, &self.pools.servers());

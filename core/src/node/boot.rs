@@ -201,7 +201,7 @@ impl Node {
 const ELECTION: Duration = Duration::from_millis(300);
 
 /// Heartbeats six times within an election timeout, a lease of half of it.
-fn raft_config(config: &RuntimeConfig, id: &ServerId) -> raft::Config {
+pub(super) fn raft_config(config: &RuntimeConfig, id: &ServerId) -> raft::Config {
     let election = ELECTION * config.performance.raft_multiplier.max(1);
     raft::Config {
         election_timeout: election,

@@ -78,6 +78,8 @@ struct Watch {
     names: BTreeMap<ServerId, Str>,
     /// When a member of raft was first missed in gossip.
     missed: BTreeMap<ServerId, Instant>,
+    /// The change ordered last.
+    last: Option<Change>,
     /// Said already.
     conflict: Option<Str>,
 }
@@ -93,6 +95,7 @@ impl Autopilot {
             names: BTreeMap::new(),
             health: BTreeMap::new(),
             missed: BTreeMap::new(),
+            last: None,
             conflict: None,
         });
     }
@@ -142,10 +145,18 @@ impl Autopilot {
             (watch.look_at, watch.tend_at) = (Instant::FAR_FUTURE, Instant::FAR_FUTURE);
             return Vec::new();
         }
-        let effects = watch.tend(now, config, raft, known);
-        let changes = effects.iter().any(|effect| matches!(effect, Effect::Change(_)));
+        let mut effects = watch.tend(now, config, raft, known);
+        let change = effects.iter().find_map(|effect| match effect {
+            Effect::Change(change) => Some(change.clone()),
+            _ => None,
+        });
+        // One that is under way, or was refused, is said once.
+        if change.is_some() && watch.last == change {
+            effects.retain(|effect| !matches!(effect, Effect::Log(_)));
+        }
+        watch.last = change;
         // The next change waits for this one, and either may be refused.
-        let pause = if changes { RETRY } else { LOOK_EVERY };
+        let pause = if watch.last.is_some() { RETRY } else { LOOK_EVERY };
         watch.tend_at = now + pause;
         watch.look_at = watch.look_at.min(watch.tend_at);
         effects

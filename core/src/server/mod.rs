@@ -103,7 +103,7 @@ impl Leader {
             let known: BTreeMap<String, &Member> =
                 members.iter().map(|m| (m.name.to_lowercase(), *m)).collect();
             let wanted = members.iter().filter(|member| all || changed.contains(&member.name));
-            commands.extend(wanted.filter_map(|member| self.me.member(store, member)));
+            commands.extend(wanted.flat_map(|member| self.me.member(store, member)));
             let reaped = changed.iter().filter(|name| !known.contains_key(&name.to_lowercase()));
             commands.extend(reaped.filter_map(|name| self.me.gone(store, name, "reaped")));
             if members.is_empty() {

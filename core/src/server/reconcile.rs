@@ -13,6 +13,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 /// The check ID under which the catalog keeps what gossip says of a node.
 const SERF_HEALTH: &str = "serfHealth";
@@ -65,19 +66,33 @@ impl ServerRecord {
     }
 
     /// The same for any member, whatever its status.
-    pub(super) fn member(&self, store: &Store, member: &Member) -> Option<Change> {
+    pub(super) fn member(&self, store: &Store, member: &Member) -> Vec<Change> {
         match member.status {
             Status::Alive => {
-                let command = self.alive(store, present(member)?)?;
-                Some((Some(event("member joined, marking health alive", &member.name)), command))
+                let Some(present) = present(member) else { return Vec::new() };
+                let taken = self.give_up_name(store, member, &present.id);
+                let Some(command) = self.alive(store, present) else { return Vec::new() };
+                let joined = event("member joined, marking health alive", &member.name);
+                taken.into_iter().chain([(Some(joined), command)]).collect()
             }
             Status::Failed => {
-                let command = self.failed(store, member)?;
-                Some((Some(event("member failed, marking health critical", &member.name)), command))
+                let Some(command) = self.failed(store, member) else { return Vec::new() };
+                Vec::from([(Some(event("member failed, marking health critical", &member.name)), command)])
             }
-            Status::Left => self.gone(store, &member.name, "left"),
-            Status::None | Status::Leaving => None,
+            Status::Left => self.gone(store, &member.name, "left").into_iter().collect(),
+            Status::None | Status::Leaving => Vec::new(),
         }
+    }
+
+    /// A name is one member's in gossip: a node that has it in the catalog under another ID is gone, and the
+    /// catalog gives a name to another ID only once its node has failed.
+    fn give_up_name(&self, store: &Store, member: &Member, id: &str) -> Option<Change> {
+        let old = store
+            .node(&member.name)
+            .filter(|node| !node.id.is_empty() && !node.id.eq_ignore_ascii_case(id))?;
+        let text = "a node has come back under another ID and takes its place";
+        let event = event(text, &member.name).with("old_id", &*old.id).with("id", id);
+        Some((Some(event), self.failed(store, member)?))
     }
 
     /// A node that gossip put into the catalog and does not know any more.
@@ -259,5 +274,97 @@ mod tests {
         let node: &Node = store.node("n1").expect("it is registered");
         assert_eq!(node.tagged_addresses.len(), 1);
         assert!(record.reconcile(&store).is_none(), "service and check are there");
+    }
+
+    fn record() -> ServerRecord {
+        ServerRecord {
+            id: Str::from("adf4238a-882b-9ddc-4a9d-5b6758e4159e"),
+            name: Str::from("n1"),
+            address: String::from("127.0.0.1"),
+            datacenter: Str::from("dc1"),
+            port: 8300,
+            version: "1.21.5",
+        }
+    }
+
+    fn member(name: &str, id: &str, role: &str, status: Status) -> Member {
+        let tags = [("role", role), ("id", id), ("dc", "dc1"), ("build", "1.21.5:x"), ("port", "8300")];
+        let more = [("vsn", "2"), ("raft_vsn", "3")];
+        Member {
+            name: name.into(),
+            addr: core::net::SocketAddr::from(([127, 0, 0, 9], 8301)),
+            tags: tags.into_iter().chain(more).map(|(k, v)| (Str::from(k), Str::from(v))).collect(),
+            status,
+            vsn: VSN,
+        }
+    }
+
+    fn meet(store: &mut Store, member: &Member) -> usize {
+        let changes = record().member(store, member);
+        play(store, changes)
+    }
+
+    fn play(store: &mut Store, changes: Vec<Change>) -> usize {
+        let count = changes.len();
+        for (_, command) in changes {
+            let index = store.applied() + 1;
+            let applied = store.apply(index, &command, &mut crate::watch::ChangeSet::default());
+            assert_eq!(applied, crate::store::Applied::Ok);
+        }
+        count
+    }
+
+    #[test]
+    fn a_member_comes_fails_comes_again_and_leaves_and_each_is_written_once() {
+        let mut store = Store::default();
+        for (status, health) in
+            [(Status::Alive, "passing"), (Status::Failed, "critical"), (Status::Alive, "passing")]
+        {
+            let member = member("c1", "11111111-882b-9ddc-4a9d-5b6758e4159e", "node", status);
+            assert_eq!(meet(&mut store, &member), 1);
+            assert_eq!(&*store.check("c1", SERF_HEALTH).expect("it is there").status, health);
+            assert_eq!(meet(&mut store, &member), 0);
+        }
+        let left = member("c1", "11111111-882b-9ddc-4a9d-5b6758e4159e", "node", Status::Left);
+        assert_eq!(meet(&mut store, &left), 1);
+        assert!(store.node("c1").is_none());
+        let failed = member("c1", "11111111-882b-9ddc-4a9d-5b6758e4159e", "node", Status::Failed);
+        assert_eq!(meet(&mut store, &failed), 0, "it is unknown");
+    }
+
+    #[test]
+    fn a_server_has_the_consul_service_with_what_its_tags_say() {
+        let mut store = Store::default();
+        let server = member("n2", "11111111-882b-9ddc-4a9d-5b6758e4159e", "consul", Status::Alive);
+        meet(&mut store, &server);
+        let service = store.service("n2", "consul").expect("it is there");
+        assert_eq!((service.port, &**service.meta.get("version").expect("a version")), (8300, "1.21.5"));
+        assert_eq!(&**service.meta.get("serf_protocol_max").expect("a number"), "5");
+    }
+
+    #[test]
+    fn a_node_that_comes_back_under_another_id_takes_its_name_back() {
+        let mut store = Store::default();
+        let old = member("c1", "11111111-882b-9ddc-4a9d-5b6758e4159e", "node", Status::Alive);
+        meet(&mut store, &old);
+        let new = member("c1", "22222222-882b-9ddc-4a9d-5b6758e4159e", "node", Status::Alive);
+        meet(&mut store, &new);
+        assert_eq!(&*store.node("c1").expect("it is there").id, "22222222-882b-9ddc-4a9d-5b6758e4159e");
+        assert_eq!(&*store.check("c1", SERF_HEALTH).expect("it is there").status, "passing");
+    }
+
+    #[test]
+    fn nodes_that_gossip_made_and_forgot_go_and_the_leader_itself_stays() {
+        let (record, mut store) = (record(), Store::default());
+        for name in ["c1", "n1"] {
+            let member = member(name, "", "node", Status::Alive);
+            meet(&mut store, &member);
+        }
+        let own = Register { node: "by-hand".into(), address: "::1".into(), ..Register::default() };
+        play(&mut store, Vec::from([(None, Command::Register(Box::new(own)))]));
+        let gone: Vec<Change> = record.forgotten(&store.clone(), &BTreeMap::new()).collect();
+        play(&mut store, gone);
+        let names: Vec<&str> = store.nodes().map(|node| &*node.node).collect();
+        assert_eq!(names, ["by-hand", "n1"]);
     }
 }
