@@ -105,6 +105,9 @@ impl Node {
                     TxnArguments::<TxnOp> { datacenter, ops: &txn.ops, allow_stale, require_consistent };
                 ("Txn.Apply", msgpack::to_vec(&arguments), Shape::Txn)
             }
+            Command::Autopilot(set) => {
+                ("Operator.AutopilotSetConfiguration", msgpack::to_vec(&**set), Shape::Bool)
+            }
             Command::ReapTombstones(_) => {
                 let why = "internal error: only leaders reap tombstones".into();
                 return self.answer(from, Reply::Failed(CallError::Refused(why)));

@@ -6,6 +6,7 @@ use super::super::message::HttpReply;
 use super::super::request::{Request, refuse_other_datacenter};
 use super::super::respond;
 use super::super::route::{Finish, Step};
+use super::operator::servers_only;
 use super::status::address;
 use super::unexpected;
 use crate::call::{self, CallError};
@@ -28,6 +29,7 @@ const SECOND: i64 = 1_000_000_000;
 
 /// `GET /v1/operator/autopilot/configuration`.
 pub(in crate::front) fn configuration(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, HttpError> {
+    servers_only(cx)?;
     refuse_other_datacenter(rq, &cx.view.config.datacenter)?;
     let config = cx.view.store.autopilot().cloned().unwrap_or_default();
     Ok(respond::json(cx.view, rq, |w| {
@@ -48,6 +50,7 @@ pub(in crate::front) fn configuration(cx: &Cx<'_>, rq: &Request) -> Result<HttpR
 
 /// `PUT /v1/operator/autopilot/configuration`, with `?cas=`. What the body leaves out gets its default.
 pub(in crate::front) fn set_configuration(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    servers_only(cx)?;
     refuse_other_datacenter(rq, &cx.view.config.datacenter)?;
     let bad = |error: json::Error| HttpError::BadRequest(format!("Error parsing autopilot config: {error}"));
     let value = json::parse_body(&rq.body).map_err(bad)?;
@@ -119,6 +122,7 @@ struct Seen {
 /// All of them, the leader first, then voters, then by ID.
 fn servers(cx: &Cx<'_>, rq: &Request) -> Result<Vec<Seen>, HttpError> {
     let view = cx.view;
+    servers_only(cx)?;
     refuse_other_datacenter(rq, &view.config.datacenter)?;
     let Some(leader) = &view.raft.leader else { return Err(HttpError::Call(CallError::NoLeader)) };
     if *leader != view.node_id {

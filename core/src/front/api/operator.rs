@@ -19,6 +19,7 @@ use alloc::format;
 /// `GET /v1/operator/raft/configuration`: the servers of the membership in effect. Only the leader
 /// knows how far each of the others is; elsewhere their index is 0.
 pub(in crate::front) fn raft_configuration(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, HttpError> {
+    servers_only(cx)?;
     refuse_other_datacenter(rq, &cx.view.config.datacenter)?;
     if cx.view.raft.leader.is_none() && !rq.query.has("stale") {
         return Err(HttpError::Call(CallError::NoLeader));
@@ -38,8 +39,17 @@ pub(in crate::front) fn raft_configuration(cx: &Cx<'_>, rq: &Request) -> Result<
     }))
 }
 
+/// Client agents do not pass these questions on yet.
+pub(super) fn servers_only(cx: &Cx<'_>) -> Result<(), HttpError> {
+    match cx.view.config.server {
+        true => Ok(()),
+        false => Err(HttpError::NotBuilt("asking servers for this through a client agent".into())),
+    }
+}
+
 /// `DELETE /v1/operator/raft/peer`, with `?id=` or `?address=`.
 pub(in crate::front) fn remove_peer(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    servers_only(cx)?;
     refuse_other_datacenter(rq, &cx.view.config.datacenter)?;
     let by_id = match (rq.query.has("id"), rq.query.has("address")) {
         (false, false) => {
@@ -74,6 +84,7 @@ pub(in crate::front) fn remove_peer(cx: &Cx<'_>, rq: &Request) -> Result<Step, H
 
 /// `POST /v1/operator/raft/transfer-leader`, with `?id=`.
 pub(in crate::front) fn transfer_leader(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    servers_only(cx)?;
     refuse_other_datacenter(rq, &cx.view.config.datacenter)?;
     let id = rq.query.get("id");
     if !id.is_empty() && address(cx, id).is_none() {
