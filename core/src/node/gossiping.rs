@@ -206,7 +206,10 @@ impl Node {
         let (pools, config) = (&self.pools, &self.config);
         let alone = |pool| pools.others(pool, &pools::own_name(config, pool)).next().is_none();
         if let Some((pool, lookup)) = self.joins.due(now.mono, alone) {
-            self.log(Event::new(Level::Info, "agent", "Joining cluster...").with("cluster", pool_name(pool)));
+            if self.joins.is_first(pool) {
+                let event = Event::new(Level::Info, "agent", "Joining cluster...");
+                self.log(event.with("cluster", pool_name(pool)));
+            }
             self.resolve(pool, lookup);
         }
     }
@@ -232,7 +235,16 @@ impl Node {
 
     pub(super) fn resolved(&mut self, now: Now, lookup: u64, found: Vec<Result<Vec<SocketAddr>, String>>) {
         let Some((pool, who, names)) = self.joins.resolved(lookup) else { return };
-        let (addrs, errors) = join::sort(&names, found);
+        let (mut addrs, errors) = join::sort(&names, found);
+        // A list of all servers names this node too; that it reaches itself says nothing.
+        let own = pools::of(&self.config, pool).advertise;
+        let port = pools::port(&self.config, pool);
+        let before = addrs.len();
+        addrs.retain(|at| at.ip() != own || Some(at.port()) != port);
+        if who == Who::Retry && addrs.is_empty() && errors.is_empty() && before > 0 {
+            self.joins.tried(pool, now.mono);
+            return;
+        }
         if addrs.is_empty() {
             return self.joined(now, pool, who, 0, errors);
         }

@@ -87,6 +87,11 @@ impl Joins {
         None
     }
 
+    /// Whether this is the first try since the node was alone.
+    pub(super) fn is_first(&self, pool: Pool) -> bool {
+        self.pools.get(&pool).is_some_and(|retry| retry.attempts <= 1)
+    }
+
     /// An operator's join; `None` when too many run.
     pub(super) fn start(&mut self, pool: Pool, caller: Caller, names: Vec<String>) -> Option<Lookup> {
         let running = self.lookups.len() + self.calls.len();

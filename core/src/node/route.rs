@@ -502,7 +502,9 @@ impl Node {
             self.log_role(role, term);
         }
         if let Some(leader) = leader {
-            let payload = if leader == self.id { self.config.node_name.clone() } else { leader };
+            let name = self.pools.servers().get(&leader).map(|server| server.name.clone());
+            let payload =
+                if leader == self.id { self.config.node_name.clone() } else { name.unwrap_or(leader) };
             self.log(
                 Event::new(Level::Info, "agent.server", "New leader elected").with("payload", &*payload),
             );
