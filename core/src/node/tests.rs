@@ -1,6 +1,6 @@
 //! What inputs that come together share.
 
-use super::{Boot, DiskImage, Input, Node, Output, StopKind};
+use super::{Boot, DiskImage, Input, NetOrder, Node, Output, StopKind};
 use crate::Str;
 use crate::agent::AgentRequest;
 use crate::call::{Reply, Request};
@@ -13,6 +13,7 @@ use crate::types::{CheckDefinition, ServiceDefinition};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -112,4 +113,40 @@ fn a_stop_does_not_wait_for_ever() {
     let late = Now { mono: NOW.mono + crate::time::Duration::from_secs(1), wall: NOW.wall };
     node.handle(late, Input::Wake);
     assert!(drain(&mut node).iter().any(|o| matches!(o, Output::Stopped { .. })));
+}
+
+#[test]
+fn a_node_joins_others_and_not_itself() {
+    let mut config = RuntimeConfig { node_name: Str::from("n1"), server: true, ..RuntimeConfig::default() };
+    config.ports.serf_lan = Some(8301);
+    config.gossip.lan.retry_join = vec!["127.0.0.1".into(), "n2".into()];
+    let boot = Boot {
+        config: Arc::new(config),
+        node_id: Str::from("11111111-2222-3333-4444-555555555555"),
+        disk: DiskImage::default(),
+        bootstrap: None,
+        addresses: BTreeMap::new(),
+        seed: Seed::from_u64(1),
+    };
+    let mut node = Node::boot(boot, NOW).expect("an empty disk boots");
+    drain(&mut node);
+    node.handle(NOW, Input::Wake);
+    let asked = |outputs: &[Output]| {
+        outputs.iter().find_map(|o| match o {
+            Output::Resolve { lookup, .. } => Some(*lookup),
+            _ => None,
+        })
+    };
+    let lookup = asked(&drain(&mut node)).expect("names are resolved at once");
+    let own = "127.0.0.1:8301".parse().expect("an address");
+    let found = vec![Ok(vec![own]), Ok(vec!["127.0.0.2:8301".parse().expect("an address")])];
+    node.handle(NOW, Input::Resolved { lookup, found });
+    let dialled: Vec<_> = drain(&mut node)
+        .into_iter()
+        .filter_map(|o| match o {
+            Output::Gossip { order: NetOrder::Open { to, .. }, .. } => Some(to.to_string()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(dialled, ["127.0.0.2:8301"]);
 }
