@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["duration", "event", "ids", "invariant", "map", "mutant", "rng", "time"],
     &["json", "metrics", "pattern", "plan", "strconv", "types", "wire"],
-    &["gossip", "rpc"],
+    &["gossip", "rpc", "user_event"],
     &["command", "config", "filter"],
     &["raft", "router", "store", "watch"],
     &["agent", "server"],

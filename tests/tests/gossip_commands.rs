@@ -1,0 +1,69 @@
+//! What operators do with gossip: user events and the keys that it is encrypted with.
+
+use lictor_tests::{Server, wait};
+
+const FIRST: &str = "pUqJrVyVRj5jsiYEkM/tFQYfWyJIv4s3XkvDwy7Cu5s=";
+const SECOND: &str = "MTIzNDU2Nzg5MDEyMzQ1Ng==";
+
+fn said(server: &Server, args: &[&str]) -> (i32, String) {
+    let out = server.cli(args);
+    let text = [out.stdout, out.stderr].concat();
+    (out.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).into_owned())
+}
+
+#[test]
+fn an_event_is_listed_and_wakes_who_waits_for_news() {
+    let server = Server::start("events", "");
+    assert_eq!(server.get("/v1/event/list").text(), "[]");
+    let (code, text) = said(&server, &["event", "-name=deploy", "v2"]);
+    assert!(code == 0 && text.starts_with("Event ID: "), "{code} {text}");
+    let mut index = String::new();
+    assert!(wait(|| {
+        let listed = server.get("/v1/event/list?name=deploy");
+        index = listed.header("X-Consul-Index").unwrap_or_default().to_owned();
+        let text = listed.text();
+        text.contains(r#""Name":"deploy","Payload":"djI=","#) && text.contains(r#""Version":1,"#)
+    }));
+    assert_eq!(server.get("/v1/event/list?name=other").text(), "[]");
+    // Not for this node.
+    server.put("/v1/event/fire/deploy?node=elsewhere", "v3");
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| server.get(&format!("/v1/event/list?index={index}&wait=60s")).text());
+        server.put("/v1/event/fire/restart", "");
+        let text = waiting.join().expect("it is answered");
+        assert!(text.contains(r#""Name":"restart","Payload":null,"#) && !text.contains("djM="), "{text}");
+    });
+    for (target, text) in [
+        ("/v1/event/fire/", "Missing name"),
+        ("/v1/event/fire/x?tag=y", "Cannot provide tag filter without service filter"),
+        ("/v1/event/fire/x?node=(", "Invalid node filter: error parsing regexp: missing closing ): `(`"),
+    ] {
+        assert_eq!(server.put(target, "").text(), text);
+    }
+}
+
+#[test]
+fn keys_are_installed_used_and_removed_and_outlive_a_restart() {
+    let mut server = Server::start("keyring", &format!(r#"{{"encrypt": "{FIRST}"}}"#));
+    let (code, text) = said(&server, &["keyring", "-list"]);
+    assert_eq!((code, text.contains(&format!("dc1 (LAN):\n  {FIRST} [1/1]"))), (0, true), "{text}");
+    for (flag, key) in [("-install", SECOND), ("-use", SECOND), ("-remove", FIRST)] {
+        let (code, text) = said(&server, &["keyring", &format!("{flag}={key}")]);
+        assert_eq!(code, 0, "{flag}: {text}");
+    }
+    let (code, text) = said(&server, &["keyring", "-remove", SECOND]);
+    assert!(code == 1 && text.contains("Removing the primary key is not allowed"), "{code} {text}");
+    server.kill();
+    server.launch();
+    server.wait_for_leader();
+    let listed = server.get("/v1/operator/keyring?local-only=true").text();
+    let keys = format!(r#""Keys":{{"{SECOND}":1}},"PrimaryKeys":{{"{SECOND}":1}},"NumNodes":1"#);
+    assert!(listed.contains(&keys) && !server.log().contains(SECOND), "{listed}");
+}
+
+#[test]
+fn without_encryption_there_are_no_keys() {
+    let server = Server::start("no-keyring", "");
+    let (code, text) = said(&server, &["keyring", "-list"]);
+    assert!(code == 1 && text.contains("n1: Keyring is empty (encryption not enabled)"), "{code} {text}");
+}
