@@ -21,7 +21,7 @@
 //! | answers | [`front`], [`dns`] |
 //! | between them | [`view`], [`call`] |
 //! | parts | [`agent`], [`server`] |
-//! | machines | [`raft`], [`gossip`], [`rpc`], [`store`], [`watch`] |
+//! | machines | [`raft`], [`gossip`], [`rpc`], [`store`], [`subscribe`], [`watch`] |
 //! | shapes | [`types`], [`command`], [`config`], [`filter`], [`wire`], [`json`], [`metrics`], [`plan`] |
 //! | ground | [`time`], [`rng`], [`ids`], [`map`], [`duration`], [`event`] |
 #![no_std]
@@ -60,6 +60,7 @@ pub mod raft;
 pub mod router;
 pub mod rpc;
 pub mod store;
+pub mod subscribe;
 pub mod user_event;
 pub mod view;
 pub mod watch;

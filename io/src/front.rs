@@ -11,6 +11,7 @@ use lictor_core::ids::{CallId, FrontId, ReqId};
 use lictor_core::metrics::{Endpoint, Gauge, Metric, Report};
 use lictor_core::node::{CallError, Input, Reply};
 use lictor_core::time::{Instant, Now};
+use lictor_core::view::View;
 use lictor_core::watch::ChangeSet;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -293,6 +294,15 @@ impl<R: Rt> FrontCell<R> {
 
     /// Hands a call to the front. If it is not answered at once, the answer goes to `answers` with `tag`.
     pub fn call(&self, call: RpcCall, answers: &Answers, tag: u32) -> Called {
+        self.take_call(|req| FrontInput::Rpc { req, call }, answers, tag)
+    }
+
+    /// Waits until the index of a service is another one than `index`, or long enough. The answer says nothing.
+    pub fn follow(&self, service: String, index: u64, answers: &Answers) -> Called {
+        self.take_call(|req| FrontInput::Follow { req, service, index }, answers, 0)
+    }
+
+    fn take_call(&self, input: impl FnOnce(ReqId) -> FrontInput, answers: &Answers, tag: u32) -> Called {
         let mut state = lock(&self.state);
         if state.ended {
             return Called::Never;
@@ -300,7 +310,7 @@ impl<R: Rt> FrontCell<R> {
         state.next_req += 1;
         let req = ReqId(state.next_req);
         let now = self.rt.now();
-        match self.step_locked(&mut state, now, FrontInput::Rpc { req, call }, Some(req)) {
+        match self.step_locked(&mut state, now, input(req), Some(req)) {
             Some(Answer::Rpc(reply)) => Called::Now(reply),
             _ => {
                 state.waiting.insert(req, Waiting::Rpc { answers: answers.clone(), tag });
@@ -324,6 +334,11 @@ impl<R: Rt> FrontCell<R> {
     /// The configuration in force.
     pub fn config(&self) -> Arc<RuntimeConfig> {
         self.view.load().config.clone()
+    }
+
+    /// The newest view.
+    pub fn view(&self) -> Arc<View> {
+        self.view.load_full()
     }
 
     /// The log that this front writes to.

@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["json", "metrics", "pattern", "plan", "strconv", "types", "wire"],
     &["gossip", "rpc", "user_event"],
     &["command", "config", "filter"],
-    &["raft", "router", "store", "watch"],
+    &["raft", "router", "store", "subscribe", "watch"],
     &["agent", "server"],
     &["call", "view"],
     &["dns", "front"],

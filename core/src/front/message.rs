@@ -110,6 +110,16 @@ pub enum FrontInput {
         /// The call.
         call: RpcCall,
     },
+    /// Answer, with nothing, once the index of a service is another one than `index`; after the default wait of
+    /// blocking reads in any case.
+    Follow {
+        /// The driver's number for it, from the same range as those of HTTP requests.
+        req: ReqId,
+        /// The name of the service.
+        service: String,
+        /// The index that is known: [`crate::store::Store::service_index`], or 1 where that is 0.
+        index: u64,
+    },
     /// The client of a request or call is gone: nobody waits for its answer.
     Gone {
         /// Which request.
@@ -138,7 +148,7 @@ pub enum FrontOutput {
         /// The answer.
         reply: HttpReply,
     },
-    /// Answer a call; it is over then.
+    /// Answer a call, or who follows a service; it is over then.
     RpcReply {
         /// Which call.
         req: ReqId,

@@ -119,6 +119,7 @@ impl Front {
             FrontInput::Http { req, request } => self.on_http(now, view, req, request),
             FrontInput::Gone { req } => self.forget(req),
             FrontInput::Rpc { req, call } => self.on_rpc(now, view, req, call),
+            FrontInput::Follow { req, service, index } => self.on_follow(now, view, req, service, index),
             FrontInput::Reply { call, reply } => self.on_reply(now, view, call, reply),
             FrontInput::Changed(changes) => self.on_changed(now, view, &changes),
             FrontInput::Wake => {}

@@ -6,11 +6,15 @@
 //! |---|---|
 //! | `calls` | the life of a connection of calls |
 //! | [`client`] | the other end: the calls of a client agent |
+//! | `subscribe` | the same of gRPC, on which client agents follow services |
+//! | `grpc` | its frames and its end |
 //! | `refused` | how often the log hears of a peer that is sent away |
 
 mod calls;
 pub mod client;
+mod grpc;
 mod refused;
+mod subscribe;
 
 pub use refused::Refused;
 
@@ -84,7 +88,10 @@ async fn connection<R: Rt>(serving: Arc<Serving<R>>, mut stream: R::Stream, from
             "TLS, which this version does not speak"
         }
         Some(FirstByte::Snapshot) => "saving or restoring a snapshot, which this version does not have",
-        Some(FirstByte::Grpc) => "gRPC, which this version does not speak",
+        Some(FirstByte::Grpc) => match subscribe::serve(&serving, stream).await {
+            Ok(()) => return,
+            Err(why) => return serving.refuse(from, why),
+        },
         Some(FirstByte::Servers) => return serving.server(stream, from).await,
         Some(FirstByte::OldMux | FirstByte::Gossip) | None => "unrecognized RPC byte",
     };

@@ -1,6 +1,6 @@
 //! `Health`: checks, and instances with their checks.
 
-use super::super::blocking::{Answer, Cx};
+use super::super::blocking::{Answer, Body, Cx};
 use super::catalog::{named, refuse_mesh};
 use super::result::{indexed, list};
 use super::{Arguments, Read};
@@ -10,6 +10,7 @@ use crate::types::{CheckServiceNode, HealthCheck, status};
 use crate::watch::WatchKey;
 use alloc::sync::Arc;
 use alloc::vec;
+use bytes::Bytes;
 
 fn checks<'a>(cx: &Cx<'_>, args: &Arguments, all: impl Iterator<Item = &'a Arc<HealthCheck>>) -> Answer {
     let store = &cx.view.store;
@@ -66,4 +67,15 @@ pub(super) static SERVICE: Read = Read {
     },
     watch: |args| vec![WatchKey::Service(Str::from(args.read.service_name.to_lowercase()))],
     filter: Some(Subject::Entry),
+};
+
+/// Waits for another index of a service than the given one, which a restored snapshot may have put lower.
+pub(super) static FOLLOW: Read = Read {
+    answer: |cx, args| {
+        let index = cx.view.store.service_index(&args.read.service_name).max(1);
+        let index = if index == args.read.min_query_index { 0 } else { u64::MAX };
+        Ok(Answer { index, body: Body::Result(Bytes::new()) })
+    },
+    watch: |args| vec![WatchKey::Service(Str::from(args.read.service_name.to_lowercase()))],
+    filter: None,
 };

@@ -132,6 +132,21 @@ impl Front {
         }
     }
 
+    pub(super) fn on_follow(&mut self, now: Now, view: &Arc<View>, req: ReqId, service: String, index: u64) {
+        self.forget(req);
+        self.routed = None;
+        // Every server answers from what it has itself.
+        let read = ReadArguments {
+            service_name: service.into(),
+            min_query_index: index.max(1),
+            allow_stale: true,
+            ..ReadArguments::default()
+        };
+        let arguments = Arguments { read, ops: Vec::new() };
+        let options = arguments.options(&view.config);
+        self.begin(now, view, req, Question::Rpc(Box::new(arguments), &health::FOLLOW), options, Ok(()));
+    }
+
     fn start_rpc(&mut self, now: Now, view: &Arc<View>, req: ReqId, call: &RpcCall) -> Result<(), RpcReply> {
         let method = table::find(&call.method).map_err(RpcReply::not_understood)?;
         let cx = Cx { view, now, above: None, filter: None, bodies: &self.bodies };
