@@ -58,7 +58,10 @@ pub(super) struct Call {
 struct Forwarded {
     from: Caller,
     deadline: Instant,
-    write: bool,
+    /// The term of the leader that it was sent to.
+    term: Term,
+    /// `None`: a write. Otherwise a barrier, and whether it must ask a quorum.
+    barrier: Option<bool>,
 }
 
 /// Everything that waits.
@@ -183,13 +186,16 @@ impl Calls {
 
     /// Remembers a call that goes to the leader; the number to send with it, or the call back when
     /// too many are under way.
-    pub(super) fn forward(&mut self, deadline: Instant, call: Call) -> Result<(u64, Work), Call> {
+    pub(super) fn forward(&mut self, deadline: Instant, term: Term, call: Call) -> Result<(u64, Work), Call> {
         if self.forwarded.len() >= MAX_FORWARDED {
             return Err(call);
         }
         let id = self.number();
-        let write = matches!(call.work, Work::Write(_));
-        self.forwarded.insert(id, Forwarded { from: call.from, deadline, write });
+        let barrier = match call.work {
+            Work::Write(_) => None,
+            Work::Barrier { consistent } => Some(consistent),
+        };
+        self.forwarded.insert(id, Forwarded { from: call.from, deadline, term, barrier });
         *self.deadlines.entry(deadline).or_default() += 1;
         Ok((id, call.work))
     }
@@ -197,6 +203,23 @@ impl Calls {
     /// The leader has answered a forwarded call: who waits, and until when.
     pub(super) fn answered(&mut self, id: u64) -> Option<(Caller, Instant)> {
         self.forwarded.remove(&id).map(|f| (f.from, f.deadline))
+    }
+
+    /// A leader of `term` is known: what an earlier one was sent and did not answer. Writes may have been carried out,
+    /// so nobody but their callers may decide to try again; barriers are simply asked anew.
+    pub(super) fn outlived(&mut self, term: Term) -> (Vec<Caller>, Vec<(Instant, Call)>) {
+        let old: Vec<u64> = self.forwarded.iter().filter(|(_, f)| f.term < term).map(|(id, _)| *id).collect();
+        let (mut writes, mut barriers) = (Vec::new(), Vec::new());
+        for f in old.into_iter().filter_map(|id| self.forwarded.remove(&id)) {
+            match f.barrier {
+                None => writes.push(f.from),
+                Some(consistent) => {
+                    let work = Work::Barrier { consistent };
+                    barriers.push((f.deadline, Call { from: f.from, work }));
+                }
+            }
+        }
+        (writes, barriers)
     }
 
     /// The leader accepted a forwarded write at `index`; its result comes from applying it here.
@@ -224,7 +247,7 @@ impl Calls {
             self.forwarded.iter().filter(|(_, f)| f.deadline <= now).map(|(id, _)| *id).collect();
         for id in ids {
             if let Some(f) = self.forwarded.remove(&id) {
-                let error = if f.write { CallError::Unknown } else { CallError::NoLeader };
+                let error = if f.barrier.is_none() { CallError::Unknown } else { CallError::NoLeader };
                 over.push((f.from, Reply::Failed(error)));
             }
         }
@@ -252,6 +275,21 @@ impl Calls {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_earlier_leader_did_not_answer_is_unknown_if_it_writes_and_asked_again_if_it_reads() {
+        let mut calls = Calls::new(0);
+        let (until, front) = (Instant(9), |n| Caller::Front(FrontId(0), CallId(n)));
+        let write = |n| Call { from: front(n), work: Work::Write(Bytes::from_static(b"x")) };
+        let read = |n| Call { from: front(n), work: Work::Barrier { consistent: true } };
+        for (term, call) in [(1, write(1)), (1, read(2)), (2, write(3))] {
+            calls.forward(until, Term(term), call).expect("there is room");
+        }
+        let (writes, barriers) = calls.outlived(Term(2));
+        assert_eq!(writes, [front(1)]);
+        assert_eq!(barriers, [(until, read(2))]);
+        assert_eq!(calls.outlived(Term(2)), (Vec::new(), Vec::new()), "the third went to this leader");
+    }
 
     #[test]
     fn a_doubled_message_asks_once_and_memory_is_bounded() {

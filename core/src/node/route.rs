@@ -162,7 +162,7 @@ impl Node {
         match self.raft.leader().cloned() {
             Some(leader) if leader != self.id => {
                 let sent_until = deadline.max(now.mono + Duration::from_secs(1));
-                match self.calls.forward(sent_until, call) {
+                match self.calls.forward(sent_until, self.raft.term(), call) {
                     Ok((id, work)) => self.send(leader, Frame::Ask { id, work }),
                     Err(call) => self.answer(call.from, Reply::Failed(CallError::Busy)),
                 }
@@ -508,7 +508,11 @@ impl Node {
             self.log(
                 Event::new(Level::Info, "agent.server", "New leader elected").with("payload", &*payload),
             );
-            for (deadline, call) in self.calls.release() {
+            let (writes, barriers) = self.calls.outlived(term);
+            for caller in writes {
+                self.answer(caller, Reply::Failed(CallError::Unknown));
+            }
+            for (deadline, call) in self.calls.release().into_iter().chain(barriers) {
                 self.dispatch(now, deadline, call);
             }
             self.to_agent.push_back(AgentInput::ServerUp);
