@@ -264,15 +264,16 @@ impl Node {
             }
             Who::Flood => {}
             Who::Retry => {
-                let (attempts, interval) = self.joins.tried(pool, now.mono);
+                let interval = self.joins.tried(pool, now.mono);
                 let cluster = pool_name(pool);
                 if contacted > 0 {
+                    self.joins.succeeded(pool);
                     let text = "Join cluster completed. Synced with initial agents";
                     let event = Event::new(Level::Info, "agent", text).with("cluster", cluster);
                     return self.log(event.with("num_agents", contacted.to_string()));
                 }
                 let max = pools::of(&self.config, pool).retry_max;
-                if max > 0 && attempts > max {
+                if self.joins.is_given_up(pool, max) {
                     return self.halt(HaltReason::JoinGivenUp { pool });
                 }
                 let event = Event::new(Level::Warn, "agent", "Join cluster failed, will retry");

@@ -46,6 +46,8 @@ struct Retry {
     due: Instant,
     attempts: u64,
     running: bool,
+    /// A node that was with others never gives up: `retry_max` is for the start.
+    joined: bool,
 }
 
 /// Half of the pause after the first failure; it doubles up to `retry_interval`. Nodes that start together find each
@@ -58,7 +60,7 @@ impl Joins {
     /// `names` are tried at once, and later whenever the node is alone.
     pub(super) fn retry(&mut self, pool: Pool, names: Vec<String>, interval: Duration, now: Instant) {
         if !names.is_empty() {
-            let retry = Retry { names, interval, due: now, attempts: 0, running: false };
+            let retry = Retry { names, interval, due: now, attempts: 0, running: false, joined: false };
             self.pools.insert(pool, retry);
         }
     }
@@ -77,6 +79,7 @@ impl Joins {
             retry.due = now + retry.interval;
             if !alone(pool) {
                 retry.attempts = 0;
+                retry.joined = true;
                 continue;
             }
             retry.running = true;
@@ -85,6 +88,18 @@ impl Joins {
             return Some((pool, self.ask(pool, Who::Retry, names)));
         }
         None
+    }
+
+    /// Whether `max` tries (0: any number) have failed and none ever succeeded.
+    pub(super) fn is_given_up(&self, pool: Pool, max: u64) -> bool {
+        max > 0 && self.pools.get(&pool).is_some_and(|retry| !retry.joined && retry.attempts > max)
+    }
+
+    /// Some others let this node in.
+    pub(super) fn succeeded(&mut self, pool: Pool) {
+        if let Some(retry) = self.pools.get_mut(&pool) {
+            retry.joined = true;
+        }
     }
 
     /// Whether this is the first try since the node was alone.
@@ -122,14 +137,14 @@ impl Joins {
         self.calls.remove(&call)
     }
 
-    /// A try of `retry_join` is over; how many there were, and when the next one is due.
-    pub(super) fn tried(&mut self, pool: Pool, now: Instant) -> (u64, Duration) {
-        let Some(retry) = self.pools.get_mut(&pool) else { return (0, Duration::ZERO) };
+    /// A try of `retry_join` is over; the pause before the next one.
+    pub(super) fn tried(&mut self, pool: Pool, now: Instant) -> Duration {
+        let Some(retry) = self.pools.get_mut(&pool) else { return Duration::ZERO };
         retry.running = false;
         let soon = FIRST_PAUSE * 2_u32.saturating_pow(u32::try_from(retry.attempts.min(20)).unwrap_or(20));
         let pause = retry.interval.min(soon);
         retry.due = now + pause;
-        (retry.attempts, pause)
+        pause
     }
 }
 
