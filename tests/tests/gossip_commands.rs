@@ -20,10 +20,11 @@ fn an_event_is_listed_and_wakes_who_waits_for_news() {
     let mut index = String::new();
     assert!(wait(|| {
         let listed = server.get("/v1/event/list?name=deploy");
-        index = listed.header("X-Consul-Index").unwrap_or_default().to_owned();
+        index = listed.header("x-consul-index").unwrap_or_default().to_owned();
         let text = listed.text();
         text.contains(r#""Name":"deploy","Payload":"djI=","#) && text.contains(r#""Version":1,"#)
     }));
+    assert!(index.parse::<u64>().is_ok_and(|index| index > 1), "{index:?}");
     assert_eq!(server.get("/v1/event/list?name=other").text(), "[]");
     // Not for this node.
     server.put("/v1/event/fire/deploy?node=elsewhere", "v3");
@@ -45,6 +46,14 @@ fn an_event_is_listed_and_wakes_who_waits_for_news() {
 #[test]
 fn keys_are_installed_used_and_removed_and_outlive_a_restart() {
     let mut server = Server::start("keyring", &format!(r#"{{"encrypt": "{FIRST}"}}"#));
+    // Taken out of the files it stays, and another one there is not used.
+    for extra in ["{}".to_owned(), format!(r#"{{"encrypt": "{SECOND}"}}"#)] {
+        server.kill();
+        server.set_extra(&extra);
+        server.launch();
+        server.wait_for_leader();
+    }
+    assert!(server.log().contains("keyring doesn't include key provided with -encrypt, using keyring"));
     let (code, text) = said(&server, &["keyring", "-list"]);
     assert_eq!((code, text.contains(&format!("dc1 (LAN):\n  {FIRST} [1/1]"))), (0, true), "{text}");
     for (flag, key) in [("-install", SECOND), ("-use", SECOND), ("-remove", FIRST)] {

@@ -131,7 +131,10 @@ impl Node {
         if let Some(why) = agent.refused() {
             return Err(BootError::Definition(why.to_string()));
         }
-        let kept = Remembered::read(&disk.local);
+        let mut kept = Remembered::read(&disk.local);
+        if config.gossip.disable_keyring_file {
+            kept.keys.clear();
+        }
         let founding =
             founding::boot(&config, &node_id, may_found, &disk.local, rng.fork("founding"), now.mono);
         let pools = Pools::boot(&config, &node_id, &kept.keys, &rng.fork("gossip"), now.mono)?;
@@ -191,6 +194,7 @@ impl Node {
             #[cfg(feature = "mutants")]
             mutant,
         };
+        node.keep_first_keys(&kept.keys);
         node.settle();
         Ok(node)
     }

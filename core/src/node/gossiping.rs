@@ -125,6 +125,28 @@ impl Node {
         self.records.push(LocalWrite::Put { key: key.into(), value });
     }
 
+    /// The first key of a node without any is kept at once, so that gossip stays encrypted when `encrypt` is taken out
+    /// of the files. A key of the files that the keyring lacks is not used, and the log says so, as with Consul.
+    pub(super) fn keep_first_keys(&mut self, kept: &BTreeMap<Pool, Vec<Key>>) {
+        if self.config.gossip.disable_keyring_file {
+            return;
+        }
+        let Some(first) = self.config.gossip.encrypt.clone() else { return };
+        for pool in [Pool::Lan, Pool::Wan] {
+            if self.pools.get(pool).is_none() {
+                continue;
+            }
+            match kept.get(&pool).filter(|keys| !keys.is_empty()) {
+                None => self.keep(key_of(&KEYS, pool), &[BASE64_STANDARD.encode(&first.0)]),
+                Some(keys) if keys.iter().any(|key| key.bytes() == first.0) => {}
+                Some(_) => {
+                    let text = "keyring doesn't include key provided with -encrypt, using keyring";
+                    self.log(Event::new(Level::Warn, "agent", text).with("keyring", pool_name(pool)));
+                }
+            }
+        }
+    }
+
     fn on_member(&mut self, now: Now, pool: Pool, change: MemberChange, member: &Member) {
         self.members_changed = true;
         self.remember(pool);
@@ -324,15 +346,15 @@ impl Node {
         let mut asked = KeysAsked { from, waits: BTreeMap::new(), said: Vec::new() };
         let pools = [Pool::Wan, Pool::Lan].into_iter().filter(|pool| self.pools.get(*pool).is_some());
         let pools: Vec<Pool> = pools.collect();
-        for pool in &pools {
-            asked.waits.insert(self.calls.for_raft(Caller::Duty), *pool);
-        }
         if pools.is_empty() {
             let why = CallError::Refused("gossip is off on this agent".into());
             return self.answer(asked.from, Reply::Failed(why));
         }
         if self.keys_asked.len() >= MAX_KEYS_ASKED {
             return self.answer(asked.from, Reply::Failed(CallError::Busy));
+        }
+        for pool in &pools {
+            asked.waits.insert(self.calls.for_raft(Caller::Duty), *pool);
         }
         let waits = asked.waits.clone();
         self.keys_asked.push(asked);
