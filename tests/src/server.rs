@@ -143,6 +143,11 @@ impl Server {
         assert!(ready, "no leader:\n{}", self.log());
     }
 
+    /// Whether its HTTP API answers.
+    pub fn answers(&self) -> bool {
+        request(self.http, "GET", "/v1/agent/self", b"").is_ok_and(|r| r.status == 200)
+    }
+
     /// One request; panics when the connection fails.
     pub fn ask(&self, method: &str, target: &str, body: &str) -> Response {
         request(self.http, method, target, body.as_bytes())

@@ -76,3 +76,32 @@ fn without_encryption_there_are_no_keys() {
     let (code, text) = said(&server, &["keyring", "-list"]);
     assert!(code == 1 && text.contains("n1: Keyring is empty (encryption not enabled)"), "{code} {text}");
 }
+
+#[test]
+fn an_agent_joins_by_command_and_is_forced_out_when_it_is_gone() {
+    // Found dead within a second or two instead of ten.
+    let quick = r#""gossip_lan": {"probe_interval": "200ms", "probe_timeout": "100ms", "suspicion_mult": 2}"#;
+    let server = Server::start("joined", &format!("{{{quick}}}"));
+    let lone = format!(r#"{{"server": false, "bootstrap_expect": 0, "node_name": "edge-1", {quick}}}"#);
+    let mut agent = Server::prepare("joining", &lone);
+    agent.launch();
+    assert!(wait(|| agent.answers()), "the agent is there");
+
+    let (code, text) = said(&agent, &["join", "127.0.0.1:1"]);
+    assert!(code == 1 && text.contains("Failed to join any nodes."), "{code} {text}");
+    let (code, text) = said(&agent, &["join", &format!("127.0.0.1:{}", server.serf)]);
+    assert_eq!((code, text.trim()), (0, "Successfully joined cluster by contacting 1 nodes."));
+    let status = |wanted: &str| said(&server, &["members", &format!("-status={wanted}")]).1.contains("edge-1");
+    assert!(wait(|| status("alive")));
+    assert!(wait(|| server.get("/v1/catalog/nodes").text().contains("\"edge-1\"")));
+
+    agent.kill();
+    assert!(wait(|| status("failed")));
+    let (code, text) = said(&server, &["force-leave", "nobody"]);
+    assert!(code == 1 && text.contains("No node found with name 'nobody'"), "{code} {text}");
+    assert_eq!(said(&server, &["force-leave", "edge-1"]).0, 0);
+    assert!(wait(|| status("left")));
+    assert!(wait(|| !server.get("/v1/catalog/nodes").text().contains("\"edge-1\"")));
+    assert_eq!(said(&server, &["force-leave", "-prune", "edge-1"]).0, 0);
+    assert!(wait(|| !status(".*")), "nobody remembers it");
+}
