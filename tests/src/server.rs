@@ -144,7 +144,7 @@ impl Server {
     }
 
     /// Whether its HTTP API answers.
-    pub fn answers(&self) -> bool {
+    pub fn is_there(&self) -> bool {
         request(self.http, "GET", "/v1/agent/self", b"").is_ok_and(|r| r.status == 200)
     }
 

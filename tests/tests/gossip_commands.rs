@@ -85,13 +85,14 @@ fn an_agent_joins_by_command_and_is_forced_out_when_it_is_gone() {
     let lone = format!(r#"{{"server": false, "bootstrap_expect": 0, "node_name": "edge-1", {quick}}}"#);
     let mut agent = Server::prepare("joining", &lone);
     agent.launch();
-    assert!(wait(|| agent.answers()), "the agent is there");
+    assert!(wait(|| agent.is_there()), "the agent is there");
 
     let (code, text) = said(&agent, &["join", "127.0.0.1:1"]);
     assert!(code == 1 && text.contains("Failed to join any nodes."), "{code} {text}");
     let (code, text) = said(&agent, &["join", &format!("127.0.0.1:{}", server.serf)]);
     assert_eq!((code, text.trim()), (0, "Successfully joined cluster by contacting 1 nodes."));
-    let status = |wanted: &str| said(&server, &["members", &format!("-status={wanted}")]).1.contains("edge-1");
+    let status =
+        |wanted: &str| said(&server, &["members", &format!("-status={wanted}")]).1.contains("edge-1");
     assert!(wait(|| status("alive")));
     assert!(wait(|| server.get("/v1/catalog/nodes").text().contains("\"edge-1\"")));
 
