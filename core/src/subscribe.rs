@@ -9,11 +9,9 @@
 //! | `request` | what is asked for, and Consul's words for what cannot be had |
 //! | `feed` | which events make the peer's picture equal to the view |
 //! | `event` | the messages of events |
-//! | `protobuf` | their encoding |
 
 mod event;
 mod feed;
-mod protobuf;
 mod request;
 
 pub use feed::{Feed, Step};

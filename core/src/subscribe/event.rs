@@ -1,8 +1,8 @@
 //! The messages of events. Field numbers: wire.md E7.
 
-use super::protobuf::Message;
 use crate::types::{CheckDefinitionRecord, CheckServiceNode, HealthCheck, Locality, Node, NodeService};
 use crate::wire::Tree;
+use crate::wire::protobuf::Message;
 use alloc::vec::Vec;
 
 /// An instance is there, as it is now.

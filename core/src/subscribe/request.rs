@@ -1,6 +1,6 @@
 //! `SubscribeRequest`.
 
-use super::protobuf::{self, Field};
+use crate::wire::protobuf::{self, Field};
 use alloc::format;
 use alloc::string::String;
 

@@ -4,14 +4,16 @@ use alloc::vec::Vec;
 
 /// A message that is being written. Fields with their default value are left out, as in proto3.
 #[derive(Debug, Default)]
-pub(super) struct Message(Vec<u8>);
+pub struct Message(Vec<u8>);
 
 impl Message {
-    pub(super) fn into_bytes(self) -> Vec<u8> {
+    /// What was written.
+    pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
 
-    pub(super) fn uint(&mut self, field: u32, value: u64) {
+    /// A `uint64`, an enumeration, or what goes by the same bytes.
+    pub fn uint(&mut self, field: u32, value: u64) {
         if value != 0 {
             self.key(field, 0);
             varint(&mut self.0, value);
@@ -19,35 +21,37 @@ impl Message {
     }
 
     /// An `int32`; what does not fit is 0.
-    pub(super) fn int(&mut self, field: u32, value: i64) {
+    pub fn int(&mut self, field: u32, value: i64) {
         let value = i32::try_from(value).unwrap_or(0);
         self.uint(field, i64::from(value).cast_unsigned());
     }
 
-    pub(super) fn bool(&mut self, field: u32, value: bool) {
+    /// A `bool`.
+    pub fn bool(&mut self, field: u32, value: bool) {
         self.uint(field, u64::from(value));
     }
 
-    pub(super) fn text(&mut self, field: u32, text: &str) {
+    /// A `string`.
+    pub fn text(&mut self, field: u32, text: &str) {
         if !text.is_empty() {
             self.item(field, text);
         }
     }
 
     /// One of a repeated field: written even if it is empty.
-    pub(super) fn item(&mut self, field: u32, text: &str) {
+    pub fn item(&mut self, field: u32, text: &str) {
         self.bytes(field, text.as_bytes());
     }
 
     /// A message within; written even if it is empty.
-    pub(super) fn message(&mut self, field: u32, write: impl FnOnce(&mut Message)) {
+    pub fn message(&mut self, field: u32, write: impl FnOnce(&mut Message)) {
         let mut inner = Message::default();
         write(&mut inner);
         self.bytes(field, &inner.0);
     }
 
     /// A `google.protobuf.Duration`.
-    pub(super) fn duration(&mut self, field: u32, nanos: i64) {
+    pub fn duration(&mut self, field: u32, nanos: i64) {
         const SECOND: i64 = 1_000_000_000;
         self.message(field, |m| {
             m.uint(1, (nanos / SECOND).cast_unsigned());
@@ -56,7 +60,7 @@ impl Message {
     }
 
     /// The pairs of a map.
-    pub(super) fn map<'a, V: 'a>(
+    pub fn map<'a, V: 'a>(
         &mut self,
         field: u32,
         pairs: impl IntoIterator<Item = (&'a str, V)>,
@@ -70,7 +74,8 @@ impl Message {
         }
     }
 
-    pub(super) fn bytes(&mut self, field: u32, bytes: &[u8]) {
+    /// Bytes, a string or a message, with its length; written even if it is empty.
+    pub fn bytes(&mut self, field: u32, bytes: &[u8]) {
         self.key(field, 2);
         varint(&mut self.0, bytes.len() as u64);
         self.0.extend_from_slice(bytes);
@@ -91,15 +96,17 @@ fn varint(out: &mut Vec<u8>, mut n: u64) {
 
 /// One field that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Field<'a> {
+pub enum Field<'a> {
+    /// A varint.
     Uint(u64),
+    /// Bytes, a string or a message.
     Bytes(&'a [u8]),
     /// Of a kind that no message here has.
     Other,
 }
 
 /// The next field with its number; `None` if the bytes are no message. Not to be asked at the end.
-pub(super) fn next<'a>(bytes: &mut &'a [u8]) -> Option<(u64, Field<'a>)> {
+pub fn next<'a>(bytes: &mut &'a [u8]) -> Option<(u64, Field<'a>)> {
     let key = read_varint(bytes)?;
     let value = match key & 7 {
         0 => Field::Uint(read_varint(bytes)?),

@@ -10,6 +10,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue, TE};
 use hyper::{HeaderMap, Request};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use lictor_core::agent::{CheckOutcome, ProbeTls};
+use lictor_core::wire::protobuf::{self, Field, Message};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
@@ -145,12 +146,9 @@ fn grpc_status(headers: &HeaderMap) -> Result<(), String> {
 
 /// Five bytes of gRPC frame (uncompressed, length), then the request.
 fn encode(service: &str) -> Bytes {
-    let mut message = Vec::new();
-    if !service.is_empty() {
-        message.push(0x0a);
-        varint(&mut message, service.len() as u64);
-        message.extend_from_slice(service.as_bytes());
-    }
+    let mut message = Message::default();
+    message.text(1, service);
+    let message = message.into_bytes();
     let mut frame = vec![0];
     frame.extend_from_slice(&(message.len() as u32).to_be_bytes());
     frame.extend_from_slice(&message);
@@ -164,45 +162,11 @@ fn decode(body: &[u8]) -> Option<u64> {
     let mut message = rest.get(..length).filter(|_| head[0] == 0)?;
     let mut found = 0;
     while !message.is_empty() {
-        let tag = read_varint(&mut message)?;
-        match tag & 7 {
-            0 => {
-                let value = read_varint(&mut message)?;
-                if tag >> 3 == 1 {
-                    found = value;
-                }
-            }
-            1 => message = message.get(8..)?,
-            2 => {
-                let skip = usize::try_from(read_varint(&mut message)?).ok()?;
-                message = message.get(skip..)?;
-            }
-            5 => message = message.get(4..)?,
-            _ => return None,
+        if let (1, Field::Uint(value)) = protobuf::next(&mut message)? {
+            found = value;
         }
     }
     Some(found)
-}
-
-fn varint(out: &mut Vec<u8>, mut n: u64) {
-    while n >= 0x80 {
-        out.push(n as u8 | 0x80);
-        n >>= 7;
-    }
-    out.push(n as u8);
-}
-
-fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
-    let mut value = 0u64;
-    for shift in (0..64).step_by(7) {
-        let (byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::command::{Command, Deregister, Register};
-use crate::subscribe::protobuf::{self, Field};
 use crate::types::{HealthCheck, NodeService, ServiceAddress};
 use crate::watch::ChangeSet;
+use crate::wire::protobuf::{self, Field};
 use alloc::boxed::Box;
 use alloc::vec;
 use proptest::prelude::*;
