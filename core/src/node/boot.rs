@@ -6,7 +6,7 @@ use super::join::Joins;
 use super::output::DiskImage;
 use super::pools::Pools;
 use super::tickets::Tickets;
-use super::{Node, founding, pools, route};
+use super::{Node, founding, pools, publish};
 use crate::COMPATIBLE_VERSION;
 use crate::agent::Agent;
 use crate::config::RuntimeConfig;
@@ -148,7 +148,7 @@ impl Node {
             }
         }
         let router = Router::new(config.performance.rpc_hold_timeout, rng.fork("router"));
-        let view = route::first_view(&config, &node_id, &store, &agent, &raft);
+        let view = publish::first_view(&config, &node_id, &store, &agent, &raft);
         let mut node = Node {
             config,
             id: node_id,

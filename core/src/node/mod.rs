@@ -39,6 +39,7 @@ mod join;
 mod metrics;
 mod output;
 mod pools;
+mod publish;
 mod remote;
 mod route;
 mod stopping;

@@ -5,8 +5,7 @@ use super::calls::{Call, Caller, Work};
 use super::forward::{Frame, Refusal};
 use super::input::{Input, StopKind};
 use super::output::{DiskBatch, HaltReason, Output};
-use crate::Str;
-use crate::agent::{Agent, AgentEffect, AgentInput, AgentRequest, CatalogCall, CatalogNode, CatalogReply};
+use crate::agent::{AgentEffect, AgentInput, AgentRequest, CatalogCall, CatalogNode, CatalogReply};
 use crate::call::{CallError, Reply, Request};
 use crate::command::{Command, KvCommand, TxnOp};
 use crate::config::{self, RuntimeConfig};
@@ -14,18 +13,15 @@ use crate::event::{Event, Level};
 use crate::gossip::Gossip;
 use crate::ids::{CallId, Index, Pool, ServerId, Term, Ticket};
 use crate::metrics::Metric;
-use crate::raft::{self, Effect, Entry, Payload, ProposeError, Raft, ReadError, Role};
+use crate::raft::{self, Effect, Entry, Payload, ProposeError, ReadError, Role};
 use crate::store::{Applied, Store};
 use crate::time::{Duration, Instant, Now};
 use crate::types::KvOp;
-use crate::view::{RaftView, View};
 use crate::watch::ChangeSet;
-use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use core::net::SocketAddr;
 
 /// Rounds of moving effects for each input. Every round moves at least one effect forward, and a
 /// chain is a few parts long: more means that two parts are feeding each other.
@@ -639,74 +635,6 @@ impl Node {
 
     pub(super) fn log(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
-    }
-
-    fn publish(&mut self) {
-        let mut lease_until = self.raft.lease_until().unwrap_or(Instant::ZERO);
-        if mutant!(self, DefaultReadsAnywhere) {
-            lease_until = Instant::FAR_FUTURE;
-        }
-        if self.changes.is_empty() && !self.stale_view && lease_until == self.view.raft.lease_until {
-            return;
-        }
-        let raft = raft_view(&self.raft, &self.store, &self.id, &self.addresses);
-        let raft = RaftView { lease_until, health: self.health.clone(), ..raft };
-        self.stale_view = false;
-        self.view = Arc::new(View {
-            store: self.store.clone(),
-            local: self.agent.local(),
-            config: self.config.clone(),
-            node_id: self.id.clone(),
-            raft,
-            members: self.members.clone(),
-            events: self.events.clone(),
-        });
-        let changes = Arc::new(core::mem::take(&mut self.changes));
-        self.outputs.push_back(Output::Publish { view: self.view.clone(), changes });
-    }
-}
-
-/// The view before anything is published.
-pub(super) fn first_view(
-    config: &Arc<RuntimeConfig>,
-    id: &ServerId,
-    store: &Store,
-    agent: &Agent,
-    raft: &Raft,
-) -> Arc<View> {
-    Arc::new(View {
-        store: store.clone(),
-        local: agent.local(),
-        config: config.clone(),
-        node_id: id.clone(),
-        raft: raft_view(raft, store, id, &BTreeMap::new()),
-        members: Arc::default(),
-        events: Arc::default(),
-    })
-}
-
-fn raft_view(
-    raft: &Raft,
-    store: &Store,
-    id: &ServerId,
-    addresses: &BTreeMap<ServerId, SocketAddr>,
-) -> RaftView {
-    let status = raft.status();
-    let leader = status.leader.clone();
-    let leader_addr = leader
-        .as_ref()
-        .and_then(|l| addresses.get(l))
-        .map_or_else(|| Str::from(""), |a| Str::from(a.to_string()));
-    RaftView {
-        is_leader: status.role == Role::Leader,
-        last_contact: if leader.as_ref() == Some(id) { None } else { status.leader_contact },
-        leader,
-        leader_addr,
-        term: status.term,
-        applied: Index(store.applied()),
-        lease_until: status.lease_until.unwrap_or(Instant::ZERO),
-        health: Arc::default(),
-        status: Arc::new(status),
     }
 }
 
