@@ -8,9 +8,10 @@ use super::world::World;
 use lictor_core::rng::Rng;
 use madsim::runtime::NodeHandle;
 use madsim::task::JoinHandle;
+use madsim::time::Instant;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The key that all watchers watch.
@@ -34,6 +35,12 @@ struct Shared {
     written: AtomicU64,
     /// Blocking queries that were answered because of a change.
     woken: AtomicU64,
+    /// When a write was acknowledged last, and the longest time without one since it was asked for.
+    pace: Mutex<(Instant, Duration)>,
+    /// Parameters of reads whose answer must be the last thing that their client knows.
+    modes: &'static [&'static str],
+    /// How much longer a parked query may take than it asked for.
+    slack: Duration,
     trace: Trace,
 }
 
@@ -49,18 +56,35 @@ impl Load {
     /// Starts `writers` writers, each with keys of its own, and `watchers` watchers of one more key
     /// that the first writer writes.
     pub fn start(world: &mut World, server: &Server, writers: u64, watchers: u64) -> Load {
-        let (machine, _) = world.machine("clients");
-        let shared = Arc::new(Shared {
-            stop: AtomicBool::new(false),
+        let shared = Shared {
             life: AtomicU64::new(server.lives()),
-            written: AtomicU64::new(0),
-            woken: AtomicU64::new(0),
-            trace: world.trace.clone(),
-        });
+            modes: &["", "&consistent", "&stale"],
+            slack: Duration::from_secs(5),
+            ..Shared::new(&world.trace)
+        };
+        Load::begin(world, &[server.address(0), server.address(1)], shared, writers, watchers)
+    }
+
+    /// The same with the agents of one cluster at `addresses`: each client asks one of them, for ever.
+    pub fn on_cluster(world: &mut World, addresses: &[SocketAddr], writers: u64, watchers: u64) -> Load {
+        let shared = Shared::new(&world.trace);
+        Load::begin(world, addresses, shared, writers, watchers)
+    }
+
+    fn begin(
+        world: &mut World,
+        addresses: &[SocketAddr],
+        shared: Shared,
+        writers: u64,
+        watchers: u64,
+    ) -> Load {
+        let (machine, _) = world.machine("clients");
+        let shared = Arc::new(shared);
         let mut load = Load { machine, shared: shared.clone(), writers: Vec::new(), watchers: Vec::new() };
+        let address = |i: u64| addresses[i as usize % addresses.len()];
         for i in 0..writers {
             let writer = Writer {
-                client: Client::new(format!("writer{i}"), server.address(i as u16), &world.trace),
+                client: Client::new(format!("writer{i}"), address(i), &world.trace),
                 ledger: Ledger::default(),
                 rng: world.rng.fork(&format!("writer{i}")),
                 prefix: format!("w{i}"),
@@ -69,8 +93,8 @@ impl Load {
             load.writers.push(load.machine.spawn(writer.work(shared.clone(), i == 0)));
         }
         for i in 0..watchers {
-            let address = server.address(i as u16 + 1);
-            load.watchers.push(load.machine.spawn(watch(format!("watcher{i}"), address, shared.clone())));
+            let watcher = watch(format!("watcher{i}"), address(i + 1), shared.clone());
+            load.watchers.push(load.machine.spawn(watcher));
         }
         load
     }
@@ -79,6 +103,20 @@ impl Load {
     /// will ever be done.
     pub fn server_starts(&self, server: &Server) {
         self.shared.life.store(server.lives() + 1, Ordering::Relaxed);
+    }
+
+    /// Nothing that has not been done by now will ever be done: all is well, and has been for longer than any
+    /// request lives.
+    pub fn nothing_is_under_way(&self) {
+        self.shared.life.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The longest time without an acknowledged write since this was asked last.
+    pub fn longest_gap(&self) -> Duration {
+        let mut pace = self.shared.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let gap = pace.1.max(pace.0.elapsed());
+        *pace = (Instant::now(), Duration::ZERO);
+        gap
     }
 
     /// Writes acknowledged, and queries woken, so far.
@@ -92,13 +130,20 @@ impl Load {
     /// # Panics
     /// It does not hold, or the server does not answer.
     pub async fn finish(self, server: &Server) {
+        self.finish_at(server.address(0)).await;
+    }
+
+    /// The same, with the last write at `address`.
+    ///
+    /// # Panics
+    /// As [`Load::finish`].
+    pub async fn finish_at(self, address: SocketAddr) {
         let Load { machine, shared, writers, watchers } = self;
         shared.stop.store(true, Ordering::Relaxed);
         let mut finished = Vec::new();
         for writer in writers {
             finished.push(writer.await.expect("a writer ends"));
         }
-        let address = server.address(0);
         let last = machine.spawn(async move {
             for mut writer in finished {
                 for key in writer.ledger.keys() {
@@ -114,6 +159,27 @@ impl Load {
             let end = madsim::time::timeout(Duration::from_secs(60), watcher).await;
             end.expect("the last write reaches every watcher").expect("a watcher ends");
         }
+    }
+}
+
+impl Shared {
+    fn new(trace: &Trace) -> Shared {
+        Shared {
+            stop: AtomicBool::new(false),
+            life: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            woken: AtomicU64::new(0),
+            pace: Mutex::new((Instant::now(), Duration::ZERO)),
+            modes: &["", "&consistent"],
+            slack: Duration::from_secs(30),
+            trace: trace.clone(),
+        }
+    }
+
+    fn acknowledged(&self) {
+        self.written.fetch_add(1, Ordering::Relaxed);
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        *pace = (Instant::now(), pace.1.max(pace.0.elapsed()));
     }
 }
 
@@ -170,7 +236,7 @@ impl Writer {
         match answer {
             Ok(Answer { status: 200, body, .. }) => {
                 assert_eq!(body.trim_ascii(), b"true", "an unconditional write of {key}");
-                shared.written.fetch_add(1, Ordering::Relaxed);
+                shared.acknowledged();
                 self.ledger.written(key, value);
             }
             // Refused or failed: whether it happened is not told apart here.
@@ -184,7 +250,7 @@ impl Writer {
 
     /// Whether it was answered.
     async fn read(&mut self, shared: &Shared, key: &str) -> bool {
-        let mode = ["", "&consistent", "&stale"][self.rng.below(3) as usize];
+        let mode = shared.modes[self.rng.below(shared.modes.len() as u64) as usize];
         let target = format!("/v1/kv/{key}?raw{mode}");
         // What has not happened by the time this life began will not happen.
         let life = shared.life.load(Ordering::Relaxed);
@@ -211,7 +277,7 @@ async fn watch(name: String, server: SocketAddr, shared: Arc<Shared>) {
     loop {
         let target = format!("/v1/kv/{WATCHED}?raw&index={index}&wait=10s");
         // Consul adds up to a sixteenth to `wait`.
-        let patience = wait + wait / 16 + Duration::from_secs(5);
+        let patience = wait + wait / 16 + shared.slack;
         let begin = madsim::time::Instant::now();
         match client.ask("GET", &target, "", patience).await {
             Ok(Answer { status: 200, body, .. }) if &body[..] == b"last" => return,

@@ -6,11 +6,27 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Lines kept for a failure.
-const KEPT: usize = 60;
+const KEPT: usize = 200;
+/// Set in the environment: all lines are printed as they come.
+const LOUD: &str = "LICTOR_MAD_TRACE";
 
 /// Clones write to the same trace.
-#[derive(Clone, Debug, Default)]
-pub struct Trace(Arc<Mutex<Lines>>);
+#[derive(Clone, Debug)]
+pub struct Trace(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    lines: Mutex<Lines>,
+    /// Every line is printed at once.
+    loud: bool,
+}
+
+impl Default for Trace {
+    fn default() -> Trace {
+        let loud = std::env::var_os(LOUD).is_some();
+        Trace(Arc::new(Inner { lines: Mutex::default(), loud }))
+    }
+}
 
 #[derive(Debug, Default)]
 struct Lines {
@@ -24,6 +40,9 @@ impl Trace {
     pub fn line(&self, text: impl Into<String>) {
         let text = text.into();
         let at = TimeHandle::try_current().map_or(0, |time| time.elapsed().as_nanos() as u64);
+        if self.0.loud {
+            eprintln!("{:>12.6} {text}", at as f64 / 1e9);
+        }
         let mut lines = self.lines();
         lines.hash = hash(hash(lines.hash, &at.to_be_bytes()), text.as_bytes());
         lines.count += 1;
@@ -55,6 +74,6 @@ impl Trace {
     }
 
     fn lines(&self) -> MutexGuard<'_, Lines> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,6 @@
 //! One run: a thread of its own, a seed, and a report that ends in the command that runs it again.
 
+use super::links::Links;
 use super::seeds;
 use super::trace::Trace;
 use lictor_core::rng::{Rng, Seed};
@@ -21,6 +22,8 @@ pub struct World {
     pub trace: Trace,
     /// madsim's.
     pub handle: Handle,
+    /// Which machines hear each other.
+    pub links: Links,
     /// Every machine that was made; shared, so that the run can end them.
     machines: Arc<Mutex<Vec<NodeId>>>,
 }
@@ -32,6 +35,7 @@ impl World {
         let ip = IpAddr::V4(Ipv4Addr::new(10, 0, 0, machines.len() as u8 + 1));
         let node = self.handle.create_node().name(name).ip(ip).build();
         machines.push(node.id());
+        self.links.place(node.id(), ip);
         (node, ip)
     }
 
@@ -60,7 +64,8 @@ where
         runtime.set_time_limit(TIME_LIMIT);
         let rng = Rng::new(Seed::from_u64(seed)).fork("sim.mad");
         let (handle, machines) = (runtime.handle().clone(), Arc::<Mutex<Vec<NodeId>>>::default());
-        let world = World { rng, trace: own, handle: handle.clone(), machines: machines.clone() };
+        let links = Links::default();
+        let world = World { rng, trace: own, handle: handle.clone(), links, machines: machines.clone() };
         runtime.block_on(async move {
             scenario(world).await;
             // Tasks that are alive when a runtime ends are leaked.
