@@ -3,7 +3,7 @@
 use crate::Str;
 use crate::agent::{AgentReply, AgentRequest};
 use crate::command::Command;
-use crate::gossip::{KeyCommand, KeyReport};
+use crate::gossip::{Coordinate, KeyCommand, KeyReport};
 use crate::ids::{Index, Pool, ServerId};
 use crate::metrics::Report;
 use crate::raft::Change;
@@ -20,13 +20,22 @@ use bytes::Bytes;
 pub enum Request {
     /// Replicate and apply; answered once applied.
     Write(Command),
+    /// Have servers of another datacenter replicate and apply; answered as [`Request::Write`] is, without the index.
+    WriteThere {
+        /// Which.
+        datacenter: Str,
+        /// What.
+        command: Command,
+    },
+    /// Which datacenters there are, and how far. Answered by [`Reply::Datacenters`].
+    Datacenters,
     /// Answered with an index once this node may answer a read at that index. `consistent` asks a
     /// quorum now; otherwise the leader's lease is enough.
     ReadBarrier {
         /// `?consistent`.
         consistent: bool,
     },
-    /// Ask a server, on a client agent. Answered by [`Reply::Answer`].
+    /// Ask another server. Answered by [`Reply::Answer`].
     Ask(Ask),
     /// Change the agent's local state.
     Agent(AgentRequest),
@@ -84,6 +93,8 @@ pub enum Reply {
     },
     /// The body of a server's answer.
     Answer(Bytes),
+    /// The datacenters, the nearest first.
+    Datacenters(Vec<Datacenter>),
     /// So many of the members that were asked to let this node in did.
     Joined(usize),
     /// The event with the ID that it was given.
@@ -98,6 +109,15 @@ pub enum Reply {
     Done,
     /// It did not happen, or nobody knows.
     Failed(CallError),
+}
+
+/// A datacenter as the servers know it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Datacenter {
+    /// Its name.
+    pub name: Str,
+    /// Those of its servers whose place in the WAN pool is known, by name without the datacenter.
+    pub servers: Vec<(Str, Coordinate)>,
 }
 
 /// Why a call failed. Only [`CallError::Unknown`], and [`CallError::Remote`] if the answer was lost, may still
@@ -121,7 +141,7 @@ pub enum CallError {
     Unknown,
     /// Refused or failed for the reason given. State unchanged.
     Refused(String),
-    /// What a server said to this client agent, or why none could be asked, in the words of Consul's agents.
+    /// What another server said, or why none could be asked, in the words of Consul's agents.
     Remote(String),
 }
 

@@ -4,6 +4,15 @@ use super::qname::{QName, Text};
 use super::query::qtype;
 use core::net::IpAddr;
 
+/// Which datacenter a name is in.
+#[expect(clippy::large_enum_variant, reason = "lives on the stack for one answer")]
+pub(super) enum At {
+    /// Ours.
+    Here,
+    /// This one, in lower case.
+    There(Text),
+}
+
 /// A name, understood.
 #[expect(
     clippy::large_enum_variant,
@@ -11,9 +20,9 @@ use core::net::IpAddr;
 )]
 pub(super) enum Lookup {
     /// `[tag.]<service>.service[.<dc>]`, or the form of RFC 2782.
-    Service { name: Text, tag: Option<Text> },
+    Service { name: Text, tag: Option<Text>, at: At },
     /// `<node>.node[.<dc>]`; the name may hold dots.
-    Node { name: Text },
+    Node { name: Text, at: At },
     /// `<hex>.addr`.
     Address { ip: IpAddr },
     /// Neither records nor an error. `<service>.virtual`: there are no virtual addresses without the mesh;
@@ -23,8 +32,8 @@ pub(super) enum Lookup {
     Nothing,
 }
 
-/// Reads the labels of `name` before `end`, where our domain begins. `datacenter` is our own: names
-/// in any other, or of any peer, have no path and are not found.
+/// Reads the labels of `name` before `end`, where our domain begins. `datacenter` is our own. Names of peers are
+/// not found: there are none.
 pub(super) fn understand(name: &QName, end: usize, kind: u16, datacenter: &str) -> Lookup {
     let found = (0..end).rev().find_map(|i| Some((i, Word::of(name.label(i), kind)?)));
     match found {
@@ -32,15 +41,16 @@ pub(super) fn understand(name: &QName, end: usize, kind: u16, datacenter: &str) 
         // The word may be left out: the label is part of the name.
         Some((i, Word::Underscored)) => service(name, i + 1, Place::of(name, i + 1, end, datacenter)),
         Some((i, Word::Node)) => match (Place::of(name, i + 1, end, datacenter), name.text(0, i)) {
-            (Place::Here, Some(text)) if i > 0 => Lookup::Node { name: text },
-            (Place::Elsewhere, Some(_)) if i > 0 && !qtype::of_nodes(kind) => Lookup::Empty,
+            (Place::Here, Some(text)) if i > 0 => Lookup::Node { name: text, at: At::Here },
+            (Place::There(_) | Place::Peer, Some(_)) if i > 0 && !qtype::of_nodes(kind) => Lookup::Empty,
+            (Place::There(there), Some(text)) if i > 0 => Lookup::Node { name: text, at: At::There(there) },
             _ => Lookup::Nothing,
         },
         // Wherever it is said to be: the answer is in the question.
         Some((1, Word::Addr)) => address(name.label(0)).map_or(Lookup::Nothing, |ip| Lookup::Address { ip }),
         Some((1.., Word::Virtual)) => match Place::of(name, i_after(found), end, datacenter) {
             Place::Nowhere => Lookup::Nothing,
-            Place::Here | Place::Elsewhere => Lookup::Empty,
+            Place::Here | Place::There(_) | Place::Peer => Lookup::Empty,
         },
         _ => Lookup::Nothing,
     }
@@ -77,9 +87,13 @@ impl Word {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "lives on the stack for one answer")]
 enum Place {
     Here,
-    Elsewhere,
+    /// In this datacenter.
+    There(Text),
+    /// At a peer.
+    Peer,
     /// Not a place at all.
     Nowhere,
 }
@@ -89,12 +103,14 @@ impl Place {
     fn of(name: &QName, from: usize, end: usize, datacenter: &str) -> Place {
         let here = |i: usize| name.label(i).eq_ignore_ascii_case(datacenter.as_bytes());
         let is = |i: usize, word: &str| name.label(i).eq_ignore_ascii_case(word.as_bytes());
+        let there = |i| name.text(i, i + 1).map_or(Place::Nowhere, |label| Place::There(label.lower()));
         match end - from {
             0 => Place::Here,
             1 if here(from) => Place::Here,
             2 if is(from + 1, "dc") && here(from) => Place::Here,
-            1 => Place::Elsewhere,
-            2 if is(from + 1, "dc") || is(from + 1, "peer") => Place::Elsewhere,
+            1 => there(from),
+            2 if is(from + 1, "dc") => there(from),
+            2 if is(from + 1, "peer") => Place::Peer,
             _ => Place::Nowhere,
         }
     }
@@ -103,13 +119,15 @@ impl Place {
 /// The labels before `n` name a service, perhaps with a tag.
 fn service(name: &QName, n: usize, place: Place) -> Lookup {
     let underscored = |i: usize| name.label(i).first() == Some(&b'_');
-    if n == 0 || !matches!(place, Place::Here) {
-        return Lookup::Nothing;
-    }
+    let at = match place {
+        Place::Here if n > 0 => At::Here,
+        Place::There(there) if n > 0 => At::There(there),
+        _ => return Lookup::Nothing,
+    };
     if n == 2 && underscored(0) && underscored(1) {
         let (Some(service), Some(tag)) = (name.text(0, 1), name.text(1, 2)) else { return Lookup::Nothing };
         let tag = Some(tag.skip_first()).filter(|tag| !tag.as_str().eq_ignore_ascii_case("tcp"));
-        return Lookup::Service { name: service.skip_first().lower(), tag };
+        return Lookup::Service { name: service.skip_first().lower(), tag, at };
     }
     let Some(service) = name.text(n - 1, n) else { return Lookup::Nothing };
     let tag = match n {
@@ -120,7 +138,7 @@ fn service(name: &QName, n: usize, place: Place) -> Lookup {
             None => return Lookup::Nothing,
         },
     };
-    Lookup::Service { name: service.lower(), tag }
+    Lookup::Service { name: service.lower(), tag, at }
 }
 
 /// `0a000001`, or 32 digits for IPv6.

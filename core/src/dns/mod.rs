@@ -33,13 +33,15 @@ mod wire;
 pub use asked::{Asked, asked};
 pub use cache::{Cache, Lasting};
 pub use recursion::{Recursion, Verdict, host_query, judge, server_failure};
-pub use remote::{Need, Order, Remote};
+pub use remote::{Need, Order, Part, Remote, Told};
 
+use crate::Str;
 use crate::config::RuntimeConfig;
 use crate::rng::Rng;
 use crate::store::Store;
 use crate::time::Now;
 use crate::view::View;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use encode::{Encoder, Head};
 use names::Names;
@@ -70,6 +72,18 @@ pub enum Outcome {
     /// The answer names hosts outside our domains, and recursors are configured: ask them, and answer
     /// again with [`answer_knowing`]. The buffer holds the answer without what they would say.
     Resolve,
+    /// On a server: the name is in another datacenter. Ask [`Remote`]. The buffer holds an answer as if there were
+    /// nothing of that name.
+    Elsewhere,
+}
+
+/// What answers are made from.
+#[derive(Clone, Copy)]
+struct Stores<'a> {
+    /// The catalog of this datacenter.
+    own: &'a Store,
+    /// What is known of others.
+    others: &'a BTreeMap<Str, Store>,
 }
 
 /// Answers one packet from `view`; `out` is cleared first and holds the whole reply afterwards.
@@ -96,7 +110,8 @@ pub fn answer_knowing(
     recursion: &mut Recursion,
     out: &mut Vec<u8>,
 ) -> Outcome {
-    answer_with(&view.store, &view.config, now, rng, query, transport, recursion, out).0
+    let stores = Stores { own: &view.store, others: &BTreeMap::new() };
+    answer_with(stores, &view.config, now, rng, query, transport, recursion, out).0
 }
 
 /// [`answer`] from the two parts of a view that matter to it, and how long the answer is good.
@@ -109,12 +124,13 @@ pub fn answer_from(
     transport: Transport,
     out: &mut Vec<u8>,
 ) -> (Outcome, Lasting) {
-    answer_with(store, config, now, rng, query, transport, &mut Recursion::default(), out)
+    let stores = Stores { own: store, others: &BTreeMap::new() };
+    answer_with(stores, config, now, rng, query, transport, &mut Recursion::default(), out)
 }
 
 #[expect(clippy::too_many_arguments, reason = "the whole of what an answer depends on")]
 fn answer_with(
-    store: &Store,
+    Stores { own: store, others }: Stores<'_>,
     config: &RuntimeConfig,
     now: Now,
     rng: &mut Rng,
@@ -138,7 +154,8 @@ fn answer_with(
         return (Outcome::Reply, Lasting::Once);
     };
     let lasting = Lasting::Whole;
-    let mut responder = Responder { store, config, now, rng, recursion, names: Names::new(), lasting };
+    let (datacenter, names) = (&*config.datacenter, Names::new());
+    let mut responder = Responder { store, datacenter, others, config, now, rng, recursion, names, lasting };
     if question.name.ends_with("arpa").is_some() {
         return (reverse(responder, &query, question, out), Lasting::Once);
     }
@@ -165,8 +182,12 @@ fn answer_with(
     let compress = !config.dns.disable_compression;
     let whole = truncate::finish(&responder.names, head, sections, limits, compress, out);
     responder.drawn(!whole);
-    let done = responder.recursion.wanted().is_empty();
-    (if done { Outcome::Reply } else { Outcome::Resolve }, responder.lasting)
+    let outcome = match (&responder.recursion.needs(), &responder.recursion.wanted()) {
+        ([_, ..], _) if config.server => Outcome::Elsewhere,
+        (_, []) => Outcome::Reply,
+        _ => Outcome::Resolve,
+    };
+    (outcome, responder.lasting)
 }
 
 /// Fills the sections for a name in one of our domains.

@@ -5,7 +5,7 @@ use super::cache::Lasting;
 use super::qname::QName;
 use super::query::qtype;
 use super::record::{Data, Record, Sections};
-use super::remote::Need;
+use super::remote::Part;
 use super::responder::{Ask, Miss, Responder};
 use super::ttl;
 use crate::Str;
@@ -19,7 +19,7 @@ const MAX_SERVERS: usize = 3;
 impl<'a> Responder<'a, '_> {
     /// `<node>.node`.
     pub(super) fn node(&mut self, ask: &Ask<'_>, name: &str, out: &mut Sections<'a>) -> Result<(), Miss> {
-        self.need(|| Need::Node(Str::from(name.to_lowercase())));
+        self.need(|| Part::Node(Str::from(name.to_lowercase())));
         let store = self.store;
         let node = store.node(name).ok_or(Miss::Name)?;
         let ttl = ttl::of_node(&self.config.dns);
@@ -53,7 +53,7 @@ impl<'a> Responder<'a, '_> {
         let Some(base) = self.node_base(base) else { return Sections::default() };
         let ttl = ttl::of_node(&self.config.dns);
         let mut found = Sections::default();
-        self.need(|| Need::Service(Str::from(SERVER_SERVICE)));
+        self.need(|| Part::Service(Str::from(SERVER_SERVICE)));
         let mut servers = self.instances(SERVER_SERVICE, None);
         self.rng.shuffle(&mut servers);
         self.drawn(servers.len() > MAX_SERVERS);

@@ -1,4 +1,5 @@
-//! Questions on a client agent: what an answer is made from is fetched from servers first.
+//! Questions on a client agent, and on a server those about other datacenters: what an answer is made from is
+//! fetched from servers first.
 //!
 //! A question is answered from what is here; where that depends on a part of the catalog that was not
 //! fetched for it, the part is fetched and the question answered again. Who asks for what is already being
@@ -6,13 +7,14 @@
 //! could, unless that is longer ago than `dns_config.max_stale`; else the client hears of a failure.
 
 use super::recursion::{Recursion, server_failure};
-use super::{Outcome, Transport, answer_with};
+use super::{Outcome, Stores, Transport, answer_with};
 use crate::Str;
+use crate::call::{CallError, Reply};
 use crate::config::RuntimeConfig;
 use crate::rng::Rng;
-use crate::router::{Ask, Kind};
+use crate::router::{Ask, Kind, To};
 use crate::rpc::arguments::ReadArguments;
-use crate::store::Excerpt;
+use crate::store::{Excerpt, Store};
 use crate::time::{Instant, Now};
 use crate::wire::msgpack;
 use alloc::collections::BTreeMap;
@@ -29,9 +31,18 @@ const MAX_REMEMBERED: usize = 1024;
 /// Times that one question may turn out to depend on more: as often as host names are followed, and once.
 const MAX_ROUNDS: usize = 5;
 
-/// A part of the catalog.
+/// A part of a datacenter's catalog.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Need {
+pub struct Need {
+    /// Which datacenter.
+    pub datacenter: Str,
+    /// Which part.
+    pub part: Part,
+}
+
+/// A part of a catalog.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
     /// The instances of a service with their nodes and checks.
     Service(Str),
     /// A node.
@@ -45,38 +56,61 @@ pub enum Need {
 impl Need {
     fn ask(&self, config: &RuntimeConfig) -> Ask {
         let mut arguments = ReadArguments {
-            datacenter: config.datacenter.clone(),
+            datacenter: self.datacenter.clone(),
             allow_stale: config.dns.allow_stale,
             max_stale_duration: i64::try_from(config.dns.max_stale.as_nanos()).unwrap_or(i64::MAX),
             ..ReadArguments::default()
         };
-        let method = match self {
-            Need::Service(name) => {
+        let method = match &self.part {
+            Part::Service(name) => {
                 arguments.service_name = name.clone();
                 "Health.ServiceNodes"
             }
-            Need::Node(name) => {
+            Part::Node(name) => {
                 arguments.node = name.clone();
                 "Catalog.NodeServices"
             }
-            Need::Nodes => "Catalog.ListNodes",
-            Need::Address(ip) => {
+            Part::Nodes => "Catalog.ListNodes",
+            Part::Address(ip) => {
                 arguments.service_address = Str::from(ip.to_string());
                 "Catalog.ServiceNodes"
             }
         };
-        Ask { method, body: msgpack::to_vec(&arguments).into(), kind: Kind::Read }
+        let to = To::Datacenter(self.datacenter.clone());
+        Ask { to, method, body: msgpack::to_vec(&arguments).into(), kind: Kind::Read }
     }
 
     fn read(&self, body: &[u8]) -> Result<Excerpt, msgpack::Error> {
         let mut excerpt = Excerpt::default();
-        match self {
-            Need::Service(_) => excerpt.instances(body)?,
-            Need::Node(_) => excerpt.node_services(body)?,
-            Need::Nodes => excerpt.nodes(body)?,
-            Need::Address(_) => excerpt.service_nodes(body)?,
+        match &self.part {
+            Part::Service(_) => excerpt.instances(body)?,
+            Part::Node(_) => excerpt.node_services(body)?,
+            Part::Nodes => excerpt.nodes(body)?,
+            Part::Address(_) => excerpt.service_nodes(body)?,
         }
         Ok(excerpt)
+    }
+}
+
+/// What came of asking for a [`Need`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told<'a> {
+    /// A server has answered this.
+    Body(&'a Bytes),
+    /// Nobody knows the datacenter.
+    NoPath,
+    /// No server could be asked.
+    Nothing,
+}
+
+impl Told<'_> {
+    /// What the node's reply to the question says.
+    pub fn of(reply: &Reply) -> Told<'_> {
+        match reply {
+            Reply::Answer(body) => Told::Body(body),
+            Reply::Failed(CallError::Remote(why)) if why.contains("No path to datacenter") => Told::NoPath,
+            _ => Told::Nothing,
+        }
     }
 }
 
@@ -135,9 +169,10 @@ impl<C> Default for Remote<C> {
 }
 
 impl<C> Remote<C> {
-    /// Takes a question.
+    /// Takes a question. `own` is the catalog of this datacenter, on a server.
     pub fn ask(
         &mut self,
+        own: Option<&Store>,
         config: &RuntimeConfig,
         now: Now,
         rng: &mut Rng,
@@ -147,23 +182,28 @@ impl<C> Remote<C> {
         let question = Question { to, query, transport, parts: BTreeMap::new(), missing: 0, rounds: 0 };
         self.next += 1;
         let mut orders = Vec::new();
-        self.go_on(config, now, rng, self.next, question, &mut orders);
+        self.go_on(own, config, now, rng, (self.next, question), &mut orders);
         orders
     }
 
-    /// A server has told of `need`, or none could (`None`).
+    /// A server has told of `need`, or none could. `own` is as for [`Remote::ask`].
     pub fn told(
         &mut self,
+        own: Option<&Store>,
         config: &RuntimeConfig,
         now: Now,
         rng: &mut Rng,
-        need: &Need,
-        body: Option<&Bytes>,
+        (need, told): (&Need, Told<'_>),
     ) -> Vec<Order<C>> {
         let mut orders = Vec::new();
         let Some(asking) = self.fetching.remove(need) else { return orders };
-        let fresh = body.and_then(|body| need.read(body).ok()).map(Arc::new);
-        if let Some(excerpt) = &fresh {
+        let fresh = match told {
+            Told::Body(body) => need.read(body).ok().map(Arc::new),
+            // What is nowhere has no records.
+            Told::NoPath => Some(Arc::default()),
+            Told::Nothing => None,
+        };
+        if let (Some(excerpt), Told::Body(_)) = (&fresh, told) {
             self.remember(now.mono, need, excerpt);
         }
         let last = || {
@@ -181,7 +221,7 @@ impl<C> Remote<C> {
             question.parts.insert(need.clone(), part.clone());
             question.missing -= 1;
             match question.missing {
-                0 => self.go_on(config, now, rng, id, question, &mut orders),
+                0 => self.go_on(own, config, now, rng, (id, question), &mut orders),
                 _ => drop(self.waiting.insert(id, question)),
             }
         }
@@ -201,24 +241,30 @@ impl<C> Remote<C> {
     /// Answers, or fetches what the answer turns out to depend on.
     fn go_on(
         &mut self,
+        own: Option<&Store>,
         config: &RuntimeConfig,
         now: Now,
         rng: &mut Rng,
-        id: u64,
-        mut question: Question<C>,
+        (id, mut question): (u64, Question<C>),
         orders: &mut Vec<Order<C>>,
     ) {
-        let mut known = Excerpt::default();
-        question.parts.values().for_each(|part| known.merge(part));
+        let mut known: BTreeMap<Str, Excerpt> = BTreeMap::new();
+        for (need, part) in &question.parts {
+            known.entry(need.datacenter.clone()).or_default().merge(part);
+        }
+        let mut others: BTreeMap<Str, Store> =
+            known.into_iter().map(|(datacenter, excerpt)| (datacenter, excerpt.into_store())).collect();
+        let fetched = others.remove(&config.datacenter).unwrap_or_default();
+        let stores = Stores { own: own.unwrap_or(&fetched), others: &others };
         let (mut recursion, mut packet) = (Recursion::default(), Vec::new());
         let (query, transport) = (&question.query, question.transport);
-        let store = known.into_store();
-        let answer = answer_with(&store, config, now, rng, query, transport, &mut recursion, &mut packet);
+        let answer = answer_with(stores, config, now, rng, query, transport, &mut recursion, &mut packet);
         let lacks = |need: &&Need| !question.parts.contains_key(*need);
         let missing: Vec<Need> = recursion.needs().iter().filter(lacks).cloned().collect();
         if missing.is_empty() {
             let Question { to, query, transport, .. } = question;
-            return orders.push(Order::Answer { to, query, transport, outcome: answer.0, packet });
+            let outcome = if answer.0 == Outcome::Elsewhere { Outcome::Reply } else { answer.0 };
+            return orders.push(Order::Answer { to, query, transport, outcome, packet });
         }
         question.rounds += 1;
         if question.rounds > MAX_ROUNDS || self.waiting.len() >= MAX_WAITING {
@@ -263,10 +309,20 @@ mod tests {
         config
     }
 
+    /// A part of this datacenter's catalog.
+    fn here(part: Part) -> Need {
+        Need { datacenter: Str::from("dc1"), part }
+    }
+
     /// A question for A records of `web.service.consul`.
     fn question() -> Vec<u8> {
+        of("web.service.consul")
+    }
+
+    /// A question for A records of a name.
+    fn of(name: &str) -> Vec<u8> {
         let mut packet = alloc::vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-        for label in ["web", "service", "consul"] {
+        for label in name.split('.') {
             packet.push(label.len() as u8);
             packet.extend_from_slice(label.as_bytes());
         }
@@ -295,11 +351,11 @@ mod tests {
     fn one_call_answers_all_who_ask_for_the_same() {
         let (config, mut rng) = (config(), Rng::new(Seed::from_u64(1)));
         let mut remote = Remote::default();
-        let first = remote.ask(&config, at(1), &mut rng, (1u8, &question(), Transport::Udp));
+        let first = remote.ask(None, &config, at(1), &mut rng, (1u8, &question(), Transport::Udp));
         let [Order::Fetch { need, ask }] = &first[..] else { panic!("{first:?}") };
-        assert_eq!((need, ask.method), (&Need::Service(Str::from("web")), "Health.ServiceNodes"));
-        assert_eq!(remote.ask(&config, at(1), &mut rng, (2u8, &question(), Transport::Udp)), []);
-        let answers = remote.told(&config, at(1), &mut rng, need, Some(&told()));
+        assert_eq!((need, ask.method), (&here(Part::Service(Str::from("web"))), "Health.ServiceNodes"));
+        assert_eq!(remote.ask(None, &config, at(1), &mut rng, (2u8, &question(), Transport::Udp)), []);
+        let answers = remote.told(None, &config, at(1), &mut rng, (need, Told::Body(&told())));
         assert_eq!(answers.iter().map(shown).collect::<Vec<_>>(), [(1, 0, 1), (2, 0, 1)]);
         assert!(remote.waiting.is_empty() && remote.fetching.is_empty());
     }
@@ -308,10 +364,11 @@ mod tests {
     fn without_servers_the_last_answer_is_good_until_max_stale_and_then_it_is_a_failure() {
         let (config, mut rng) = (config(), Rng::new(Seed::from_u64(1)));
         let mut remote = Remote::default();
-        let need = Need::Service(Str::from("web"));
+        let need = here(Part::Service(Str::from("web")));
         let mut asked = |now, body: Option<Bytes>| {
-            remote.ask(&config, now, &mut rng, (1u8, &question(), Transport::Udp));
-            let orders = remote.told(&config, now, &mut rng, &need, body.as_ref());
+            remote.ask(None, &config, now, &mut rng, (1u8, &question(), Transport::Udp));
+            let told = body.as_ref().map_or(Told::Nothing, Told::Body);
+            let orders = remote.told(None, &config, now, &mut rng, (&need, told));
             shown(&orders[0])
         };
         assert_eq!(asked(at(1), None), (1, 2, 0), "nobody has ever told");
@@ -322,16 +379,45 @@ mod tests {
     }
 
     #[test]
+    fn a_server_fetches_what_is_of_another_datacenter_and_only_that() {
+        let (mut config, mut rng) = (config(), Rng::new(Seed::from_u64(1)));
+        config.server = true;
+        let (own, mut remote) = (Store::default(), Remote::default());
+        let ask = |remote: &mut Remote<u8>, rng: &mut Rng, to, name| {
+            remote.ask(Some(&own), &config, at(1), rng, (to, &of(name), Transport::Udp))
+        };
+        let orders = ask(&mut remote, &mut rng, 1, "web.service.consul");
+        assert_eq!(shown(&orders[0]), (1, 3, 0), "it has nothing of that name itself");
+        let orders = ask(&mut remote, &mut rng, 2, "web.service.DC2.consul");
+        let [Order::Fetch { need, ask: asked }] = &orders[..] else { panic!("{orders:?}") };
+        assert_eq!(*need, Need { datacenter: Str::from("dc2"), part: Part::Service(Str::from("web")) });
+        assert_eq!(asked.to, To::Datacenter(Str::from("dc2")));
+        let answers = remote.told(Some(&own), &config, at(1), &mut rng, (need, Told::Body(&told())));
+        assert_eq!(answers.iter().map(shown).collect::<Vec<_>>(), [(2, 0, 1)]);
+        // A datacenter that nobody knows has no names.
+        let orders = ask(&mut remote, &mut rng, 3, "web.service.dc9.consul");
+        let [Order::Fetch { need, .. }] = &orders[..] else { panic!("{orders:?}") };
+        let answers = remote.told(Some(&own), &config, at(1), &mut rng, (need, Told::NoPath));
+        assert_eq!(answers.iter().map(shown).collect::<Vec<_>>(), [(3, 3, 0)]);
+        let orders = ask(&mut remote, &mut rng, 4, "n.node.dc9.consul");
+        let [Order::Fetch { need, .. }] = &orders[..] else { panic!("{orders:?}") };
+        assert_eq!(need.part, Part::Node(Str::from("n")));
+        let answers = remote.told(Some(&own), &config, at(1), &mut rng, (need, Told::Nothing));
+        assert_eq!(answers.iter().map(shown).collect::<Vec<_>>(), [(4, 2, 0)], "a failure");
+        assert!(remote.waiting.is_empty() && remote.fetching.is_empty());
+    }
+
+    #[test]
     fn what_needs_no_catalog_is_answered_at_once_and_memory_is_bounded() {
         let (config, mut rng) = (config(), Rng::new(Seed::from_u64(1)));
         let mut remote: Remote<u8> = Remote::default();
         let mut outside = question();
         outside[13] = b'x';
         outside[28] = b'x';
-        let orders = remote.ask(&config, at(1), &mut rng, (1, &outside, Transport::Udp));
+        let orders = remote.ask(None, &config, at(1), &mut rng, (1, &outside, Transport::Udp));
         assert_eq!(shown(&orders[0]).1, 5, "refused: not our domain");
         for n in 0..2 * MAX_REMEMBERED as u64 {
-            let need = Need::Node(Str::from(n.to_string()));
+            let need = here(Part::Node(Str::from(n.to_string())));
             remote.remember(Instant(n), &need, &Arc::default());
         }
         assert_eq!(remote.remembered.len(), MAX_REMEMBERED);

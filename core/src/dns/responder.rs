@@ -2,19 +2,21 @@
 
 use super::address::Address;
 use super::cache::Lasting;
-use super::lookup::{Lookup, understand};
+use super::lookup::{At, Lookup, understand};
 use super::names::{NameId, Names};
 use super::qname::QName;
 use super::query::qtype;
 use super::record::{Data, Record, Sections};
 use super::recursion::{ForeignData, Recursion};
-use super::remote::Need;
+use super::remote::{Need, Part};
 use super::ttl;
+use crate::Str;
 use crate::config::RuntimeConfig;
 use crate::rng::Rng;
 use crate::store::Store;
 use crate::time::Now;
 use crate::types::Node;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 /// How often a host name may lead to another of our own names.
@@ -51,7 +53,11 @@ pub(super) struct Ask<'q> {
 
 /// Everything lookups read, and the names they write.
 pub(super) struct Responder<'a, 'r> {
+    /// What is looked at, and the datacenter that it is of.
     pub(super) store: &'a Store,
+    pub(super) datacenter: &'a str,
+    /// What is known of other datacenters.
+    pub(super) others: &'a BTreeMap<Str, Store>,
     pub(super) config: &'a RuntimeConfig,
     pub(super) now: Now,
     pub(super) rng: &'r mut Rng,
@@ -62,11 +68,32 @@ pub(super) struct Responder<'a, 'r> {
 }
 
 impl<'a> Responder<'a, '_> {
-    /// What follows is read from this part of the catalog. A client has to fetch it first.
-    pub(super) fn need(&mut self, need: impl FnOnce() -> Need) {
-        if !self.config.server {
-            self.recursion.need(need());
+    /// What follows is read from this part of the catalog. It has to be fetched first, except by a server the
+    /// part of its own datacenter.
+    pub(super) fn need(&mut self, part: impl FnOnce() -> Part) {
+        if !self.config.server || *self.datacenter != *self.config.datacenter {
+            self.recursion.need(Need { datacenter: Str::from(self.datacenter), part: part() });
         }
+    }
+
+    /// Looks something up in the datacenter where it is. `part` is what of its catalog that is.
+    fn within(
+        &mut self,
+        at: &At,
+        part: impl FnOnce() -> Part,
+        look: impl FnOnce(&mut Self) -> Result<(), Miss>,
+    ) -> Result<(), Miss> {
+        let At::There(there) = at else { return look(self) };
+        self.lasting = Lasting::Once;
+        let Some((datacenter, store)) = self.others.get_key_value(there.as_str()) else {
+            self.recursion.need(Need { datacenter: Str::from(there.as_str()), part: part() });
+            return Err(Miss::Name);
+        };
+        let home = (self.store, self.datacenter);
+        (self.store, self.datacenter) = (store, datacenter);
+        let found = look(self);
+        (self.store, self.datacenter) = home;
+        found
     }
 
     /// What follows was drawn by chance, if so.
@@ -86,11 +113,16 @@ impl<'a> Responder<'a, '_> {
     /// Answers everything but SOA, NS and AXFR.
     pub(super) fn look_up(&mut self, ask: &Ask<'_>, out: &mut Sections<'a>) -> Result<(), Miss> {
         match understand(ask.name, ask.end, ask.kind, &self.config.datacenter) {
-            Lookup::Service { name, tag } => {
-                self.service(ask, name.as_str(), tag.as_ref().map(|tag| tag.as_str()), out)
+            Lookup::Service { name, tag, at } => {
+                let (name, tag) = (name.as_str(), tag.as_ref().map(|tag| tag.as_str()));
+                self.within(&at, || Part::Service(Str::from(name)), |r| r.service(ask, name, tag, out))
             }
             // Other types are not looked at, not even for whether the node exists.
-            Lookup::Node { name } if qtype::of_nodes(ask.kind) => self.node(ask, name.as_str(), out),
+            Lookup::Node { name, at } if qtype::of_nodes(ask.kind) => {
+                let name = name.as_str();
+                let part = || Part::Node(Str::from(name.to_lowercase()));
+                self.within(&at, part, |r| r.node(ask, name, out))
+            }
             Lookup::Node { .. } => Ok(()),
             Lookup::Address { ip } => {
                 let lowered = ask.name.lowered(ask.end);
@@ -194,7 +226,7 @@ impl<'a> Responder<'a, '_> {
 
     /// `node.<dc>.<domain>`, below which every node has its name.
     pub(super) fn node_base(&mut self, domain: NameId) -> Option<NameId> {
-        let datacenter = self.names.child(domain, self.config.datacenter.as_bytes())?;
+        let datacenter = self.names.child(domain, self.datacenter.as_bytes())?;
         self.names.child(datacenter, b"node")
     }
 

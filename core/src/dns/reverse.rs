@@ -4,15 +4,15 @@ use super::address::Address;
 use super::names::NameId;
 use super::qname::QName;
 use super::record::{Data, Record};
-use super::remote::Need;
+use super::remote::Part;
 use super::responder::Responder;
 use core::net::IpAddr;
 
 impl<'a> Responder<'a, '_> {
     /// The first node with this address, else the first service, as `owner`'s PTR record.
     pub(super) fn reverse(&mut self, owner: NameId, ip: IpAddr) -> Option<Record<'a>> {
-        self.need(|| Need::Nodes);
-        self.need(|| Need::Address(ip));
+        self.need(|| Part::Nodes);
+        self.need(|| Part::Address(ip));
         let store = self.store;
         let is_it = |text: &str| Address::of(text) == Some(Address::Ip(ip));
         let domain = self.names.domain(&self.config.domain);
@@ -20,7 +20,7 @@ impl<'a> Responder<'a, '_> {
             self.node_name(node, domain)?
         } else {
             let (_, service) = store.instances().find(|(_, service)| is_it(&service.address))?;
-            let datacenter = self.names.child(domain, self.config.datacenter.as_bytes())?;
+            let datacenter = self.names.child(domain, self.datacenter.as_bytes())?;
             let base = self.names.child(datacenter, b"service")?;
             self.names.dotted(base, &service.service)?
         };

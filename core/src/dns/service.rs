@@ -5,7 +5,7 @@ use super::names::NameId;
 use super::node::node_address;
 use super::query::qtype;
 use super::record::{Data, Record, Sections};
-use super::remote::Need;
+use super::remote::Part;
 use super::responder::{Ask, Miss, Responder, answers};
 use super::ttl;
 use crate::Str;
@@ -34,7 +34,7 @@ impl<'a> Responder<'a, '_> {
         tag: Option<&str>,
         out: &mut Sections<'a>,
     ) -> Result<(), Miss> {
-        self.need(|| Need::Service(Str::from(name)));
+        self.need(|| Part::Service(Str::from(name)));
         let found = self.instances(name, tag);
         let ttl = ttl::of_service(&self.config.dns, name);
         let any = if ask.kind == qtype::SRV {
@@ -212,7 +212,7 @@ impl<'a> Responder<'a, '_> {
 
     /// `<hex>.addr.<dc>.<domain>`.
     fn address_name(&mut self, ip: IpAddr, domain: NameId) -> Option<NameId> {
-        let datacenter = self.names.child(domain, self.config.datacenter.as_bytes())?;
+        let datacenter = self.names.child(domain, self.datacenter.as_bytes())?;
         let base = self.names.child(datacenter, b"addr")?;
         let (digits, bits) = match ip {
             IpAddr::V4(ip) => (8, u128::from(ip.to_bits())),

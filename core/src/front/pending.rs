@@ -6,7 +6,7 @@ use super::message::{FrontOutput, HttpRequest, RpcReply};
 use super::mux::{self, Routed};
 use super::remote;
 use super::request::{Consistency, Options, Request};
-use super::request::{clamp_wait, refuse_enterprise, refuse_other_datacenter};
+use super::request::{clamp_wait, refuse_enterprise};
 use super::respond;
 use super::route::{Finish, Handler, HashRead, Method, Read, Step, Style};
 use super::rpc;
@@ -138,7 +138,7 @@ impl Front {
                 let reply = handle(&cx, &rq)?;
                 self.answer(req, reply);
             }
-            Handler::Read(read) if !view.config.server => {
+            Handler::Read(read) if remote::elsewhere(&rq, &view.config) => {
                 let step = remote::start(&cx, &rq, read);
                 let step = step.unwrap_or_else(|error| Step::Done(blocking::failed(read, &error)));
                 self.take(now, view, req, rq, step)?;
@@ -209,13 +209,11 @@ impl Front {
             // A transaction reads once and never waits.
             options.index = 0;
         }
-        let datacenter = refuse_other_datacenter(&rq, &view.config.datacenter);
-        self.begin(now, view, req, Question::Http(rq, read), options, datacenter);
+        self.begin(now, view, req, Question::Http(rq, read), options);
         Ok(())
     }
 
-    /// Sends a read through its gate. `refused` is what its caller found wrong with it; the handler and
-    /// the filter may find something too.
+    /// Sends a read through its gate. The handler and the filter may find something wrong with it.
     pub(super) fn begin(
         &mut self,
         now: Now,
@@ -223,10 +221,9 @@ impl Front {
         req: ReqId,
         question: Question,
         options: Options,
-        refused: Result<(), HttpError>,
     ) {
         let mut reading = Reading::start(question, options, now, &mut self.rng);
-        if let Err(error) = refused.and_then(|()| reading.start_filter()) {
+        if let Err(error) = reading.start_filter() {
             let error = reading.refused_first(error, view, now, &self.bodies);
             let reply = reading.question.failed(&error);
             return self.tell(req, reply);

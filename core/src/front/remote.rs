@@ -1,4 +1,5 @@
-//! Reads on a client agent: servers are asked, and what they tell is answered like records of our own.
+//! Reads that other servers are asked for, by a client agent or because they are about another datacenter: what
+//! they tell is answered like records of our own.
 //!
 //! The answer to a call becomes a store that holds nothing else, and the read's own function answers from
 //! it; index, leader and contact are those that the server told. What a server has picked out already
@@ -11,8 +12,9 @@ use super::request::{Consistency, Options, Request};
 use super::route::{Finish, Read, Step};
 use crate::Str;
 use crate::call::{self, Reply};
+use crate::command::Command;
 use crate::config::RuntimeConfig;
-use crate::router::{Ask, Kind};
+use crate::router::{Ask, Kind, To};
 use crate::rpc::answer::QueryMeta;
 use crate::rpc::arguments::ReadArguments;
 use crate::store::Excerpt;
@@ -59,6 +61,19 @@ fn arguments(rq: &Request, options: &Options, config: &RuntimeConfig) -> ReadArg
     }
 }
 
+/// Whether other servers are to be asked: this is a client, or another datacenter is meant.
+pub(super) fn elsewhere(rq: &Request, config: &RuntimeConfig) -> bool {
+    !config.server || datacenter(rq, config) != config.datacenter
+}
+
+/// A write for that datacenter.
+pub(super) fn write(datacenter: Str, command: Command, config: &RuntimeConfig) -> Box<call::Request> {
+    Box::new(match datacenter == config.datacenter {
+        true => call::Request::Write(command),
+        false => call::Request::WriteThere { datacenter, command },
+    })
+}
+
 /// The datacenter that is asked for: servers know the way to others.
 pub(super) fn datacenter(rq: &Request, config: &RuntimeConfig) -> Str {
     match (rq.query.get("datacenter"), rq.query.get("dc")) {
@@ -89,14 +104,30 @@ pub(super) fn start(cx: &Cx<'_>, rq: &Request, read: &'static Read) -> Result<St
     let mut arguments = arguments(rq, &options, &cx.view.config);
     let method = (read.remote.ask)(cx, rq, &mut arguments);
     let kind = if options.index > 0 { Kind::Wait(options.wait) } else { Kind::Read };
-    let ask = Ask { method, body: msgpack::to_vec(&arguments).into(), kind };
+    let to = To::Datacenter(arguments.datacenter.clone());
+    let ask = Ask { to, method, body: msgpack::to_vec(&arguments).into(), kind };
     Ok(Step::Call(Box::new(call::Request::Ask(ask)), read.remote.finish))
+}
+
+/// A client's question to a server of its own datacenter, whatever the request names.
+pub(super) fn to_server(method: &'static str, cx: &Cx<'_>, finish: Finish) -> Step {
+    let datacenter = cx.view.config.datacenter.clone();
+    let arguments = ReadArguments { datacenter: datacenter.clone(), ..ReadArguments::default() };
+    let body = msgpack::to_vec(&arguments).into();
+    let ask = Ask { to: To::Datacenter(datacenter), method, body, kind: Kind::Read };
+    Step::Call(Box::new(call::Request::Ask(ask)), finish)
 }
 
 /// A question that never blocks and names nothing but the datacenter.
 pub(super) fn plain(method: &'static str, cx: &Cx<'_>, rq: &Request, finish: Finish) -> Step {
-    let arguments = ReadArguments { datacenter: datacenter(rq, &cx.view.config), ..ReadArguments::default() };
-    let ask = Ask { method, body: msgpack::to_vec(&arguments).into(), kind: Kind::Read };
+    let datacenter = datacenter(rq, &cx.view.config);
+    let arguments = ReadArguments { datacenter: datacenter.clone(), ..ReadArguments::default() };
+    let ask = Ask {
+        to: To::Datacenter(datacenter),
+        method,
+        body: msgpack::to_vec(&arguments).into(),
+        kind: Kind::Read,
+    };
     Step::Call(Box::new(call::Request::Ask(ask)), finish)
 }
 

@@ -166,7 +166,7 @@ fn check_cache_control(directives: &str) -> Result<(), HttpError> {
     Ok(())
 }
 
-/// Refuses another datacenter: this server knows only its own.
+/// Refuses another datacenter, for what is not passed on yet.
 pub(super) fn refuse_other_datacenter(rq: &Request, own: &str) -> Result<(), HttpError> {
     let wanted = match rq.query.get("datacenter") {
         "" => rq.query.get("dc"),

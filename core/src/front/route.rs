@@ -66,6 +66,20 @@ pub enum Rule {
     NotBuilt,
 }
 
+impl Rule {
+    /// Whether who passes it may change something.
+    pub(super) fn writes(self) -> bool {
+        match self {
+            Rule::AgentWrite | Rule::NodeWrite | Rule::ServiceWrite | Rule::CatalogWrite | Rule::KeyWrite => {
+                true
+            }
+            Rule::EventWrite | Rule::KeyringWrite | Rule::OperatorWrite | Rule::EachOperation => true,
+            Rule::Open | Rule::AgentRead | Rule::NodeRead | Rule::ServiceRead | Rule::KeyRead => false,
+            Rule::EventRead | Rule::KeyringRead | Rule::OperatorRead | Rule::NotBuilt => false,
+        }
+    }
+}
+
 /// One pattern: a path, or with a trailing slash every path under it.
 #[derive(Debug)]
 pub(super) struct Route {

@@ -147,7 +147,8 @@ impl Node {
                 joins.retry(pool, names, settings.retry_interval, now.mono);
             }
         }
-        let router = Router::new(config.performance.rpc_hold_timeout, rng.fork("router"));
+        let hold = config.performance.rpc_hold_timeout;
+        let router = Router::new(config.datacenter.clone(), hold, rng.fork("router"));
         let view = publish::first_view(&config, &node_id, &store, &agent, &raft);
         let mut node = Node {
             config,

@@ -150,8 +150,12 @@ impl Node {
     fn on_member(&mut self, now: Now, pool: Pool, change: MemberChange, member: &Member) {
         self.members_changed = true;
         self.remember(pool);
+        if pool == Pool::Wan {
+            self.route_servers(now);
+        }
         if pool == Pool::Lan {
             self.locate_servers();
+            self.route_leader();
             self.route_servers(now);
             self.found(now);
             self.leader.member_changed(&member.name);

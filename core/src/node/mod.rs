@@ -15,6 +15,7 @@
 //! | raft `Send` | `Output::Peer` |
 //! | agent `Catalog` | as a call of its own, through the same door as everybody's |
 //! | on a client: writes, agent `Catalog`, `Input::Call(Ask)` | router → `Output::Rpc` → whoever asked |
+//! | on a server: `Input::Call(WriteThere)`, `Input::Call(Ask)` | the same, to another datacenter or the leader |
 //! | agent `RunCheck`, `CancelCheck` | outputs |
 //! | leader duties | raft, without anyone waiting |
 //! | autopilot | raft's membership, gossip |
@@ -31,6 +32,7 @@
 mod autopilot;
 mod boot;
 mod calls;
+mod datacenters;
 mod forward;
 mod founding;
 mod gossiping;
@@ -102,7 +104,7 @@ pub struct Node {
     promises: VecDeque<(Ticket, ServerId, forward::Frame)>,
     pools: Pools,
     joins: Joins,
-    /// The servers that a client asks; a server asks none.
+    /// The servers that a client asks; on a server, those of other datacenters, and the leader.
     router: Router<remote::Waiting>,
     /// The members written down last.
     remembered: BTreeMap<Pool, Vec<String>>,

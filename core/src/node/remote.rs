@@ -1,4 +1,5 @@
-//! A client agent's way to the catalog: what a server does itself, a client asks servers for (wire.md E).
+//! The way to what is not here: a client agent asks servers for what a server does itself, and servers ask those
+//! of other datacenters, or their leader (wire.md E).
 
 use super::Node;
 use super::calls::Caller;
@@ -8,14 +9,16 @@ use crate::agent::{AgentInput, CatalogCall, CatalogNode, CatalogReply};
 use crate::call::{CallError, Reply};
 use crate::command::{Command, KvCommand, TxnOp};
 use crate::gossip::Status;
+use crate::gossip::consul;
 use crate::ids::{CallId, Index, Pool};
-use crate::router::{Ask, Effect, Failure, Kind, Server};
+use crate::router::{Ask, Effect, Failure, Kind, Server, To};
 use crate::rpc::answer;
 use crate::rpc::arguments::{KvArguments, ReadArguments, TxnArguments};
 use crate::store::Applied;
 use crate::time::{Duration, Now};
 use crate::types::{KvOp, Node as NodeRecord, NodeService};
 use crate::wire::msgpack;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -47,22 +50,45 @@ pub(super) enum Shape {
 }
 
 impl Node {
-    /// Tells the router who is there. The agent hears of a server that has appeared.
+    /// Tells the router who is there. The agent of a client hears of a server that has appeared.
     pub(super) fn route_servers(&mut self, now: Now) {
-        if self.config.server {
-            return;
-        }
-        let datacenter = self.config.datacenter.clone();
-        let there = self.pools.servers().into_values().filter(|s| s.status == Status::Alive);
-        let servers = there.filter(|server| server.datacenter == datacenter).map(|server| Server {
-            name: server.short_name,
-            datacenter: server.datacenter,
-            addr: server.addr,
-        });
+        let known = match self.config.server {
+            true => self.servers_elsewhere(),
+            false => self.servers_here(),
+        };
         let members = self.pools.others(Pool::Lan, "").count();
-        if self.router.servers(now.mono, servers, members) {
+        if self.router.servers(now.mono, &known, members) && !self.config.server {
             self.to_agent.push_back(AgentInput::ServerUp);
         }
+    }
+
+    fn servers_here(&self) -> BTreeMap<Str, Vec<Server>> {
+        let own = &self.config.datacenter;
+        let servers = self.pools.servers().into_values();
+        let there = servers.filter(|server| server.status == Status::Alive && server.datacenter == *own);
+        BTreeMap::from([(own.clone(), there.map(routed).collect())])
+    }
+
+    /// The servers of the other datacenters; one whose servers have all failed is known all the same.
+    fn servers_elsewhere(&self) -> BTreeMap<Str, Vec<Server>> {
+        let mut known: BTreeMap<Str, Vec<Server>> = BTreeMap::new();
+        for server in self.wan_servers() {
+            if server.datacenter == self.config.datacenter || server.status == Status::Left {
+                continue;
+            }
+            let there = known.entry(server.datacenter.clone()).or_default();
+            if server.status == Status::Alive {
+                there.push(routed(server));
+            }
+        }
+        known
+    }
+
+    /// Tells the router where the leader is, if it is another server.
+    pub(super) fn route_leader(&mut self) {
+        let leader = self.raft.leader().filter(|leader| **leader != self.id);
+        let at = leader.and_then(|leader| self.addresses.get(leader)).copied();
+        self.router.leader(at);
     }
 
     /// Moves one effect of the router on.
@@ -78,16 +104,20 @@ impl Node {
 
     /// A front asks a server.
     pub(super) fn ask_server(&mut self, now: Now, from: Caller, ask: Ask) {
-        if self.config.server {
-            let why = "internal error: a server does not ask servers".into();
-            return self.answer(from, Reply::Failed(CallError::Refused(why)));
-        }
-        self.router.ask(now.mono, Waiting::Front(from), ask);
+        self.make_call(now, Waiting::Front(from), ask);
     }
 
-    /// Sends a write to a server.
-    pub(super) fn write_there(&mut self, now: Now, from: Caller, command: &Command) {
-        let datacenter = &*self.config.datacenter;
+    fn make_call(&mut self, now: Now, who: Waiting, mut ask: Ask) {
+        // Clients have servers of their own datacenter pass it on.
+        if !self.config.server {
+            ask.to = To::Datacenter(self.config.datacenter.clone());
+        }
+        self.router.ask(now.mono, who, ask);
+    }
+
+    /// Sends a write to a server, for that datacenter.
+    pub(super) fn write_there(&mut self, now: Now, from: Caller, datacenter: &Str, command: &Command) {
+        let to = To::Datacenter(datacenter.clone());
         let (method, body, shape) = match command {
             Command::Register(register) => ("Catalog.Register", msgpack::to_vec(&**register), Shape::Nothing),
             Command::Deregister(deregister) => {
@@ -113,25 +143,25 @@ impl Node {
                 return self.answer(from, Reply::Failed(CallError::Refused(why)));
             }
         };
-        let ask = Ask { method, body: body.into(), kind: Kind::Write };
-        self.router.ask(now.mono, Waiting::Write(from, shape), ask);
+        let ask = Ask { to, method, body: body.into(), kind: Kind::Write };
+        self.make_call(now, Waiting::Write(from, shape), ask);
     }
 
     /// The agent compares itself with the catalog, or tells it something.
     pub(super) fn catalog_there(&mut self, now: Now, call: CallId, request: CatalogCall) {
-        let (from, datacenter) = (Caller::Agent(call), self.config.datacenter.to_string());
+        let (from, own) = (Caller::Agent(call), self.config.datacenter.clone());
         match request {
             CatalogCall::NodeServices { node } => {
                 let ask = self.about(&node, "Catalog.NodeServiceList");
-                self.router.ask(now.mono, Waiting::Services { call, node, listed: true }, ask);
+                self.make_call(now, Waiting::Services { call, node, listed: true }, ask);
             }
             CatalogCall::Register(mut register) => {
-                register.datacenter = datacenter;
-                self.write_there(now, from, &Command::Register(register));
+                register.datacenter = own.to_string();
+                self.write_there(now, from, &own, &Command::Register(register));
             }
             CatalogCall::Deregister(mut deregister) => {
-                deregister.datacenter = datacenter;
-                self.write_there(now, from, &Command::Deregister(deregister));
+                deregister.datacenter = own.to_string();
+                self.write_there(now, from, &own, &Command::Deregister(deregister));
             }
         }
     }
@@ -146,7 +176,8 @@ impl Node {
             max_stale_duration: SYNC_MAX_STALE.as_nanos() as i64,
             ..ReadArguments::default()
         };
-        Ask { method, body: msgpack::to_vec(&arguments).into(), kind: Kind::Read }
+        let to = To::Datacenter(self.config.datacenter.clone());
+        Ask { to, method, body: msgpack::to_vec(&arguments).into(), kind: Kind::Read }
     }
 
     fn told(&mut self, now: Now, who: Waiting, result: Result<Bytes, Failure>) {
@@ -179,7 +210,7 @@ impl Node {
                 if text.contains("rpc: can't find method") =>
             {
                 let ask = self.about(&node, "Catalog.NodeServices");
-                self.router.ask(now.mono, Waiting::Services { call, node, listed: false }, ask);
+                self.make_call(now, Waiting::Services { call, node, listed: false }, ask);
             }
             (Waiting::Services { call, node, listed }, result) => {
                 match result.map_err(|why| refusal(&why)).and_then(|body| {
@@ -188,7 +219,7 @@ impl Node {
                     Ok(Some((record, services))) => {
                         let ask = self.about(&node, "Health.NodeChecks");
                         let waiting = Waiting::Checks { call, node: record, services };
-                        self.router.ask(now.mono, waiting, ask);
+                        self.make_call(now, waiting, ask);
                     }
                     Ok(None) => self.tell_agent(call, CatalogReply::Node(None)),
                     Err(reply) => self.tell_agent(call, reply),
@@ -210,6 +241,10 @@ impl Node {
     fn tell_agent(&mut self, call: CallId, reply: CatalogReply) {
         self.to_agent.push_back(AgentInput::CatalogReply { call, reply });
     }
+}
+
+fn routed(server: consul::Server) -> Server {
+    Server { name: server.short_name, datacenter: server.datacenter, addr: server.addr }
 }
 
 type Found = Option<(Arc<NodeRecord>, Vec<Arc<NodeService>>)>;

@@ -97,10 +97,20 @@ impl Node {
 
     fn request(&mut self, now: Now, from: Caller, request: Request) {
         match request {
-            Request::Write(command) if !self.config.server => self.write_there(now, from, &command),
+            Request::Write(command) if !self.config.server => {
+                let own = self.config.datacenter.clone();
+                self.write_there(now, from, &own, &command);
+            }
             Request::Write(command) => {
                 let work = Work::write(&command);
                 self.dispatch(now, self.hold_until(now), Call { from, work });
+            }
+            Request::WriteThere { datacenter, command } => {
+                self.write_there(now, from, &datacenter, &command);
+            }
+            Request::Datacenters => {
+                let known = self.datacenters();
+                self.answer(from, Reply::Datacenters(known));
             }
             Request::ReadBarrier { consistent } => {
                 let work = Work::Barrier { consistent };
@@ -273,6 +283,7 @@ impl Node {
                     // The other server learnt the index when raft accepted the write.
                     Reply::Applied { .. } | Reply::Agent(_) | Reply::Metrics(_) | Reply::Done => return,
                     Reply::Joined(_) | Reply::Keys(_) | Reply::Event(_) | Reply::Answer(_) => return,
+                    Reply::Datacenters(_) => return,
                 };
                 self.send(server, frame);
             }
@@ -493,6 +504,7 @@ impl Node {
                 self.answer(caller, Reply::Failed(error));
             }
         }
+        self.route_leader();
         if self.told_role.replace(role) != Some(role) {
             self.count_role(now, role);
             self.log_role(role, term);

@@ -1,6 +1,9 @@
-//! Which server a client agent asks, and what happens when that does not answer.
+//! Which server is asked for what this node cannot answer itself, and what happens when that does not answer.
 //!
-//! One server is preferred; whoever does not answer goes to the end of the list, and the whole list is
+//! A client agent asks the servers of its datacenter for everything. A server asks those of another datacenter for
+//! what belongs there, and its own leader for what only that one knows.
+//!
+//! Of each datacenter one server is preferred; whoever does not answer goes to the end of the list, and the whole list is
 //! shuffled now and then, so that the clients of a datacenter spread over its servers again after one was
 //! away. What was refused by a datacenter without a leader, or never reached a server, is asked again
 //! until `rpc_hold_timeout` is over; so is a read whose answer was lost. A write whose answer was lost is not:
@@ -16,12 +19,14 @@ mod tests;
 
 pub use pool::Server;
 
+use crate::Str;
 use crate::event::{Event, Level};
 use crate::rng::Rng;
 use crate::rpc::RpcError;
 use crate::time::{Duration, Instant};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use bytes::Bytes;
 use core::fmt;
 use core::net::SocketAddr;
@@ -47,9 +52,20 @@ pub enum Kind {
     Wait(Duration),
 }
 
+/// Whom a call is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum To {
+    /// Any server of this datacenter. A client agent asks one of its own, which passes it on.
+    Datacenter(Str),
+    /// Whoever leads this datacenter; for servers only.
+    Leader,
+}
+
 /// One call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
+    /// Whom.
+    pub to: To,
     /// `Service.Method`.
     pub method: &'static str,
     /// The encoded arguments.
@@ -61,8 +77,14 @@ pub struct Ask {
 /// Why there is no answer. The texts are those of Consul's clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// Gossip knows no server that is there.
+    /// Gossip knows no server of this datacenter that is there.
     NoServers,
+    /// Gossip knows no server of the other datacenter.
+    NoPath,
+    /// Gossip knows servers of the other datacenter, but none that is there.
+    NotAvailable,
+    /// No leader was known in time.
+    NoLeader,
     /// Too many calls are under way.
     Busy,
     /// The last server tried could not be reached; nothing was done.
@@ -77,6 +99,9 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::NoServers => f.write_str("No known Consul servers"),
+            Failure::NoPath => f.write_str("No path to datacenter"),
+            Failure::NotAvailable => f.write_str("Remote DC has no server currently reachable"),
+            Failure::NoLeader => f.write_str("No cluster leader"),
             Failure::Busy => f.write_str(
                 "rate limit exceeded: this agent has too many requests at servers, nothing was changed, try again",
             ),
@@ -128,12 +153,16 @@ struct Call<W> {
     unreached: usize,
 }
 
-/// The servers of the datacenter, and the calls to them. `W` is who waits.
+/// The servers of each datacenter, and the calls to them. `W` is who waits.
 #[derive(Debug)]
 pub struct Router<W> {
+    /// This node's.
+    datacenter: Str,
     hold: Duration,
     rng: Rng,
-    pool: Pool,
+    /// By datacenter; one without servers is known, but none of its servers is there.
+    pools: BTreeMap<Str, Pool>,
+    leader: Option<SocketAddr>,
     next: u64,
     calls: BTreeMap<u64, Call<W>>,
     /// Those that pause, by when they go on.
@@ -142,12 +171,14 @@ pub struct Router<W> {
 }
 
 impl<W> Router<W> {
-    /// A router that knows no server. `hold` is `rpc_hold_timeout`.
-    pub fn new(hold: Duration, rng: Rng) -> Router<W> {
+    /// A router in this datacenter that knows no server. `hold` is `rpc_hold_timeout`.
+    pub fn new(datacenter: Str, hold: Duration, rng: Rng) -> Router<W> {
         Router {
+            datacenter,
             hold,
             rng,
-            pool: Pool::default(),
+            pools: BTreeMap::new(),
+            leader: None,
             next: 0,
             calls: BTreeMap::new(),
             pausing: BTreeSet::new(),
@@ -155,20 +186,36 @@ impl<W> Router<W> {
         }
     }
 
-    /// The servers that are there now, and the number of members of the datacenter. Returns whether one
-    /// has appeared, or moved.
-    pub fn servers(&mut self, now: Instant, servers: impl Iterator<Item = Server>, members: usize) -> bool {
-        let news = self.pool.update(now, &mut self.rng, servers, members);
-        for (text, server) in news.log() {
-            let event = Event::new(Level::Info, "agent.client", text);
-            self.effects.push_back(Effect::Event(event.with("server", server.to_string())));
+    /// The servers that are there now, by datacenter, and the number of members of this one. Returns whether a
+    /// server has appeared, or moved.
+    pub fn servers(&mut self, now: Instant, known: &BTreeMap<Str, Vec<Server>>, members: usize) -> bool {
+        let mut appeared = false;
+        for datacenter in known.keys() {
+            if !self.pools.contains_key(datacenter) {
+                self.pools.insert(datacenter.clone(), Pool::default());
+            }
         }
-        news.appeared()
+        for (datacenter, pool) in &mut self.pools {
+            let there = known.get(datacenter).map_or(&[][..], Vec::as_slice);
+            let news = pool.update(now, &mut self.rng, there, members);
+            for (text, server) in news.log() {
+                let event = Event::new(Level::Info, "agent.client", text);
+                self.effects.push_back(Effect::Event(event.with("server", server.to_string())));
+            }
+            appeared |= news.appeared();
+        }
+        self.pools.retain(|datacenter, _| known.contains_key(datacenter));
+        appeared
     }
 
-    /// The server that is asked first.
+    /// Where this datacenter's leader takes RPC, if it is another server and that is known.
+    pub fn leader(&mut self, at: Option<SocketAddr>) {
+        self.leader = at;
+    }
+
+    /// The server of this datacenter that is asked first.
     pub fn preferred(&self) -> Option<&Server> {
-        self.pool.preferred()
+        self.pools.get(&self.datacenter).and_then(Pool::preferred)
     }
 
     /// Makes a call for `who`.
@@ -185,17 +232,48 @@ impl<W> Router<W> {
         self.send(now, self.next);
     }
 
-    /// Sends a call to the preferred server.
+    /// Sends a call to the server that is to be asked first.
     fn send(&mut self, now: Instant, id: u64) {
-        let Some(server) = self.pool.preferred() else { return self.finish(id, Err(Failure::NoServers)) };
         let Some(call) = self.calls.get_mut(&id) else { return };
-        call.at = Some(server.addr);
+        let to = match &call.ask.to {
+            To::Leader => match self.leader {
+                Some(at) => at,
+                None if now >= call.last_try => return self.finish(id, Err(Failure::NoLeader)),
+                None => return self.pause(now, id),
+            },
+            To::Datacenter(datacenter) => {
+                let pool = self.pools.get(datacenter);
+                match pool.and_then(Pool::preferred) {
+                    Some(server) => server.addr,
+                    None => {
+                        let why = match pool {
+                            _ if *datacenter == self.datacenter => Failure::NoServers,
+                            Some(_) => Failure::NotAvailable,
+                            None => Failure::NoPath,
+                        };
+                        return self.finish(id, Err(why));
+                    }
+                }
+            }
+        };
+        call.at = Some(to);
         let until = match call.ask.kind {
             Kind::Wait(_) => call.last_try.max(now + self.hold),
             Kind::Write | Kind::Read => now + CALL_TIMEOUT,
         };
         let Ask { method, body, .. } = &call.ask;
-        self.effects.push_back(Effect::Send { call: id, to: server.addr, method, body: body.clone(), until });
+        self.effects.push_back(Effect::Send { call: id, to, method, body: body.clone(), until });
+    }
+
+    /// Goes on with a call later, each time after twice as long.
+    fn pause(&mut self, now: Instant, id: u64) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.unreached = 0;
+        let most = self.hold / FIRST_PAUSE * (1 << call.pauses.min(10));
+        call.pauses += 1;
+        let pause = most / 2 + self.rng.duration(Duration::ZERO, most / 2);
+        let until = (now + pause).min(call.last_try);
+        self.pausing.insert((until, id));
     }
 
     fn finish(&mut self, id: u64, result: Result<Bytes, Failure>) {
@@ -219,8 +297,13 @@ impl<W> Router<W> {
             Failure::Lost(_) => (call.ask.kind != Kind::Write, true),
             _ => (true, true),
         };
-        if moved_off {
-            self.pool.failed(at);
+        let pool = match &call.ask.to {
+            To::Datacenter(datacenter) => self.pools.get_mut(datacenter),
+            To::Leader => None,
+        };
+        let others = pool.as_ref().map_or(1, |pool| pool.len());
+        if let Some(pool) = pool.filter(|_| moved_off) {
+            pool.failed(at);
         }
         let (method, server) = (call.ask.method, at.to_string());
         let event = |level, text| {
@@ -236,26 +319,21 @@ impl<W> Router<W> {
         }
         self.effects.push_back(event(Level::Warn, "Retrying RPC to server"));
         call.unreached += 1;
-        if !matches!(failure, Failure::Server(_)) && call.unreached < self.pool.len() {
+        if !matches!(failure, Failure::Server(_)) && call.unreached < others {
             return self.send(now, id);
         }
-        call.unreached = 0;
-        let most = self.hold / FIRST_PAUSE * (1 << call.pauses.min(10));
-        call.pauses += 1;
-        let pause = most / 2 + self.rng.duration(Duration::ZERO, most / 2);
-        let until = (now + pause).min(call.last_try);
-        self.pausing.insert((until, id));
+        self.pause(now, id);
     }
 
     /// When [`Router::wake`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let pausing = self.pausing.first().map(|(at, _)| *at);
-        pausing.into_iter().chain(self.pool.shuffle_at()).min()
+        pausing.into_iter().chain(self.pools.values().filter_map(Pool::shuffle_at)).min()
     }
 
     /// Goes on with what paused, and shuffles the servers when it is time.
     pub fn wake(&mut self, now: Instant) {
-        self.pool.shuffle(now, &mut self.rng);
+        self.pools.values_mut().for_each(|pool| pool.shuffle(now, &mut self.rng));
         while let Some(&(at, id)) = self.pausing.first()
             && at <= now
         {

@@ -57,14 +57,7 @@ impl News {
 
 impl Pool {
     /// Takes over who is there now. New ones come in at random places.
-    pub(super) fn update(
-        &mut self,
-        now: Instant,
-        rng: &mut Rng,
-        servers: impl Iterator<Item = Server>,
-        members: usize,
-    ) -> News {
-        let servers: Vec<Server> = servers.collect();
+    pub(super) fn update(&mut self, now: Instant, rng: &mut Rng, servers: &[Server], members: usize) -> News {
         let mut news = News::default();
         self.members = members;
         self.servers.retain(|known| {
@@ -75,10 +68,10 @@ impl Pool {
             stays
         });
         for server in servers {
-            if !self.servers.contains(&server) {
+            if !self.servers.contains(server) {
                 let at = rng.below(self.servers.len() as u64 + 1) as usize;
                 self.servers.insert(at, server.clone());
-                news.added.push(server);
+                news.added.push(server.clone());
             }
         }
         match self.servers.len() {

@@ -9,9 +9,14 @@ use std::vec::Vec;
 const HOLD: Duration = Duration::from_secs(7);
 
 fn router(servers: u16) -> Router<u32> {
-    let mut router = Router::new(HOLD, Rng::new(Seed::from_u64(1)));
-    router.servers(Instant(0), (0..servers).map(server), 3);
+    let mut router = Router::new(Str::from("dc1"), HOLD, Rng::new(Seed::from_u64(1)));
+    router.servers(Instant(0), &known(0..servers), 3);
     router
+}
+
+/// Servers of `dc1`.
+fn known(servers: core::ops::Range<u16>) -> BTreeMap<Str, Vec<Server>> {
+    BTreeMap::from([(Str::from("dc1"), servers.map(server).collect())])
 }
 
 fn server(n: u16) -> Server {
@@ -20,7 +25,11 @@ fn server(n: u16) -> Server {
 }
 
 fn ask(kind: Kind) -> Ask {
-    Ask { method: "Status.Ping", body: Bytes::new(), kind }
+    ask_in("dc1", kind)
+}
+
+fn ask_in(datacenter: &str, kind: Kind) -> Ask {
+    Ask { to: To::Datacenter(Str::from(datacenter)), method: "Status.Ping", body: Bytes::new(), kind }
 }
 
 type Sent = Vec<(u64, u16)>;
@@ -129,7 +138,7 @@ fn servers_are_shuffled_after_two_minutes_and_the_clients_of_a_large_datacenter_
     let mut router = router(3);
     let at = router.poll_timeout().expect("a shuffle is due");
     assert!((120..180).contains(&at.since(Instant(0)).as_secs()), "{at:?}");
-    router.servers(at, (0..3).map(server), 200_000);
+    router.servers(at, &known(0..3), 200_000);
     router.wake(at);
     let next = router.poll_timeout().expect("and another");
     assert!(next.since(at).as_secs() > 1_000, "{next:?}");
@@ -143,6 +152,62 @@ fn calls_are_bounded() {
     }
     let (sent, done) = drain(&mut router);
     assert_eq!((sent.len(), done), (MAX_CALLS, [(MAX_CALLS as u32, Err(Failure::Busy))].to_vec()));
+}
+
+#[test]
+fn another_datacenter_has_servers_of_its_own_or_none_that_is_there_or_no_path() {
+    let mut router = router(1);
+    let two = Str::from("dc2");
+    let far = Server { name: Str::from("f"), datacenter: two.clone(), addr: server(50).addr };
+    let mut there = known(0..1);
+    there.insert(two.clone(), Vec::from([far]));
+    assert!(router.servers(Instant(0), &there, 3));
+    router.ask(Instant(0), 1, ask_in("dc2", Kind::Read));
+    router.ask(Instant(0), 2, ask_in("dc3", Kind::Read));
+    let (sent, done) = drain(&mut router);
+    assert_eq!(sent, [(1, 8350)]);
+    assert_eq!(done, [(2, Err(Failure::NoPath))]);
+    assert_eq!(Failure::NoPath.to_string(), "No path to datacenter");
+    // It is known, but nobody of it is there.
+    there.insert(two.clone(), Vec::new());
+    router.servers(Instant(1), &there, 3);
+    router.answered(Instant(1), 1, refused());
+    let (sent, done) = drain(&mut router);
+    assert_eq!((sent, done), (Vec::new(), Vec::new()), "it pauses first");
+    let at = router.poll_timeout().expect("it goes on");
+    router.wake(at);
+    assert_eq!(drain(&mut router).1, [(1, Err(Failure::NotAvailable))]);
+    assert_eq!(Failure::NotAvailable.to_string(), "Remote DC has no server currently reachable");
+    there.remove(&two);
+    router.servers(at, &there, 3);
+    router.ask(at, 3, ask_in("dc2", Kind::Read));
+    assert_eq!(drain(&mut router).1, [(3, Err(Failure::NoPath))]);
+}
+
+#[test]
+fn the_leader_is_waited_for_and_asked_where_it_is_then() {
+    let mut router = router(1);
+    let to_leader = || Ask { to: To::Leader, ..ask(Kind::Write) };
+    router.ask(Instant(0), 1, to_leader());
+    assert_eq!(drain(&mut router), (Vec::new(), Vec::new()));
+    router.leader(Some(server(7).addr));
+    let at = router.poll_timeout().expect("it goes on");
+    router.wake(at);
+    let (sent, _) = drain(&mut router);
+    assert_eq!(sent, [(1, 8307)]);
+    router.answered(at, 1, Ok(Bytes::new()));
+    router.leader(None);
+    router.ask(at, 2, to_leader());
+    let mut now = at;
+    let done = loop {
+        now = now.max(router.poll_timeout().expect("it goes on"));
+        router.wake(now);
+        let (_, done) = drain(&mut router);
+        if done.iter().any(|(who, _)| *who == 2) {
+            break done;
+        }
+    };
+    assert_eq!((done, now), ([(2, Err(Failure::NoLeader))].to_vec(), at + HOLD));
 }
 
 proptest! {
@@ -159,7 +224,7 @@ proptest! {
                 0 => { asked += 1; router.ask(now, asked, ask(Kind::Read)); }
                 1 => { asked += 1; router.ask(now, asked, ask(Kind::Write)); }
                 2 => { asked += 1; router.ask(now, asked, ask(Kind::Wait(Duration::from_secs(1)))); }
-                3 => { router.servers(now, (0..n).map(server), 10); }
+                3 => { router.servers(now, &known(0..n), 10); }
                 4 => if let Some(call) = open.pop() { router.answered(now, call, Ok(Bytes::new())); }
                 5 => if let Some(call) = open.pop() { router.answered(now, call, lost()); }
                 6 => if let Some(call) = open.pop() {

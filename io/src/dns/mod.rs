@@ -13,6 +13,7 @@ use lictor_core::metrics::{Metric, Recorder};
 use lictor_core::node::Input;
 use lictor_core::rng::{Rng, Seed};
 use lictor_core::time::Instant;
+use lictor_core::view::View;
 use mio::net::{TcpListener, UdpSocket};
 use mio::{Events, Interest, Poll, Token, Waker};
 use recursor::{Job, Purpose, Recursor, Told};
@@ -89,7 +90,7 @@ struct Responder {
     waiting: Vec<Job>,
     /// A scrape takes a copy now and then; otherwise only this thread locks it.
     metrics: Arc<Mutex<Recorder>>,
-    /// Who is asked on a client agent.
+    /// Who is asked on a client agent, and about other datacenters.
     servers: Servers,
 }
 
@@ -98,25 +99,19 @@ impl Responder {
     fn answer(&mut self, query: &[u8], transport: Transport, client: Client) -> Option<&[u8]> {
         let view = self.view.load();
         if !view.config.server {
-            let config = view.config.clone();
-            drop(view);
-            let now = TokioRt.now();
-            let orders = self.servers.ask(&config, now, &mut self.rng, (client, query, transport));
-            self.count(query, now.mono);
-            return match self.carry_out(orders).pop() {
-                // Nothing else is answered by a question.
-                Some(_) => Some(&self.reply),
-                None => None,
-            };
+            return self.ask_servers(&Arc::clone(&view), query, transport, client);
         }
         let before = if view.config.recursors.is_empty() { None } else { Some(self.rng.clone()) };
         let from = TokioRt.now();
         let Responder { rng, cache, reply, .. } = self;
         let outcome = cache.answer(&view.store, &view.config, from, rng, query, transport, reply);
+        if outcome == Outcome::Elsewhere {
+            return self.ask_servers(&Arc::clone(&view), query, transport, client);
+        }
         self.count(query, from.mono);
         let purpose = match (outcome, before) {
             (Outcome::Drop, _) => return None,
-            (Outcome::Reply, _) | (_, None) => return Some(&self.reply),
+            (Outcome::Reply | Outcome::Elsewhere, _) | (_, None) => return Some(&self.reply),
             (Outcome::Recurse, Some(_)) => Purpose::Forward,
             (Outcome::Resolve, Some(rng)) => {
                 Purpose::Host { name: String::new(), recursion: Recursion::default(), rng: Box::new(rng) }
@@ -134,6 +129,21 @@ impl Responder {
         }
     }
 
+    /// Answers with what servers told; `None` when they have to be asked first.
+    fn ask_servers(
+        &mut self,
+        view: &View,
+        query: &[u8],
+        transport: Transport,
+        client: Client,
+    ) -> Option<&[u8]> {
+        let now = TokioRt.now();
+        let orders = self.servers.ask(view, now, &mut self.rng, (client, query, transport));
+        self.count(query, now.mono);
+        // Nothing else is answered by a question.
+        self.carry_out(orders).pop().map(|_| &*self.reply)
+    }
+
     /// The clients whose answer is ready: that of the last one lies in `reply`.
     fn carry_out(&mut self, orders: Vec<Order<Client>>) -> Vec<(Client, Vec<u8>)> {
         let mut ready = Vec::new();
@@ -141,7 +151,7 @@ impl Responder {
             let Order::Answer { to, query, transport, outcome, packet } = order else { continue };
             match outcome {
                 Outcome::Drop => {}
-                Outcome::Reply | Outcome::Resolve => ready.push((to, packet)),
+                Outcome::Reply | Outcome::Resolve | Outcome::Elsewhere => ready.push((to, packet)),
                 Outcome::Recurse => {
                     let patience = self.view.load().config.dns.recursor_timeout;
                     let (purpose, left) = (Purpose::Forward, Vec::new());
@@ -274,9 +284,10 @@ impl Server {
     /// Answers those who waited for what servers have told.
     fn told(&mut self, now: Instant) {
         loop {
-            let config = self.responder.view.load().config.clone();
+            let view = Arc::clone(&self.responder.view.load());
             let Responder { servers, rng, .. } = &mut self.responder;
-            let Some(orders) = servers.told(&config, TokioRt.now(), rng) else { return };
+            let Some(orders) = servers.told(&view, TokioRt.now(), rng) else { return };
+            drop(view);
             for (client, packet) in self.responder.carry_out(orders) {
                 self.responder.reply.clone_from(&packet);
                 self.deliver(client, now);

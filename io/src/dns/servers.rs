@@ -1,13 +1,14 @@
-//! On a client agent: what answers are made from is asked of servers, through the node.
+//! On a client agent, and for other datacenters: what answers are made from is asked of servers, through the node.
 
 use super::Client;
 use crate::front::Replies;
-use lictor_core::config::RuntimeConfig;
-use lictor_core::dns::{Need, Order, Remote, Transport};
+use lictor_core::dns::{Need, Order, Remote, Told, Transport};
 use lictor_core::ids::{CallId, FrontId};
-use lictor_core::node::{Input, Reply, Request};
+use lictor_core::node::{Input, Request};
 use lictor_core::rng::Rng;
+use lictor_core::store::Store;
 use lictor_core::time::Now;
+use lictor_core::view::View;
 use std::collections::{BTreeMap, VecDeque};
 use tokio::sync::mpsc;
 
@@ -32,31 +33,27 @@ impl Servers {
     /// Takes a question; what it leads to.
     pub(super) fn ask(
         &mut self,
-        config: &RuntimeConfig,
+        view: &View,
         now: Now,
         rng: &mut Rng,
         question: (Client, &[u8], Transport),
     ) -> Vec<Order<Client>> {
-        let orders = self.remote.ask(config, now, rng, question);
+        let orders = self.remote.ask(own(view), &view.config, now, rng, question);
         self.fetch(orders)
     }
 
     /// Takes in the next thing that servers told; `None` when there is none.
-    pub(super) fn told(
-        &mut self,
-        config: &RuntimeConfig,
-        now: Now,
-        rng: &mut Rng,
-    ) -> Option<Vec<Order<Client>>> {
-        let (need, body) = match self.refused.pop_front() {
+    pub(super) fn told(&mut self, view: &View, now: Now, rng: &mut Rng) -> Option<Vec<Order<Client>>> {
+        let (need, reply) = match self.refused.pop_front() {
             Some(need) => (need, None),
             None => {
                 let (call, reply) = self.replies.take()?;
                 let Some(need) = self.asked.remove(&call) else { return Some(Vec::new()) };
-                (need, if let Reply::Answer(body) = reply { Some(body) } else { None })
+                (need, Some(reply))
             }
         };
-        let orders = self.remote.told(config, now, rng, &need, body.as_ref());
+        let told = reply.as_ref().map_or(Told::Nothing, Told::of);
+        let orders = self.remote.told(own(view), &view.config, now, rng, (&need, told));
         Some(self.fetch(orders))
     }
 
@@ -81,4 +78,9 @@ impl Servers {
         }
         answers
     }
+}
+
+/// A server has the catalog of its own datacenter.
+fn own(view: &View) -> Option<&Store> {
+    view.config.server.then_some(&view.store)
 }

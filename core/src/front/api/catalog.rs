@@ -24,21 +24,25 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec;
-use core::slice;
 
 const STYLE: Style = Style::Catalog { meta_on_error: true };
 
-/// `GET /v1/catalog/datacenters`: this one; there is no federation yet. A client asks a server.
-pub(in crate::front) fn datacenters(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
-    let finish: Finish = |cx, rq, reply| {
+/// `GET /v1/catalog/datacenters`: the nearest first. A client asks a server.
+pub(in crate::front) fn datacenters(cx: &Cx<'_>, _: &Request) -> Result<Step, HttpError> {
+    if cx.view.config.server {
+        return Ok(Step::Call(Box::new(call::Request::Datacenters), |cx, rq, reply| match reply {
+            call::Reply::Datacenters(known) => {
+                let names: vec::Vec<Str> = known.into_iter().map(|datacenter| datacenter.name).collect();
+                Ok(datacenters_reply(cx, rq, &names))
+            }
+            other => Err(unexpected(other)),
+        }));
+    }
+    Ok(remote::to_server("Catalog.ListDatacenters", cx, |cx, rq, reply| {
         let body = remote::body(reply)?;
         let names: vec::Vec<Str> = remote::value(&body)?;
         Ok(datacenters_reply(cx, rq, &names))
-    };
-    match cx.view.config.server {
-        true => Ok(Step::Done(datacenters_reply(cx, rq, slice::from_ref(&cx.view.config.datacenter)))),
-        false => Ok(remote::plain("Catalog.ListDatacenters", cx, rq, finish)),
-    }
+    }))
 }
 
 fn datacenters_reply(cx: &Cx<'_>, rq: &Request, names: &[Str]) -> HttpReply {
@@ -236,7 +240,7 @@ pub(in crate::front) static NODE_SERVICES: Read = Read {
 };
 
 /// A catalog write that answers `true`.
-fn write(command: Command) -> Step {
+fn write(cx: &Cx<'_>, datacenter: &str, command: Command) -> Step {
     let finish: Finish = |cx, rq, reply| match reply {
         call::Reply::Applied { result: Applied::Ok | Applied::Bool(_), .. } => {
             Ok(respond::json(cx.view, rq, |w| w.bool(true)))
@@ -244,23 +248,26 @@ fn write(command: Command) -> Step {
         call::Reply::Applied { result: Applied::Error(text), .. } => Err(HttpError::Failed(text)),
         other => Err(unexpected(other)),
     };
-    Step::Call(Box::new(call::Request::Write(command)), finish)
+    Step::Call(remote::write(Str::from(datacenter), command, &cx.view.config), finish)
 }
 
-/// `PUT /v1/catalog/register`.
+/// `PUT /v1/catalog/register`. Whoever replicates it looks at what it says.
 pub(in crate::front) fn register(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
     let mut register = bodies::register(&rq.body)?;
-    bodies::own_datacenter(&mut register.datacenter, &cx.view.config.datacenter)?;
-    bodies::prepare(&mut register).map_err(HttpError::Failed)?;
-    Ok(write(Command::Register(Box::new(register))))
+    let config = &cx.view.config;
+    if bodies::is_own_datacenter(&mut register.datacenter, &config.datacenter) && config.server {
+        bodies::prepare(&mut register).map_err(HttpError::Failed)?;
+    }
+    Ok(write(cx, &register.datacenter.clone(), Command::Register(Box::new(register))))
 }
 
 /// `PUT /v1/catalog/deregister`.
 pub(in crate::front) fn deregister(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
     let mut deregister = bodies::deregister(&rq.body)?;
-    bodies::own_datacenter(&mut deregister.datacenter, &cx.view.config.datacenter)?;
-    if deregister.node.is_empty() {
+    let config = &cx.view.config;
+    let own = bodies::is_own_datacenter(&mut deregister.datacenter, &config.datacenter);
+    if own && config.server && deregister.node.is_empty() {
         return Err(HttpError::Failed("Must provide node".into()));
     }
-    Ok(write(Command::Deregister(deregister)))
+    Ok(write(cx, &deregister.datacenter.clone(), Command::Deregister(deregister)))
 }

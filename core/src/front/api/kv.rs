@@ -5,7 +5,7 @@ use super::super::errors::HttpError;
 use super::super::path::{clean_keeping_slash, is_clean};
 use super::super::remote::{self, Remote};
 use super::super::render;
-use super::super::request::{Request, parse_uint, refuse_other_datacenter};
+use super::super::request::{Request, parse_uint};
 use super::super::respond;
 use super::super::route::{Finish, Read, Step, Style};
 use super::unexpected;
@@ -16,7 +16,6 @@ use crate::config::RuntimeConfig;
 use crate::store::{Applied, Excerpt};
 use crate::types::{KvEntry, KvOp};
 use crate::watch::WatchKey;
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec;
 
@@ -119,7 +118,7 @@ fn separator(rq: &Request) -> &str {
 }
 
 /// A key operation that answers `true` or `false`.
-fn write(op: KvOp, entry: KvEntry) -> Step {
+fn write(cx: &Cx<'_>, rq: &Request, op: KvOp, entry: KvEntry) -> Step {
     let finish: Finish = |cx, rq, reply| match reply {
         call::Reply::Applied { result: Applied::Ok, .. } => Ok(respond::json(cx.view, rq, |w| w.bool(true))),
         call::Reply::Applied { result: Applied::Bool(done), .. } => {
@@ -129,7 +128,8 @@ fn write(op: KvOp, entry: KvEntry) -> Step {
         other => Err(unexpected(other)),
     };
     let command = Command::Kv(KvCommand { op, dir_ent: entry });
-    Step::Call(Box::new(call::Request::Write(command)), finish)
+    let config = &cx.view.config;
+    Step::Call(remote::write(remote::datacenter(rq, config), command, config), finish)
 }
 
 /// Refuses a request that says more than one of `flags`.
@@ -143,7 +143,6 @@ fn refuse_conflict(rq: &Request, flags: &[&str]) -> Result<(), HttpError> {
 /// `PUT /v1/kv/:key`, with `?flags=`, `?cas=`, `?acquire=`, `?release=`.
 pub(in crate::front) fn put(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
     let config = &cx.view.config;
-    refuse_other_datacenter(rq, &config.datacenter)?;
     let key = key_name(rq, config)?;
     if key.is_empty() {
         return Err(HttpError::Missing("key name"));
@@ -170,12 +169,11 @@ pub(in crate::front) fn put(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError
         return Err(HttpError::BodyTooLarge { len, max, setting: Some("kv_max_value_size") });
     }
     entry.value = rq.body.clone();
-    Ok(write(op, entry))
+    Ok(write(cx, rq, op, entry))
 }
 
 /// `DELETE /v1/kv/:key`, with `?recurse` or `?cas=`.
 pub(in crate::front) fn delete(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
-    refuse_other_datacenter(rq, &cx.view.config.datacenter)?;
     let key = key_name(rq, &cx.view.config)?;
     let recurse = rq.query.has("recurse");
     if key.is_empty() && !recurse {
@@ -188,5 +186,5 @@ pub(in crate::front) fn delete(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpEr
         entry.modify_index = parse_uint(rq.query.get("cas"))?;
         op = KvOp::DeleteCas;
     }
-    Ok(write(op, entry))
+    Ok(write(cx, rq, op, entry))
 }

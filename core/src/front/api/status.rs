@@ -3,7 +3,7 @@
 use super::super::blocking::Cx;
 use super::super::errors::HttpError;
 use super::super::remote;
-use super::super::request::{Request, refuse_other_datacenter};
+use super::super::request::Request;
 use super::super::respond;
 use super::super::route::{Finish, Step};
 use crate::gossip::consul::Server;
@@ -14,7 +14,7 @@ use core::net::IpAddr;
 
 /// `GET /v1/status/leader`: the leader's address, or an empty string.
 pub(in crate::front) fn leader(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
-    if !cx.view.config.server {
+    if remote::elsewhere(rq, &cx.view.config) {
         let finish: Finish = |cx, rq, reply| {
             let body = remote::body(reply)?;
             let leader: String = remote::value(&body)?;
@@ -22,13 +22,12 @@ pub(in crate::front) fn leader(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpEr
         };
         return Ok(remote::plain("Status.Leader", cx, rq, finish));
     }
-    refuse_other_datacenter(rq, &cx.view.config.datacenter)?;
     Ok(Step::Done(respond::json(cx.view, rq, |w| w.str(&cx.view.raft.leader_addr))))
 }
 
 /// `GET /v1/status/peers`: the addresses of all voters.
 pub(in crate::front) fn peers(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
-    if !cx.view.config.server {
+    if remote::elsewhere(rq, &cx.view.config) {
         let finish: Finish = |cx, rq, reply| {
             let body = remote::body(reply)?;
             let peers: Vec<String> = remote::value(&body)?;
@@ -36,7 +35,6 @@ pub(in crate::front) fn peers(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpErr
         };
         return Ok(remote::plain("Status.Peers", cx, rq, finish));
     }
-    refuse_other_datacenter(rq, &cx.view.config.datacenter)?;
     Ok(Step::Done(respond::json(cx.view, rq, |w| w.strs(voters(cx)))))
 }
 

@@ -6,14 +6,14 @@ use super::super::errors::HttpError;
 use super::super::message::HttpReply;
 use super::super::remote::{self, Remote};
 use super::super::render;
-use super::super::request::{Consistency, Options, Request, refuse_other_datacenter};
+use super::super::request::{Consistency, Options, Request};
 use super::super::respond::{self, Meta};
 use super::super::route::{Finish, Read, Step, Style};
 use super::unexpected;
 use crate::call;
 use crate::command::{Command, Txn};
 use crate::json::{self, Writer};
-use crate::router::{Ask, Kind};
+use crate::router::{Ask, Kind, To};
 use crate::rpc::answer::{QueryMeta, TxnResponse};
 use crate::rpc::arguments::TxnArguments;
 use crate::store::{Applied, Excerpt, TxnError, TxnItem, TxnResult};
@@ -24,12 +24,11 @@ use bytes::Bytes;
 
 fn parse(cx: &Cx<'_>, rq: &Request) -> Result<bodies::Parsed, HttpError> {
     let config = &cx.view.config;
-    refuse_other_datacenter(rq, &config.datacenter)?;
     let (len, max) = (rq.body.len(), config.max_txn_body());
     if len > max {
         return Err(HttpError::BodyTooLarge { len, max, setting: Some("txn_max_req_len") });
     }
-    bodies::parse(&rq.body, &config.datacenter, config.kv_max_value_size)
+    bodies::parse(&rq.body, &remote::datacenter(rq, config), config.kv_max_value_size)
 }
 
 /// Replicates the transaction, or reads if it only reads.
@@ -43,7 +42,7 @@ pub(in crate::front) fn apply(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpErr
         }
         return Ok(Step::Done(reply));
     }
-    if parsed.read_only && !cx.view.config.server {
+    if parsed.read_only && remote::elsewhere(rq, &cx.view.config) {
         return read_there(cx, rq, &parsed.txn);
     }
     if parsed.read_only {
@@ -59,7 +58,8 @@ pub(in crate::front) fn apply(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpErr
         call::Reply::Applied { result: Applied::Error(text), .. } => Err(HttpError::Failed(text)),
         other => Err(unexpected(other)),
     };
-    Ok(Step::Call(Box::new(call::Request::Write(Command::Txn(parsed.txn))), finish))
+    let (config, command) = (&cx.view.config, Command::Txn(parsed.txn));
+    Ok(Step::Call(remote::write(remote::datacenter(rq, config), command, config), finish))
 }
 
 /// A transaction that only reads: the body is taken apart once more when its turn comes.
@@ -88,16 +88,18 @@ static READ: Read = Read {
     },
 };
 
-/// A client asks a server to read.
+/// Another server is asked to read.
 fn read_there(cx: &Cx<'_>, rq: &Request, txn: &Txn) -> Result<Step, HttpError> {
     let options = Options::parse(rq, &cx.view.config)?;
+    let datacenter = remote::datacenter(rq, &cx.view.config);
     let arguments = TxnArguments {
-        datacenter: &remote::datacenter(rq, &cx.view.config),
+        datacenter: &datacenter,
         ops: &txn.ops,
         allow_stale: matches!(options.consistency, Consistency::Stale { .. }),
         require_consistent: options.consistency == Consistency::Consistent,
     };
-    let ask = Ask { method: "Txn.Read", body: msgpack::to_vec(&arguments).into(), kind: Kind::Read };
+    let body = msgpack::to_vec(&arguments).into();
+    let ask = Ask { to: To::Datacenter(datacenter), method: "Txn.Read", body, kind: Kind::Read };
     Ok(Step::Call(Box::new(call::Request::Ask(ask)), finish_read_there))
 }
 

@@ -177,12 +177,12 @@ fn definition(f: &mut Fields<'_>) -> CheckDefinitionRecord {
     }
 }
 
-/// Fills in this datacenter, refuses any other.
-pub(in crate::front) fn own_datacenter(wanted: &mut String, own: &str) -> Result<(), HttpError> {
+/// Fills in this datacenter if none is given; whether it is this one.
+pub(in crate::front) fn is_own_datacenter(wanted: &mut String, own: &str) -> bool {
     if wanted.is_empty() {
         *wanted = own.into();
     }
-    if *wanted == *own { Ok(()) } else { Err(HttpError::NoPathToDatacenter) }
+    *wanted == *own
 }
 
 /// What `Catalog.Register` checks and fills in. The error is Consul's text.

@@ -5,7 +5,7 @@ use super::super::blocking::Cx;
 use super::super::decode::catalog as bodies;
 use super::super::errors::HttpError;
 use super::result::{bytes, indexed, list, nothing};
-use super::{Arguments, Failure, Read, Step, decode, missing, unexpected};
+use super::{Arguments, Failure, Read, Step, decode, missing, refuse_other_datacenter, unexpected};
 use crate::Str;
 use crate::call;
 use crate::command::{Command, Deregister, Register};
@@ -19,12 +19,16 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use bytes::Bytes;
 use serde::Serialize;
 
-/// This one; there is no federation yet.
-pub(super) fn datacenters(cx: &Cx<'_>) -> Bytes {
-    bytes(&[&cx.view.config.datacenter])
+/// `Catalog.ListDatacenters`: the nearest first.
+pub(super) fn datacenters(_: &Cx<'_>, _: &[u8]) -> Result<Step, Failure> {
+    Ok(Step::Call(Box::new(call::Request::Datacenters), |reply| match reply {
+        call::Reply::Datacenters(known) => {
+            Ok(bytes(&known.iter().map(|datacenter| &datacenter.name).collect::<Vec<_>>()))
+        }
+        other => Err(unexpected(other)),
+    }))
 }
 
 /// `Catalog.ListNodes`.
@@ -196,7 +200,8 @@ fn write(command: Command) -> Step {
 /// `Catalog.Register`.
 pub(super) fn register(cx: &Cx<'_>, arguments: &[u8]) -> Result<Step, Failure> {
     let mut register: Register = decode(arguments)?;
-    bodies::own_datacenter(&mut register.datacenter, &cx.view.config.datacenter)?;
+    refuse_other_datacenter(&register.datacenter, &cx.view.config.datacenter)?;
+    bodies::is_own_datacenter(&mut register.datacenter, &cx.view.config.datacenter);
     bodies::prepare(&mut register).map_err(HttpError::Failed)?;
     Ok(write(Command::Register(Box::new(register))))
 }
@@ -204,7 +209,8 @@ pub(super) fn register(cx: &Cx<'_>, arguments: &[u8]) -> Result<Step, Failure> {
 /// `Catalog.Deregister`.
 pub(super) fn deregister(cx: &Cx<'_>, arguments: &[u8]) -> Result<Step, Failure> {
     let mut deregister: Deregister = decode(arguments)?;
-    bodies::own_datacenter(&mut deregister.datacenter, &cx.view.config.datacenter)?;
+    refuse_other_datacenter(&deregister.datacenter, &cx.view.config.datacenter)?;
+    bodies::is_own_datacenter(&mut deregister.datacenter, &cx.view.config.datacenter);
     if deregister.node.is_empty() {
         return Err(missing("Must provide node").into());
     }

@@ -27,11 +27,15 @@ use super::blocking::{Answer, Cx, Question};
 use super::errors::HttpError;
 use super::message::{FrontOutput, RpcCall, RpcReply};
 use super::pending::Ending;
+use super::remote;
+use super::request::clamp_wait;
 use super::route::Rule;
+use crate::Str;
 use crate::call;
 use crate::filter::Subject;
 use crate::ids::ReqId;
 use crate::metrics::Metric;
+use crate::router::{Ask, Kind, To};
 use crate::rpc::arguments::ReadArguments;
 use crate::time::Now;
 use crate::view::View;
@@ -50,7 +54,6 @@ use serde::Deserialize;
 struct Method {
     /// With its service, as calls name it.
     name: &'static str,
-    #[expect(dead_code, reason = "read by the authoriser, which comes with the ACL system")]
     rule: Rule,
     handler: Handler,
 }
@@ -95,6 +98,8 @@ enum Failure {
     Arguments(msgpack::Error),
     /// They are, but cannot be done.
     Refused(HttpError),
+    /// They are for another datacenter.
+    Elsewhere(Str),
 }
 
 impl From<HttpError> for Failure {
@@ -108,6 +113,7 @@ impl From<Failure> for RpcReply {
         match failure {
             Failure::Arguments(error) => RpcReply::not_understood(format!("rpc: arguments: {error}")),
             Failure::Refused(error) => RpcReply::error(&error),
+            Failure::Elsewhere(_) => RpcReply::error(&HttpError::NoPathToDatacenter),
         }
     }
 }
@@ -117,10 +123,13 @@ fn decode<'de, T: Deserialize<'de>>(arguments: &'de [u8]) -> Result<T, Failure> 
     msgpack::from_slice(arguments).map_err(Failure::Arguments)
 }
 
-/// Refuses another datacenter: this server knows only its own. None given means its own.
-fn refuse_other_datacenter(wanted: &str, own: &str) -> Result<(), HttpError> {
-    if wanted.is_empty() || wanted == own { Ok(()) } else { Err(HttpError::NoPathToDatacenter) }
+/// Leaves a call for another datacenter to that one's servers. None given means this one.
+fn refuse_other_datacenter(wanted: &str, own: &str) -> Result<(), Failure> {
+    if wanted.is_empty() || wanted == own { Ok(()) } else { Err(Failure::Elsewhere(Str::from(wanted))) }
 }
+
+/// What a server of another datacenter answers, as it is.
+const PASSED_ON: Finish = |reply| remote::body(reply);
 
 impl Front {
     pub(super) fn on_rpc(&mut self, now: Now, view: &Arc<View>, req: ReqId, call: RpcCall) {
@@ -144,24 +153,15 @@ impl Front {
         };
         let arguments = Arguments { read, ops: Vec::new() };
         let options = arguments.options(&view.config);
-        self.begin(now, view, req, Question::Rpc(Box::new(arguments), &health::FOLLOW), options, Ok(()));
+        self.begin(now, view, req, Question::Rpc(Box::new(arguments), &health::FOLLOW), options);
     }
 
     fn start_rpc(&mut self, now: Now, view: &Arc<View>, req: ReqId, call: &RpcCall) -> Result<(), RpcReply> {
         let method = table::find(&call.method).map_err(RpcReply::not_understood)?;
         let cx = Cx { view, now, above: None, filter: None, bodies: &self.bodies };
-        let step = match method.handler {
-            Handler::View(answer) => {
-                let arguments: ReadArguments = decode(&call.arguments)?;
-                refuse_other_datacenter(&arguments.datacenter, &view.config.datacenter)
-                    .map_err(Failure::Refused)?;
-                Step::Done(answer(&cx))
-            }
-            Handler::Read(read) => {
-                let arguments = Arguments { read: decode(&call.arguments)?, ops: Vec::new() };
-                Step::Read(Box::new(arguments), read)
-            }
-            Handler::Call(handle) => handle(&cx, &call.arguments)?,
+        let step = match begin(&cx, method, &call.arguments) {
+            Err(Failure::Elsewhere(datacenter)) => pass_on(&cx, datacenter, method, &call.arguments)?,
+            step => step?,
         };
         match step {
             Step::Done(result) => {
@@ -173,14 +173,53 @@ impl Front {
             }
             Step::Read(arguments, read) => {
                 self.metrics.count(now, Metric::RpcQuery);
-                refuse_other_datacenter(&arguments.read.datacenter, &view.config.datacenter)
-                    .map_err(Failure::Refused)?;
                 let options = arguments.options(&view.config);
-                self.begin(now, view, req, Question::Rpc(arguments, read), options, Ok(()));
+                self.begin(now, view, req, Question::Rpc(arguments, read), options);
             }
         }
         Ok(())
     }
+}
+
+/// What this server does with a call.
+fn begin(cx: &Cx<'_>, method: &Method, arguments: &[u8]) -> Result<Step, Failure> {
+    let own = &cx.view.config.datacenter;
+    let step = match method.handler {
+        Handler::View(answer) => {
+            let arguments: ReadArguments = decode(arguments)?;
+            refuse_other_datacenter(&arguments.datacenter, own)?;
+            Step::Done(answer(cx))
+        }
+        Handler::Read(read) => {
+            Step::Read(Box::new(Arguments { read: decode(arguments)?, ops: Vec::new() }), read)
+        }
+        Handler::Call(handle) => handle(cx, arguments)?,
+    };
+    if let Step::Read(arguments, _) = &step {
+        refuse_other_datacenter(&arguments.read.datacenter, own)?;
+    }
+    Ok(step)
+}
+
+/// Has a server of that datacenter do it, with the arguments as they are.
+fn pass_on(
+    cx: &Cx<'_>,
+    datacenter: Str,
+    method: &'static Method,
+    arguments: &Bytes,
+) -> Result<Step, Failure> {
+    let kind = match method.rule.writes() && method.name != "Txn.Read" {
+        true => Kind::Write,
+        false => {
+            let asked: ReadArguments = decode(arguments)?;
+            match asked.min_query_index {
+                0 => Kind::Read,
+                _ => Kind::Wait(clamp_wait(asked.max_query_time, &cx.view.config)),
+            }
+        }
+    };
+    let ask = Ask { to: To::Datacenter(datacenter), method: method.name, body: arguments.clone(), kind };
+    Ok(Step::Call(Box::new(call::Request::Ask(ask)), PASSED_ON))
 }
 
 /// A reply that does not fit the call.

@@ -12,7 +12,7 @@ const fn on(name: &'static str, rule: Rule, handler: Handler) -> Method {
 /// Every method that this version has.
 static METHODS: &[Method] = &[
     on("Catalog.Deregister", Rule::CatalogWrite, Handler::Call(catalog::deregister)),
-    on("Catalog.ListDatacenters", Rule::Open, Handler::View(catalog::datacenters)),
+    on("Catalog.ListDatacenters", Rule::Open, Handler::Call(catalog::datacenters)),
     on("Catalog.ListNodes", Rule::NodeRead, Handler::Read(&catalog::NODES)),
     on("Catalog.ListServices", Rule::ServiceRead, Handler::Read(&catalog::SERVICES)),
     on("Catalog.NodeServiceList", Rule::NodeRead, Handler::Read(&catalog::NODE_SERVICE_LIST)),
