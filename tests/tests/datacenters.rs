@@ -1,0 +1,208 @@
+//! Two datacenters: what belongs to the other one is read and written there, by a server and by a client agent.
+//!
+//! The same with a real Consul server as the other datacenter where `CONSUL_BIN` names the binary.
+
+use lictor_tests::server::free_ports;
+use lictor_tests::{Scratch, Server, dns, request, wait};
+use serde_json::{Value, json};
+use std::process::{Child, Command, Stdio};
+
+const QUICK: &str = r#""performance": {"raft_multiplier": 1, "rpc_hold_timeout": "2s"}"#;
+
+/// A server of `datacenter` that joins the others through these WAN ports, and its own.
+fn server(datacenter: &str, join: &[u16]) -> (Server, u16) {
+    let [wan] = free_ports();
+    let names: Vec<String> = join.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+    let extra = format!(
+        r#"{{"datacenter": "{datacenter}", "node_name": "{datacenter}-s", "ports": {{"serf_wan": {wan}}},
+            "retry_join_wan": {}, "retry_interval_wan": "1s", {QUICK}}}"#,
+        json!(names)
+    );
+    (Server::start(datacenter, &extra), wan)
+}
+
+/// A client agent of `dc1`.
+fn client(of: &Server) -> Server {
+    let extra = format!(
+        r#"{{"server": false, "bootstrap_expect": 0, "node_name": "c1",
+            "retry_join": ["127.0.0.1:{}"], "retry_interval": "1s", {QUICK}}}"#,
+        of.serf
+    );
+    let mut client = Server::prepare("client", &extra);
+    client.launch();
+    assert!(wait(|| client.is_there() && client.get("/v1/catalog/nodes").status == 200), "{}", client.log());
+    client
+}
+
+/// Everything that `here`, of `dc1`, does with `dc2`, whose HTTP port is `there`.
+fn reaches(here: &Server, there: u16, name: &str) {
+    let at_home = |target: &str| request(there, "GET", target, b"").expect("it answers");
+    assert!(wait(|| here.get("/v1/catalog/datacenters").json() == json!(["dc1", "dc2"])), "{}", here.log());
+
+    // Keys.
+    let key = format!("/v1/kv/{name}/key");
+    assert_eq!(here.put(&format!("{key}?dc=dc2"), "one").text(), "true");
+    assert_eq!(at_home(&format!("{key}?raw")).text(), "one");
+    assert_eq!(here.get(&key).status, 404, "not here");
+    let read = here.get(&format!("{key}?dc=dc2"));
+    assert_eq!(
+        (&read.json()[0]["Value"], read.header("x-consul-knownleader")),
+        (&json!("b25l"), Some("true"))
+    );
+    let index = read.index();
+    assert_eq!(here.put(&format!("{key}?dc=dc2&cas={}", index + 1_000_000), "two").text(), "false");
+    assert_eq!(here.get(&format!("/v1/kv/{name}?dc=dc2&keys")).json(), json!([format!("{name}/key")]));
+    assert_eq!(here.get(&format!("/v1/kv/{name}?datacenter=dc2&recurse")).json()[0]["Value"], "b25l");
+    let txn = format!(r#"[{{"KV": {{"Verb": "get", "Key": "{name}/key"}}}}]"#);
+    assert_eq!(here.put("/v1/txn?dc=dc2", &txn).json()["Results"][0]["KV"]["Value"], "b25l");
+    let set = format!(r#"[{{"KV": {{"Verb": "set", "Key": "{name}/t", "Value": "eA=="}}}}]"#);
+    assert_eq!(here.put("/v1/txn?dc=dc2", &set).status, 200);
+    assert_eq!(at_home(&format!("/v1/kv/{name}/t?raw")).text(), "x");
+    assert_eq!(here.ask("DELETE", &format!("/v1/kv/{name}/t?dc=dc2"), "").text(), "true");
+    assert_eq!(at_home(&format!("/v1/kv/{name}/t")).status, 404);
+
+    // A blocking read waits there.
+    let (port, target) = (here.http, format!("{key}?dc=dc2&raw&wait=50s&index={index}"));
+    let waiting = std::thread::spawn(move || request(port, "GET", &target, b"").map(|r| r.text()));
+    assert_eq!(request(there, "PUT", &key, b"three").expect("it answers").text(), "true");
+    assert_eq!(waiting.join().expect("no panic").expect("an answer"), "three");
+
+    // The catalog: what the body names, not the query.
+    let node = format!(
+        r#"{{"Datacenter": "dc2", "Node": "{name}-n", "Address": "10.0.0.9",
+            "Service": {{"Service": "{name}", "Port": 5}}}}"#
+    );
+    assert_eq!(here.put("/v1/catalog/register", &node).text(), "true");
+    assert_eq!(here.get(&format!("/v1/catalog/service/{name}")).text(), "[]");
+    for (target, shows) in [
+        (format!("/v1/catalog/service/{name}?dc=dc2"), "/0/ServicePort"),
+        (format!("/v1/health/service/{name}?dc=dc2&passing&stale"), "/0/Service/Port"),
+        (format!("/v1/catalog/node-services/{name}-n?dc=dc2"), "/Services/0/Port"),
+        (format!("/v1/catalog/node/{name}-n?dc=dc2&consistent"), &format!("/Services/{name}/Port")),
+    ] {
+        let shown = here.get(&target).json();
+        assert_eq!(shown.pointer(shows), Some(&json!(5)), "{target}: {shown}");
+        // As it is at home.
+        let plain = target.replace("dc=dc2", "");
+        assert_eq!(shown, at_home(&plain).json(), "{target}");
+    }
+    let listed = here.get("/v1/catalog/nodes?dc=dc2").json();
+    let names = listed.as_array().expect("a list").iter().map(|node| node["Node"].clone());
+    assert!(names.collect::<Vec<Value>>().contains(&json!(format!("{name}-n"))));
+    assert_eq!(here.get("/v1/status/leader?dc=dc2").text(), at_home("/v1/status/leader").text());
+
+    // Names.
+    let ask = |name: String, kind| dns::ask(here.dns, &name, kind).expect("an answer");
+    assert_eq!(ask(format!("{name}.service.dc2.consul"), dns::SRV).ports(), [5]);
+    assert_eq!(ask(format!("{name}.service.consul"), dns::SRV).code, 3);
+    assert_eq!(ask(format!("{name}-n.node.dc2.consul"), dns::A).records.len(), 1);
+    assert_eq!(ask(format!("nobody.node.dc2.consul"), dns::A).code, 3);
+
+    let gone = format!(r#"{{"Datacenter": "dc2", "Node": "{name}-n"}}"#);
+    assert_eq!(here.put("/v1/catalog/deregister", &gone).text(), "true");
+    assert_eq!(here.get(&format!("/v1/catalog/service/{name}?dc=dc2")).text(), "[]");
+
+    // What is refused there is told here.
+    let refused = here.put("/v1/catalog/register", r#"{"Datacenter": "dc2", "Node": "x"}"#);
+    assert_eq!(refused.status, 500);
+    assert!(
+        refused.text().ends_with("rpc error making call: Must provide address if SkipNodeUpdate is not set")
+    );
+
+    // A datacenter that nobody knows.
+    for (method, target) in [
+        ("GET", "/v1/kv/a?dc=dc9"),
+        ("PUT", "/v1/kv/a?dc=dc9"),
+        ("GET", "/v1/health/service/x?dc=dc9"),
+        ("GET", "/v1/catalog/nodes?dc=dc9"),
+        ("GET", "/v1/status/peers?dc=dc9"),
+    ] {
+        let answer = here.ask(method, target, "");
+        assert_eq!(answer.status, 500, "{target}");
+        assert!(answer.text().trim_end().ends_with("No path to datacenter"), "{target}: {}", answer.text());
+    }
+    assert_eq!(ask("x.service.dc9.consul".into(), dns::A).code, 3);
+    assert_eq!(ask("x.node.dc9.consul".into(), dns::A).code, 3);
+}
+
+#[test]
+fn another_datacenter_is_read_and_written_by_servers_and_clients_and_its_loss_is_told() {
+    let (one, wan) = server("dc1", &[]);
+    let (mut two, _) = server("dc2", &[wan]);
+    let client = client(&one);
+    assert!(wait(|| two.get("/v1/catalog/datacenters").json() == json!(["dc2", "dc1"])), "{}", two.log());
+    reaches(&one, two.http, "server");
+    reaches(&client, two.http, "client");
+
+    two.kill();
+    for here in [&one, &client] {
+        let answer = here.get("/v1/kv/a?dc=dc2");
+        let text = answer.text();
+        assert_eq!(answer.status, 500, "{text}");
+        let said = ["rpc error", "Remote DC has no server currently reachable"];
+        assert!(said.iter().any(|known| text.contains(known)), "{text}");
+        // This one goes on.
+        assert_eq!(here.get("/v1/kv/a").status, 404);
+    }
+}
+
+/// A real Consul server of `dc2`.
+struct Consul {
+    http: u16,
+    child: Child,
+    _scratch: Scratch,
+}
+
+impl Consul {
+    /// `None`, and why on the output, where there is none.
+    fn start(join: u16) -> Option<Consul> {
+        let Ok(binary) = std::env::var("CONSUL_BIN") else {
+            println!("skipped: CONSUL_BIN does not name a Consul binary");
+            return None;
+        };
+        let scratch = Scratch::new("consul");
+        let [http, dns, rpc, serf, wan] = free_ports();
+        let ports = format!(
+            r#"{{"ports": {{"http": {http}, "dns": {dns}, "server": {rpc}, "serf_lan": {serf}, "serf_wan": {wan},
+                "grpc": -1, "grpc_tls": -1}}, "performance": {{"raft_multiplier": 1}}, "datacenter": "dc2",
+                "retry_join_wan": ["127.0.0.1:{join}"], "retry_interval_wan": "1s"}}"#
+        );
+        std::fs::write(scratch.path().join("c.json"), ports).expect("written");
+        let mut command = Command::new(binary);
+        command.args(["agent", "-server", "-bootstrap-expect=1", "-node=s2", "-bind=127.0.0.1"]);
+        command.arg("-data-dir").arg(scratch.path().join("data"));
+        command.arg("-config-file").arg(scratch.path().join("c.json"));
+        let log = std::fs::File::create(scratch.path().join("log")).expect("a log");
+        command.stdin(Stdio::null()).stdout(log).stderr(Stdio::null());
+        let child = command.spawn().expect("Consul starts");
+        let leads =
+            || request(http, "GET", "/v1/status/leader", b"").is_ok_and(|r| r.text().trim().len() > 2);
+        let consul = Consul { http, child, _scratch: scratch };
+        assert!(wait(leads), "Consul does not lead");
+        Some(consul)
+    }
+}
+
+impl Drop for Consul {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_datacenter_of_consul_is_reached_and_reaches_ours() {
+    let (one, wan) = server("dc1", &[]);
+    let Some(consul) = Consul::start(wan) else { return };
+    let client = client(&one);
+    reaches(&one, consul.http, "server");
+    reaches(&client, consul.http, "client");
+    // And back.
+    let there =
+        |method, target: &str, body: &[u8]| request(consul.http, method, target, body).expect("an answer");
+    assert_eq!(there("PUT", "/v1/kv/back?dc=dc1", b"x").text().trim(), "true");
+    assert_eq!(one.get("/v1/kv/back?raw").text(), "x");
+    assert_eq!(there("GET", "/v1/kv/back?dc=dc1&raw", b"").text(), "x");
+    assert_eq!(there("GET", "/v1/catalog/datacenters", b"").json(), json!(["dc2", "dc1"]));
+    assert_eq!(there("GET", "/v1/catalog/nodes?dc=dc1", b"").json()[0]["Node"], "c1");
+}
