@@ -260,6 +260,12 @@ impl Shadow {
         self.base.0
     }
 
+    /// The entries after `index` that change the membership, newest first.
+    pub(super) fn memberships_after(&self, index: u64) -> impl Iterator<Item = &Entry> {
+        let newer = self.entries.iter().rev().take_while(move |e| e.index.0 > index);
+        newer.filter(|e| matches!(e.payload, Payload::Membership(_)))
+    }
+
     /// The newest membership in the entries.
     pub(super) fn membership(&self) -> Option<&Membership> {
         self.entries.iter().rev().find_map(|e| match &e.payload {

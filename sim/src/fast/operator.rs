@@ -120,9 +120,18 @@ impl World {
             None => {}
         }
         let request = task.request.clone();
+        // A second operator, who does not wait for the first: refused while that change is under way.
+        let hasty = self.operator.tasks.get(1).map(|task| task.request.clone());
+        self.operator.under = Some((leader, CallId(self.operator.calls + 1), self.now));
+        self.ask(leader, request);
+        if let Some(request @ Request::Membership(_)) = hasty {
+            self.ask(leader, request);
+        }
+    }
+
+    fn ask(&mut self, leader: usize, request: Request) {
         self.operator.calls += 1;
         let call = CallId(self.operator.calls);
-        self.operator.under = Some((leader, call, self.now));
         self.line(leader, || format!("operator asks {request:?}"));
         self.feed(leader, Input::Call { from: FrontId(1), call, request });
     }

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use lictor_core::front::{FrontInput, FrontOutput};
 use lictor_core::ids::{FrontId, ServerId, Ticket};
 use lictor_core::node::{DiskBatch, Input, Output};
-use lictor_core::raft::Batch;
+use lictor_core::raft::{Batch, Body, Message};
 use lictor_core::view::View;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -362,9 +362,10 @@ impl World {
     fn send(&mut self, slot: usize, to: ServerId, bytes: Bytes) {
         let Some(target) = slot_of(&to).filter(|t| *t < self.servers.len()) else { return };
         let from = self.servers[slot].id.clone();
-        let checked =
-            promise::promises_rest_on_the_disk(&from, &to, &bytes, &self.servers[slot].disk.platter);
-        self.check(checked);
+        if let Some(message) = promise::raft_message(&bytes) {
+            let checked = self.check_message(slot, &to, &message);
+            self.check(checked);
+        }
         let fate = self.net.send(self.now, slot, target);
         let life = self.servers[target].life;
         match (fate.first, fate.second) {
@@ -378,6 +379,20 @@ impl World {
                 self.heap.push(at, Event::Peer { from, to, life, bytes });
             }
         }
+    }
+
+    fn check_message(&mut self, slot: usize, to: &ServerId, message: &Message) -> Checked {
+        let server = &self.servers[slot];
+        match message.body {
+            Body::PreVoteReply { granted: true } => self.seen.pre_voted(&server.id, to, message.term.0),
+            Body::Vote { transfer: false, .. } => {
+                let members = server.shadow.membership().or(server.disk.platter.membership());
+                let members = members.cloned().unwrap_or_default();
+                raft::asks_before_it_stands(&self.seen, &server.id, message.term.0, &members)?;
+            }
+            _ => {}
+        }
+        promise::promises_rest_on_the_disk(&server.id, to, message, &server.disk.platter)
     }
 
     fn persist(&mut self, slot: usize, ticket: Ticket, batch: DiskBatch) {
@@ -443,6 +458,9 @@ impl World {
         }
         if before.leads && now.leads && before.term == now.term && now.commit > before.commit {
             raft::commits_its_own_term(&self.servers[slot].shadow, &id, now.term, now.commit)?;
+        }
+        if now.leads {
+            raft::one_change_at_a_time(&self.servers[slot].shadow, &id, now.term, now.commit)?;
         }
         self.check_lease(slot, &id, view)?;
         if now.commit > before.commit {

@@ -11,23 +11,25 @@ use lictor_core::view::View;
 /// The first byte of a frame that holds one of raft's messages (core/src/node/forward.rs).
 const RAFT: u8 = 0;
 
+/// Raft's message in a frame, if it is one.
+pub(in crate::fast) fn raft_message(frame: &Bytes) -> Option<Message> {
+    if frame.first() == Some(&RAFT) { Message::decode(frame.slice(1..)).ok() } else { None }
+}
+
 /// Votes, requests for votes and acknowledgements leave when what they rest on is on the platter (raft paper,
 /// figure 2: "updated on stable storage before responding to RPCs"; core/src/raft/cursor.rs).
 pub(in crate::fast) fn promises_rest_on_the_disk(
     id: &ServerId,
     to: &ServerId,
-    frame: &Bytes,
+    message: &Message,
     platter: &Platter,
 ) -> Checked {
-    if frame.first() != Some(&RAFT) {
-        return Ok(());
-    }
-    let Ok(Message { term, body }) = Message::decode(frame.slice(1..)) else { return Ok(()) };
+    let term = message.term;
     let hard = &platter.hard;
     // A newer term on the platter: the promise is old, and was kept when it was made.
     let newer = hard.term > term;
     let voted = |whom: &ServerId| newer || (hard.term == term && hard.voted_for.as_ref() == Some(whom));
-    match body {
+    match &message.body {
         Body::VoteReply { granted: true } => hold!(
             voted(to),
             "votes are on disk",

@@ -6,7 +6,7 @@ use super::{Checked, hold};
 use crate::fast::disk::{Platter, Shadow};
 use lictor_core::ids::ServerId;
 use lictor_core::raft::{Entry, HardState, Membership};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What has been seen so far. Hash maps are only looked up, never walked.
 #[derive(Debug, Default)]
@@ -17,6 +17,8 @@ pub(in crate::fast) struct Seen {
     /// Every entry that ever stood in any log, with the term of the one before it.
     positions: HashMap<(u64, u64), (u64, Entry)>,
     votes: HashMap<(ServerId, u64), ServerId>,
+    /// Who told a server that it would be voted for in a term.
+    pre_votes: HashMap<(ServerId, u64), BTreeSet<ServerId>>,
 }
 
 impl Seen {
@@ -28,6 +30,11 @@ impl Seen {
     /// The committed entry at `index`.
     pub(in crate::fast) fn entry(&self, index: u64) -> Option<&Entry> {
         self.committed.get(usize::try_from(index.checked_sub(1)?).ok()?)
+    }
+
+    /// `voter` has told `candidate` that it would vote for it in `term`.
+    pub(in crate::fast) fn pre_voted(&mut self, voter: &ServerId, candidate: &ServerId, term: u64) {
+        self.pre_votes.entry((candidate.clone(), term)).or_default().insert(voter.clone());
     }
 
     /// The newest term that had a leader.
@@ -51,6 +58,25 @@ pub(in crate::fast) fn election_safety(
     }
     seen.leaders.insert(term, leader.clone());
     Ok(true)
+}
+
+/// Nobody forces a new term upon the others without having asked whether an election could be won: most
+/// voters said yes, or the leader itself asked for it (thesis, section 9.6; 3.10 for the transfer).
+pub(in crate::fast) fn asks_before_it_stands(
+    seen: &Seen,
+    id: &ServerId,
+    term: u64,
+    members: &Membership,
+) -> Checked {
+    let granted = seen.pre_votes.get(&(id.clone(), term));
+    let would = members.voters.iter().filter(|v| *v == id || granted.is_some_and(|g| g.contains(*v))).count();
+    hold!(
+        would > members.voters.len() / 2,
+        "asks before it stands",
+        "{id} stands for election in term {term}, and {would} of {} voters would vote for it",
+        members.voters.len()
+    );
+    Ok(())
 }
 
 /// One vote per term, and terms only grow, on every disk (thesis, section 3.3 and figure 3.1).
@@ -170,6 +196,22 @@ pub(in crate::fast) fn commits_its_own_term(log: &Shadow, id: &ServerId, term: u
             entry.term
         );
     }
+    Ok(())
+}
+
+/// A leader does not begin a change of the membership before the one before it is committed (thesis, 4.1).
+pub(in crate::fast) fn one_change_at_a_time(log: &Shadow, id: &ServerId, term: u64, commit: u64) -> Checked {
+    let changes = log.memberships_after(commit);
+    let (mut pending, mut own) = (0, 0);
+    for entry in changes {
+        pending += 1;
+        own += u32::from(entry.term.0 == term);
+    }
+    hold!(
+        own == 0 || pending == 1,
+        "one change at a time",
+        "{id} leads term {term} and has {pending} changes of the membership after {commit}, {own} of them its own"
+    );
     Ok(())
 }
 
