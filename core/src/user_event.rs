@@ -91,13 +91,18 @@ impl UserEvent {
         })
     }
 
-    /// What `X-Consul-Index` shows for it: both halves of its ID, folded. `None` when the ID is no UUID.
+    /// What `X-Consul-Index` shows for it. `None` when the ID is no UUID.
     pub fn index(&self) -> Option<u64> {
-        let digits: Vec<u8> = self.id.bytes().filter(|b| *b != b'-').collect();
-        let digits = core::str::from_utf8(&digits).ok().filter(|d| d.len() == 32 && self.id.len() == 36)?;
-        let half = |text: &str| u64::from_str_radix(text, 16).ok();
-        Some(half(digits.get(..16)?)? ^ half(digits.get(16..)?)?)
+        index_of(&self.id)
     }
+}
+
+/// The index of the event with this ID: both halves, folded, as Consul. `None` when it is no UUID.
+pub fn index_of(id: &str) -> Option<u64> {
+    let digits: Vec<u8> = id.bytes().filter(|b| *b != b'-').collect();
+    let digits = core::str::from_utf8(&digits).ok().filter(|d| d.len() == 32 && id.len() == 36)?;
+    let half = |text: &str| u64::from_str_radix(text, 16).ok();
+    Some(half(digits.get(..16)?)? ^ half(digits.get(16..)?)?)
 }
 
 fn compile(filter: &str) -> Result<Option<regex::bytes::Regex>, String> {

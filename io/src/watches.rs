@@ -60,7 +60,7 @@ pub async fn run<R: Rt>(cell: Arc<FrontCell<R>>, mut orders: mpsc::UnboundedRece
 }
 
 async fn follow<R: Rt>(cell: Arc<FrontCell<R>>, plan: Plan, log: Arc<Log>) {
-    let mut progress = Progress::default();
+    let mut progress = Progress::of(&plan.view);
     let mut failures = 0_u32;
     loop {
         match look(&cell, &plan, progress.index()).await {
@@ -113,7 +113,8 @@ async fn look<R: Rt>(cell: &Arc<FrontCell<R>>, plan: &Plan, after: Option<u64>) 
         },
     };
     let index = reply.headers.iter().find(|(name, _)| *name == "X-Consul-Index");
-    match (plan::shown(&plan.view, reply.status, &reply.body), index.and_then(|(_, v)| v.parse().ok())) {
+    match (plan::shown(&plan.view, after, reply.status, &reply.body), index.and_then(|(_, v)| v.parse().ok()))
+    {
         (Ok(shown), Some(index)) => Looked::Found(index, shown),
         (Ok(_), None) => Looked::Failed("the answer has no index".into()),
         (Err(why), _) => Looked::Failed(why),

@@ -32,6 +32,29 @@ fn a_child_runs_at_once_and_at_every_change_with_the_view_on_its_standard_input(
 }
 
 #[test]
+fn a_watch_of_events_hands_each_over_once() {
+    let server = Server::start("watch-events", "");
+    let fire = |name: &str| server.put(&format!("/v1/event/fire/{name}"), "");
+    fire("deploy");
+    let seen = server.dir.join("seen");
+    let mut command = Command::new(binary());
+    command.args(["watch", "-type=event", "-name=deploy", &format!("-http-addr=127.0.0.1:{}", server.http)]);
+    command.arg(format!("cat >> {}", seen.display())).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut running = command.spawn().expect("the watch starts");
+    let count = || fs::read_to_string(&seen).unwrap_or_default().matches("\"Name\":\"deploy\"").count();
+    assert!(wait(|| count() == 1), "what was heard before");
+    for n in 2..=4 {
+        fire("other");
+        fire("deploy");
+        assert!(wait(|| count() == n), "event {n}: {:?}", fs::read_to_string(&seen));
+    }
+    running.kill().expect("the watch is running");
+    running.wait().expect("and has ended");
+    assert_eq!(count(), 4);
+    assert!(!fs::read_to_string(&seen).unwrap_or_default().contains("other"));
+}
+
+#[test]
 fn a_child_that_fails_ends_the_watch_with_code_one_and_its_exit_status() {
     let server = Server::start("watch-fails", "");
     let out = watch(&server, "exit 3").wait_with_output().expect("the watch ends");

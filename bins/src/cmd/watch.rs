@@ -33,7 +33,7 @@ answer, the watch tries again, after 5 s at first and 3 min at most.",
         own: &[&[
             Flag::text("filter", "expression", "Filter expression; not for keys and events."),
             Flag::text("key", "key", "Key to watch. For type key."),
-            Flag::text("name", "name", "For type event, which is not supported."),
+            Flag::text("name", "name", "Events of this name only. For type event."),
             Flag::text("passingonly", "bool", "Only instances whose checks all pass. For type service.")
                 .or("false"),
             Flag::text("prefix", "prefix", "Prefix of the keys to watch. For type keyprefix."),
@@ -41,14 +41,11 @@ answer, the watch tries again, after 5 s at first and 3 min at most.",
             Flag::switch("shell", "Run the child in a shell, $SHELL or else /bin/sh.").or("true"),
             Flag::text("state", "state", "State of the checks to watch. For type checks."),
             Flag::list("tag", "tag", "Only instances with this tag, repeatable. For type service."),
-            Flag::text("type", "type", "key, keyprefix, services, nodes, service or checks."),
+            Flag::text("type", "type", "key, keyprefix, services, nodes, service, checks or event."),
         ]],
         run,
     },
 };
-
-/// What `-type=event` is told.
-const EVENTS: &str = "Type event is not supported: Lictor has no user events (/v1/event is not built)";
 
 fn run(cx: &mut Context<'_, '_>) -> Outcome {
     if cx.flags.text("type").is_none_or(str::is_empty) {
@@ -59,7 +56,7 @@ fn run(cx: &mut Context<'_, '_>) -> Outcome {
     // Fails at once where the agent cannot be reached at all; later failures are waited out.
     client.get::<Value>("/v1/status/leader", &[]).map_err(|e| format!("Error querying Consul agent: {e}"))?;
     let child = cx.flags.args.clone();
-    let mut progress = Progress::default();
+    let mut progress = Progress::of(&view);
     let mut failures = 0_u32;
     loop {
         let (index, shown) = match look(&client, &view, progress.index()) {
@@ -109,7 +106,6 @@ fn view(cx: &Context<'_, '_>) -> Result<View, String> {
         params.insert("passingonly".to_owned(), Value::from(on));
     }
     match flags.text("type").unwrap_or_default() {
-        "event" => return Err(EVENTS.into()),
         kind if kind.starts_with("connect_") || kind.starts_with("agent_") => {
             return Err(format!("Type {kind} is not supported in the CLI tool"));
         }
@@ -122,20 +118,21 @@ fn view(cx: &Context<'_, '_>) -> Result<View, String> {
 
 /// Asks once; blocks while nothing is newer than `after`.
 fn look(client: &Client, view: &View, after: Option<u64>) -> Result<(u64, Vec<u8>), String> {
-    let after = after.map(|index| index.to_string());
+    let newer = after.map(|index| index.to_string());
     let mut query: Vec<(&str, &str)> = view.query.iter().map(|(k, v)| (*k, v.as_str())).collect();
-    query.extend(after.as_deref().map(|index| ("index", index)));
+    query.extend(newer.as_deref().map(|index| ("index", index)));
     let answer = client.call(Method::Get, &view.path, &query, Bytes::new()).map_err(|e| e.to_string())?;
     let index = answer.index.unwrap_or(0);
     let missing = view.may_be_missing && answer.status == 404;
-    let shown = if missing { b"null".to_vec() } else { render(view, answer).map_err(|e| e.to_string())? };
+    let shown =
+        if missing { b"null".to_vec() } else { render(view, answer, after).map_err(|e| e.to_string())? };
     Ok((index, shown))
 }
 
-fn render(view: &View, answer: Answer) -> Result<Vec<u8>, CallError> {
+fn render(view: &View, answer: Answer, after: Option<u64>) -> Result<Vec<u8>, CallError> {
     let answer = answer.ok()?;
     let value = json::parse(&answer.body).map_err(|e| CallError::Json(e.to_string()))?;
-    Ok(view.render(&value))
+    Ok(view.render(&value, after))
 }
 
 /// Runs the child on the view, and waits for it.
@@ -160,25 +157,5 @@ fn handle(cx: &Context<'_, '_>, child: &[String], index: u64, shown: &[u8]) -> R
         Some(0) => Ok(()),
         Some(code) => Err(format!("Error executing handler: exit status {code}")),
         None => Err(format!("Error executing handler: {status}")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn events_which_no_agent_has_are_refused_at_once() {
-        let mut err = Vec::new();
-        let mut shell = crate::shell::Shell {
-            program: "lictor".into(),
-            vars: std::collections::BTreeMap::new(),
-            stdin: &mut std::io::empty(),
-            out: &mut std::io::sink(),
-            err: &mut err,
-        };
-        let args = ["watch", "-type=event", "-name=deploy"].map(str::to_owned);
-        assert_eq!(crate::cmd::run(&mut shell, &args), 1);
-        assert!(String::from_utf8_lossy(&err).contains(EVENTS), "{}", String::from_utf8_lossy(&err));
     }
 }

@@ -194,14 +194,14 @@ fn list(value: Value) -> Result<Vec<String>, Option<usize>> {
     }
 }
 
-/// The body of an answer as the view shows it.
+/// The body of an answer, to the question for what is newer than `after`, as the view shows it.
 ///
 /// # Errors
 /// The answer is no success, or no JSON.
-pub fn shown(view: &View, status: u16, body: &[u8]) -> Result<Vec<u8>, String> {
+pub fn shown(view: &View, after: Option<u64>, status: u16, body: &[u8]) -> Result<Vec<u8>, String> {
     match status {
         404 if view.may_be_missing => Ok(b"null".to_vec()),
-        200 => Ok(view.render(&json::parse(body).map_err(|why| why.to_string())?)),
+        200 => Ok(view.render(&json::parse(body).map_err(|why| why.to_string())?, after)),
         _ => Err(format!("Unexpected response code: {status} ({})", String::from_utf8_lossy(body).trim())),
     }
 }
@@ -280,7 +280,7 @@ mod tests {
                 "Expecting passingonly to be a boolean",
             ),
             (json!({"type": "checks", "service": "a", "state": "b"}), "Cannot specify service and state"),
-            (json!({"type": "event", "args": "x"}), "not built yet"),
+            (json!({"type": "agent_service", "args": "x"}), "not built yet"),
         ] {
             let error = parse(watch.clone()).unwrap_err();
             assert!(error.starts_with("Failed to parse watch (") && error.ends_with(why), "{watch}: {error}");

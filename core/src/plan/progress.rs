@@ -1,5 +1,6 @@
 //! What was seen last, and how long to wait after failures.
 
+use super::View;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -18,9 +19,16 @@ pub fn retry_after(failures: u32) -> Duration {
 pub struct Progress {
     index: Option<u64>,
     shown: Option<Vec<u8>>,
+    /// Indexes of this view have no order: none goes back.
+    unordered: bool,
 }
 
 impl Progress {
+    /// Nothing was seen of this view yet.
+    pub fn of(view: &View) -> Progress {
+        Progress { unordered: view.events, ..Progress::default() }
+    }
+
     /// Above which index to ask; `None`: at once.
     pub fn index(&self) -> Option<u64> {
         self.index
@@ -37,7 +45,7 @@ impl Progress {
             return false;
         }
         // An index that goes back starts from the beginning.
-        let back = self.index.is_some_and(|last| index < last);
+        let back = !self.unordered && self.index.is_some_and(|last| index < last);
         self.index = Some(if back { 0 } else { index });
         if self.shown.as_deref() == Some(shown) {
             return false;
@@ -68,5 +76,8 @@ mod tests {
         assert!(last.is_news(7, b"b"));
         assert!(last.is_news(3, b"c"));
         assert_eq!(last.index(), Some(0));
+        let mut events = Progress { unordered: true, ..Progress::default() };
+        assert!(events.is_news(5, b"a") && events.is_news(3, b"b"));
+        assert_eq!(events.index(), Some(3), "the index of an event is its ID");
     }
 }

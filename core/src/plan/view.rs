@@ -6,6 +6,7 @@
 
 use super::{escape, escape_path, switch as take_switch, text as take_text, texts};
 use crate::json::{Kind, Value, Writer, to_vec};
+use crate::user_event::index_of;
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -26,6 +27,8 @@ pub struct View {
     shape: Shape,
     /// The answer is a list of one, and the one is shown.
     single: bool,
+    /// A list of events: those up to the one that was seen last are left out, and indexes have no order.
+    pub(super) events: bool,
 }
 
 /// How a value is encoded again.
@@ -172,6 +175,17 @@ const DEFINITION: &[Field] = &[
     switch("GRPCUseTLS"),
 ];
 
+const EVENT: &[Field] = &[
+    text("ID"),
+    text("Name"),
+    list("Payload"),
+    text("NodeFilter"),
+    text("ServiceFilter"),
+    text("TagFilter"),
+    number("Version"),
+    number("LTime"),
+];
+
 const ENTRY: &[Field] = &[
     of("Node", NODE),
     of("Service", SERVICE),
@@ -180,7 +194,7 @@ const ENTRY: &[Field] = &[
 
 impl View {
     fn new(kind: &'static str, path: String, shape: Shape) -> View {
-        View { kind, path, query: Vec::new(), may_be_missing: false, shape, single: false }
+        View { kind, path, query: Vec::new(), may_be_missing: false, shape, single: false, events: false }
     }
 
     /// Takes what describes a view out of the parameters of a watch; what is left over is none of its business.
@@ -217,7 +231,13 @@ impl View {
                 view
             }
             "checks" => View::checks(&take_text(params, "service")?, &take_text(params, "state")?)?,
-            "event" | "agent_service" | "connect_roots" | "connect_leaf" => {
+            "event" => {
+                let name = take_text(params, "name")?;
+                let query = (!name.is_empty()).then_some(("name", name)).into_iter().collect();
+                let view = View::new("event", "/v1/event/list".into(), Shape::List(EVENT));
+                View { query, events: true, ..view }
+            }
+            "agent_service" | "connect_roots" | "connect_leaf" => {
                 return Err(format!("watch type {kind} is not built yet"));
             }
             _ => return Err(format!("Unsupported watch type: {kind}")),
@@ -225,7 +245,7 @@ impl View {
         if take_switch(params, "stale")? {
             view.query.push(("stale", String::new()));
         }
-        if !matches!(view.kind, "key" | "keyprefix") {
+        if !matches!(view.kind, "key" | "keyprefix" | "event") {
             let filter = take_text(params, "filter")?;
             view.query.extend((!filter.is_empty()).then_some(("filter", filter)));
         }
@@ -257,13 +277,26 @@ impl View {
         }
     }
 
-    /// An answer as Consul's client would encode it again.
-    pub fn render(&self, answer: &Value<'_>) -> Vec<u8> {
+    /// An answer, to the question for what is newer than `after`, as Consul's client would encode it again.
+    pub fn render(&self, answer: &Value<'_>, after: Option<u64>) -> Vec<u8> {
+        if let (true, Some(after), Kind::Array(events)) = (self.events, after, &answer.kind) {
+            let seen = events.iter().rposition(|event| event_index(event) == Some(after));
+            let new = events.get(seen.map_or(0, |at| at + 1)..).unwrap_or_default();
+            return to_vec(|w| w.array(|w| new.iter().for_each(|e| write(w, Shape::Struct(EVENT), Some(e)))));
+        }
         let shown = match &answer.kind {
             Kind::Array(items) if self.single => items.first(),
             _ => Some(answer),
         };
         to_vec(|w| write(w, self.shape, shown))
+    }
+}
+
+fn event_index(event: &Value<'_>) -> Option<u64> {
+    let Kind::Object(entries) = &event.kind else { return None };
+    match entries.iter().find(|(key, _)| key == "ID").map(|(_, id)| &id.kind) {
+        Some(Kind::String(id)) => index_of(id),
+        _ => None,
     }
 }
 
