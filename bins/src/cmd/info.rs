@@ -13,7 +13,7 @@ pub(super) static COMMAND: Command = Command {
     usage: "[options]",
     about: "
 Prints what an agent reports about itself: its build, its role, and the state
-of raft, gossip and the runtime.
+of raft and gossip.
 
     $ {prog} info",
     body: Body::Leaf { api: sets::TO_AGENT, own: &[], run },
