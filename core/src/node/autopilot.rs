@@ -13,6 +13,7 @@ use crate::types::AutopilotConfig;
 impl Node {
     /// Looks after the servers, when that is due.
     pub(super) fn tend(&mut self, now: Now) {
+        self.hand_over_if_full(now);
         let config = self.autopilot_config();
         let heartbeat = raft_config(&self.config, &self.id).heartbeat;
         let status = self.raft.status();

@@ -1,6 +1,7 @@
 //! From what the disk held to a running node.
 
 use super::calls::Calls;
+use super::full_disk::Disk;
 use super::gossiping::Remembered;
 use super::join::Joins;
 use super::output::DiskImage;
@@ -179,7 +180,7 @@ impl Node {
             records: alloc::vec::Vec::new(),
             taken: 1,
             now,
-            disk_full: false,
+            disk: Disk::default(),
             changes: ChangeSet::everything(),
             stale_view: true,
             view,

@@ -19,6 +19,7 @@
 //! | agent `RunCheck`, `CancelCheck` | outputs |
 //! | leader duties | raft, without anyone waiting |
 //! | autopilot | raft's membership, gossip |
+//! | `Input::DiskFull` on a leader | raft, to hand over |
 //! | founding | disk, `Output::Peer`, raft's first entry |
 //! | gossip's packets and streams | `Output::Gossip` |
 //! | gossip `Member` | addresses of servers, view, memory for the next start |
@@ -35,6 +36,7 @@ mod calls;
 mod datacenters;
 mod forward;
 mod founding;
+mod full_disk;
 mod gossiping;
 mod input;
 mod join;
@@ -76,6 +78,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use calls::Calls;
 use core::net::SocketAddr;
+use full_disk::Disk;
 use gossiping::KeysAsked;
 use join::Joins;
 use pools::Pools;
@@ -125,7 +128,7 @@ pub struct Node {
     /// Inputs taken whose effects have not been moved, and when the last of them came.
     taken: usize,
     now: Now,
-    disk_full: bool,
+    disk: Disk,
     /// What changed since the last `Publish`.
     changes: ChangeSet,
     /// The view must be published again even if no record changed.

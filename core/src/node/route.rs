@@ -49,7 +49,7 @@ impl Node {
                 self.send_promises();
             }
             Input::PersistFailed { error, .. } => self.halt(HaltReason::PersistFailed(error)),
-            Input::DiskFull(full) => self.disk_full(full),
+            Input::DiskFull(full) => self.disk_full(now, full),
             Input::SnapshotBuilt { at, data } => {
                 self.to_raft.push_back(raft::Input::SnapshotBuilt { index: at, data });
             }
@@ -119,7 +119,7 @@ impl Node {
             Request::Ask(ask) => self.ask_server(now, from, ask),
             // A heartbeat must not need the disk; everything else would be written.
             Request::Agent(request)
-                if self.disk_full && !matches!(request, AgentRequest::UpdateTtl { .. }) =>
+                if self.disk.full && !matches!(request, AgentRequest::UpdateTtl { .. }) =>
             {
                 self.answer(from, Reply::Failed(CallError::DiskFull));
             }
@@ -185,7 +185,7 @@ impl Node {
     /// Does work as the leader.
     fn lead(&mut self, now: Now, Call { from, work }: Call) {
         match work {
-            Work::Write(_) if self.disk_full => self.answer(from, Reply::Failed(CallError::DiskFull)),
+            Work::Write(_) if self.disk.full => self.answer(from, Reply::Failed(CallError::DiskFull)),
             Work::Write(command) => {
                 self.metrics.count(now, Metric::RaftApply);
                 let call = self.calls.for_raft(from);
@@ -585,25 +585,6 @@ impl Node {
         };
         let call = Call { from: Caller::Agent(call), work: Work::write(&command) };
         self.dispatch(now, self.hold_until(now), call);
-    }
-
-    fn disk_full(&mut self, full: bool) {
-        if full == self.disk_full {
-            return;
-        }
-        self.disk_full = full;
-        self.to_agent.push_back(AgentInput::DiskFull(full));
-        let event = if full {
-            Event::new(
-                Level::Error,
-                "agent.server",
-                "the data directory's file system is nearly full: writes are refused, reads go on; \
-                 free some space and they resume by themselves",
-            )
-        } else {
-            Event::new(Level::Info, "agent.server", "the data directory has space again: writes are accepted")
-        };
-        self.log(event);
     }
 
     fn reloaded(&mut self, result: Result<RuntimeConfig, alloc::string::String>) {

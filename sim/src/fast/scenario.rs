@@ -276,9 +276,13 @@ fn torn_writes(d: &mut Draft) {
                 d.at(at + election, Action::Restart(slot));
             }
             _ => {
-                d.at(at, Action::DiskFull(slot, true));
+                // One full disk is handed over from; where all are full, writes are refused.
+                let full = if d.luck.ratio(1, 2) { slot..slot + 1 } else { 0..d.knobs.servers as usize };
                 let until = at + d.luck.around(election * 2);
-                d.at(until, Action::DiskFull(slot, false));
+                for slot in full {
+                    d.at(at, Action::DiskFull(slot, true));
+                    d.at(until, Action::DiskFull(slot, false));
+                }
             }
         }
     }
