@@ -14,6 +14,11 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 /// questions.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
+/// How long another node may leave bytes unacknowledged before the connection is given up. The system's own patience
+/// doubles with each try: after a network that was away for half a minute, it waits for up to half a minute more.
+#[cfg(target_os = "linux")]
+const UNHEARD: Duration = Duration::from_secs(5);
+
 /// The process's monotonic zero.
 static START: OnceLock<std::time::Instant> = OnceLock::new();
 
@@ -90,6 +95,8 @@ impl Rt for TokioRt {
     async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
         let stream = TcpStream::connect(address).await?;
         let _ = stream.set_nodelay(true);
+        #[cfg(target_os = "linux")]
+        let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(UNHEARD));
         Ok(stream)
     }
 
@@ -114,5 +121,19 @@ impl Rt for TokioRt {
         // Fails for a client that is gone again: its connection will tell.
         let _ = stream.set_nodelay(true);
         Ok((stream, from))
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_to_another_node_is_given_up_when_nothing_is_heard_for_seconds() {
+        let listener = TokioRt.listen(([127, 0, 0, 1], 0).into()).await.expect("a port");
+        let address = listener.local_addr().expect("it is bound");
+        let stream = TokioRt.connect(address).await.expect("somebody listens");
+        let patience = socket2::SockRef::from(&stream).tcp_user_timeout().expect("the system tells");
+        assert_eq!(patience, Some(UNHEARD));
     }
 }
