@@ -43,13 +43,28 @@ impl Response {
 /// # Errors
 /// The connection could not be made, broke off, or gave nothing for two minutes.
 pub fn request(port: u16, method: &str, target: &str, body: &[u8]) -> io::Result<Response> {
+    request_at(([127, 0, 0, 1], port).into(), method, target, body, Duration::from_secs(120))
+}
+
+/// The same at any address, with `patience` for the connection and again for the answer.
+///
+/// # Errors
+/// The connection could not be made, broke off, or gave nothing for so long.
+pub fn request_at(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    body: &[u8],
+    patience: Duration,
+) -> io::Result<Response> {
     let mut raw = format!(
-        "{method} {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        "{method} {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        address.ip(),
         body.len()
     )
     .into_bytes();
     raw.extend_from_slice(body);
-    raw_request(port, &raw)
+    say(address, &raw, patience)
 }
 
 /// Sends bytes as they are and reads until the other side closes.
@@ -57,8 +72,12 @@ pub fn request(port: u16, method: &str, target: &str, body: &[u8]) -> io::Result
 /// # Errors
 /// As [`request`].
 pub fn raw_request(port: u16, raw: &[u8]) -> io::Result<Response> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(Duration::from_secs(120)))?;
+    say(([127, 0, 0, 1], port).into(), raw, Duration::from_secs(120))
+}
+
+fn say(address: SocketAddr, raw: &[u8], patience: Duration) -> io::Result<Response> {
+    let mut stream = TcpStream::connect_timeout(&address, patience)?;
+    stream.set_read_timeout(Some(patience))?;
     // A server may refuse before it has read everything: what it said still counts.
     let _ = stream.write_all(raw);
     let mut answer = Vec::new();

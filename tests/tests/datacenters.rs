@@ -96,7 +96,7 @@ fn reaches(here: &Server, there: u16, name: &str) {
     assert_eq!(ask(format!("{name}.service.dc2.consul"), dns::SRV).ports(), [5]);
     assert_eq!(ask(format!("{name}.service.consul"), dns::SRV).code, 3);
     assert_eq!(ask(format!("{name}-n.node.dc2.consul"), dns::A).records.len(), 1);
-    assert_eq!(ask(format!("nobody.node.dc2.consul"), dns::A).code, 3);
+    assert_eq!(ask("nobody.node.dc2.consul".into(), dns::A).code, 3);
 
     let gone = format!(r#"{{"Datacenter": "dc2", "Node": "{name}-n"}}"#);
     assert_eq!(here.put("/v1/catalog/deregister", &gone).text(), "true");
