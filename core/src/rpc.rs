@@ -3,17 +3,19 @@
 //! A connection begins with one byte, [`FirstByte`], that names what follows. Calls travel on byte 4:
 //! a [`yamux`] session, and on each of its streams one call after the other ([`message`]).
 //!
-//! [`Serving`] is the end of such a connection that answers.
+//! [`Calling`] is the end of such a connection that asks, [`Serving`] the one that answers.
 //!
 //! Nothing here owns a socket: bytes come in, bytes and events go out, time is handed in. What a
 //! method does is not known here.
 
 pub mod answer;
 pub mod arguments;
+mod calling;
 pub mod message;
 mod serving;
 pub mod yamux;
 
+pub use calling::{Calling, Done};
 pub use serving::{MAX_HELD, MAX_UNSENT, Output, Serving};
 
 use alloc::string::String;

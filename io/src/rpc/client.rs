@@ -4,7 +4,6 @@
 //! long; on it one yamux session, and one of its streams for each call under way.
 
 mod connection;
-mod mux;
 
 use crate::driver::CallOrder;
 use crate::rt::Rt;

@@ -1,11 +1,11 @@
 //! One connection to a server, from its dialling to its end.
 
-use super::mux::Mux;
 use crate::driver::CallOrder;
 use crate::go_error;
 use crate::rt::Rt;
 use bytes::{Bytes, BytesMut};
 use lictor_core::node::{Input, RpcError};
+use lictor_core::rpc::Calling;
 use lictor_core::time::{Duration, Instant};
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -55,32 +55,34 @@ async fn talk<R: Rt>(
     inbox: &mpsc::Sender<Input>,
 ) -> String {
     let (mut read, mut write) = tokio::io::split(stream);
-    let mut mux = Mux::new(rt.now().mono);
+    let mut calling = Calling::new(rt.now().mono);
     let mut out = BytesMut::from(&[MUX][..]);
     let mut into = BytesMut::with_capacity(CHUNK);
     let mut idle_since = rt.now().mono;
     let why = loop {
-        for (call, result) in mux.take_done() {
+        for (call, result) in calling.take_done() {
             if inbox.send(Input::RpcDone { call, result }).await.is_err() {
                 return String::new();
             }
         }
         while out.len() < CHUNK
-            && let Some(bytes) = mux.poll_transmit()
+            && let Some(bytes) = calling.poll_transmit()
         {
             out.extend_from_slice(&bytes);
         }
-        if mux.is_over() && out.is_empty() {
+        if calling.is_over() && out.is_empty() {
             break "session shutdown".to_owned();
         }
-        if !mux.is_idle() {
+        if !calling.is_idle() {
             idle_since = rt.now().mono;
         }
-        let wake = mux.poll_timeout().unwrap_or(Instant::FAR_FUTURE).min(idle_since + IDLE);
+        let wake = calling.poll_timeout().unwrap_or(Instant::FAR_FUTURE).min(idle_since + IDLE);
         tokio::select! {
             biased;
-            order = orders.recv(), if !mux.is_leaving() => match order {
-                Some(order) => mux.call(order, rt.now().mono),
+            order = orders.recv(), if !calling.is_leaving() => match order {
+                Some(CallOrder { call, method, body, until, .. }) => {
+                    calling.call(rt.now().mono, call, method, body, until);
+                }
                 None => return String::new(),
             },
             sent = write.write(&out), if !out.is_empty() => match sent {
@@ -97,21 +99,21 @@ async fn talk<R: Rt>(
                 Ok(0) => break "EOF".to_owned(),
                 Ok(_) => {
                     let bytes: Bytes = into.split().freeze();
-                    mux.receive(bytes, rt.now().mono);
+                    calling.receive(rt.now().mono, bytes);
                     into.reserve(CHUNK);
                 }
                 Err(e) => break go_error::cause(&e),
             },
             () = rt.sleep_until(wake) => {
                 let now = rt.now().mono;
-                mux.wake(now);
-                if mux.is_idle() && now >= idle_since + IDLE {
+                calling.wake(now);
+                if calling.is_idle() && now >= idle_since + IDLE {
                     break "session shutdown".to_owned();
                 }
             }
         }
     };
-    for (call, result) in mux.lose(&why) {
+    for (call, result) in calling.lose(&why) {
         if inbox.send(Input::RpcDone { call, result }).await.is_err() {
             return String::new();
         }

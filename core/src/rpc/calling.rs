@@ -1,13 +1,15 @@
-//! Calls on the streams of one session: no sockets, no clock.
+//! The end of a connection that makes calls: each on a stream of its own, many at once.
 
-use crate::driver::CallOrder;
+use super::RpcError;
+use super::message::{AnswerHead, CallHead, Reader};
+use super::yamux::{Event, OpenError, Session, Side, StreamId};
+use crate::time::Instant;
+use crate::wire::msgpack;
+use alloc::borrow::ToOwned;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::ToString;
+use alloc::vec::Vec;
 use bytes::Bytes;
-use lictor_core::node::RpcError;
-use lictor_core::rpc::message::{AnswerHead, CallHead, Reader};
-use lictor_core::rpc::yamux::{Event, OpenError, Session, Side, StreamId};
-use lictor_core::time::Instant;
-use lictor_core::wire::msgpack;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Calls that one session carries; more are refused, so that the router asks elsewhere or later. Less than
 /// a session has streams.
@@ -15,10 +17,12 @@ const MAX_CALLS: usize = 3072;
 /// Streams that are kept for later calls, as Consul's agents do.
 const MAX_IDLE: usize = 32;
 
-type Done = (u64, Result<Bytes, RpcError>);
+/// A call that has ended: its number, and the body of the answer.
+pub type Done = (u64, Result<Bytes, RpcError>);
 
-/// A session with its calls.
-pub(super) struct Mux {
+/// A session with its calls, after the first byte of its connection.
+#[derive(Debug)]
+pub struct Calling {
     session: Session,
     calls: BTreeMap<StreamId, Under>,
     deadlines: BTreeSet<(Instant, StreamId)>,
@@ -31,15 +35,17 @@ pub(super) struct Mux {
 }
 
 /// A call under way.
+#[derive(Debug)]
 struct Under {
     call: u64,
     until: Instant,
     reader: Reader,
 }
 
-impl Mux {
-    pub(super) fn new(now: Instant) -> Mux {
-        Mux {
+impl Calling {
+    /// A connection that was just made.
+    pub fn new(now: Instant) -> Calling {
+        Calling {
             session: Session::new(Side::Client, now),
             calls: BTreeMap::new(),
             deadlines: BTreeSet::new(),
@@ -50,10 +56,11 @@ impl Mux {
         }
     }
 
-    /// Begins a call.
-    pub(super) fn call(&mut self, order: CallOrder, now: Instant) {
-        let refuse = |why: &str| (order.call, Err(RpcError::NotConnected(why.to_owned())));
-        if order.until <= now {
+    /// Begins a call of `method` with its encoded arguments, under the caller's number for it. It is among
+    /// [`Calling::take_done`] at `until` at the latest.
+    pub fn call(&mut self, now: Instant, call: u64, method: &str, body: Bytes, until: Instant) {
+        let refuse = |why: &str| (call, Err(RpcError::NotConnected(why.to_owned())));
+        if until <= now {
             return self.done.push(refuse("i/o deadline reached"));
         }
         if self.calls.len() >= MAX_CALLS {
@@ -67,7 +74,6 @@ impl Mux {
                 return self.done.push(refuse("session shutdown"));
             }
         };
-        let CallOrder { call, method, body, until, .. } = order;
         let head = CallHead { seq: call, service_method: method.to_owned() };
         self.session.send(stream, msgpack::to_vec(&head).into());
         self.session.send(stream, body);
@@ -76,7 +82,7 @@ impl Mux {
     }
 
     /// Takes in what came.
-    pub(super) fn receive(&mut self, bytes: Bytes, now: Instant) {
+    pub fn receive(&mut self, now: Instant, bytes: Bytes) {
         if self.session.receive(bytes).is_err() {
             self.over = true;
         }
@@ -84,7 +90,7 @@ impl Mux {
             match event {
                 Event::Data(stream, bytes) => {
                     self.session.taken(stream, bytes.len());
-                    self.on_data(stream, &bytes, now);
+                    self.on_data(now, stream, &bytes);
                 }
                 Event::Finished(stream) => {
                     self.session.finish(now, stream);
@@ -98,7 +104,7 @@ impl Mux {
         }
     }
 
-    fn on_data(&mut self, stream: StreamId, bytes: &[u8], now: Instant) {
+    fn on_data(&mut self, now: Instant, stream: StreamId, bytes: &[u8]) {
         let Some(under) = self.calls.get_mut(&stream) else {
             // Nobody has asked for this.
             self.idle.retain(|idle| *idle != stream);
@@ -140,7 +146,7 @@ impl Mux {
     }
 
     /// Gives up on calls whose time is over; keeps the session alive.
-    pub(super) fn wake(&mut self, now: Instant) {
+    pub fn wake(&mut self, now: Instant) {
         if self.session.poll_timeout().is_some_and(|at| at <= now) && self.session.wake(now).is_err() {
             self.over = true;
         }
@@ -152,40 +158,41 @@ impl Mux {
         }
     }
 
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+    /// When to call [`Calling::wake`] at the latest.
+    pub fn poll_timeout(&self) -> Option<Instant> {
         let call = self.deadlines.first().map(|(until, _)| *until);
         self.session.poll_timeout().into_iter().chain(call).min()
     }
 
     /// The next bytes to write.
-    pub(super) fn poll_transmit(&mut self) -> Option<Bytes> {
+    pub fn poll_transmit(&mut self) -> Option<Bytes> {
         self.session.poll_transmit()
     }
 
     /// Calls that have ended since.
-    pub(super) fn take_done(&mut self) -> Vec<Done> {
-        std::mem::take(&mut self.done)
+    pub fn take_done(&mut self) -> Vec<Done> {
+        core::mem::take(&mut self.done)
     }
 
     /// All that were under way are lost.
-    pub(super) fn lose(&mut self, why: &str) -> Vec<Done> {
-        let calls = std::mem::take(&mut self.calls);
+    pub fn lose(&mut self, why: &str) -> Vec<Done> {
+        let calls = core::mem::take(&mut self.calls);
         let lost = calls.into_values().map(|under| (under.call, Err(RpcError::Lost(why.to_owned()))));
         self.take_done().into_iter().chain(lost).collect()
     }
 
     /// No call is under way.
-    pub(super) fn is_idle(&self) -> bool {
+    pub fn is_idle(&self) -> bool {
         self.calls.is_empty()
     }
 
     /// The server takes no new calls.
-    pub(super) fn is_leaving(&self) -> bool {
+    pub fn is_leaving(&self) -> bool {
         self.leaving
     }
 
     /// Close the connection.
-    pub(super) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         self.over || self.leaving && self.calls.is_empty()
     }
 }
