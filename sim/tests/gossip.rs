@@ -6,7 +6,7 @@ use lictor_core::gossip::{Effect, Input, KeyCommand, MemberChange, QueryOptions,
 use lictor_core::ids::CallId;
 use lictor_core::rng::{Rng, Seed};
 use lictor_core::time::{Duration, Instant};
-use lictor_sim::gossip::{World, measure_spread};
+use lictor_sim::gossip::{Happened, World, measure_spread};
 use std::collections::BTreeSet;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -111,6 +111,32 @@ fn a_member_that_leaves_is_left_and_not_failed() {
     let others: Vec<usize> = all(&world).into_iter().filter(|i| *i != 5).collect();
     assert!(world.all_see(&others, &[5], Status::Left));
     assert_eq!(world.changes(MemberChange::Failed, Instant::ZERO), 0);
+}
+
+/// Word of a leave reaches a member that has never known who left; its return must not be taken for old news.
+#[test]
+fn who_left_and_comes_back_is_alive_to_those_too_who_only_heard_of_the_leave() {
+    let mut world = pool(4, 3);
+    world.tell(1, Input::Leave { call: CallId(1) });
+    world.run(Duration::from_secs(10));
+    world.crash(1);
+    world.crash(2);
+    world.run(Duration::from_secs(30));
+    world.start(2);
+    world.join(2, 0);
+    world.run(Duration::from_secs(10));
+    world.start(1);
+    world.join(1, 3);
+    let everybody = all(&world);
+    let took = world.run_until(2 * MINUTE, |world| world.all_see(&everybody, &everybody, Status::Alive));
+    assert!(took.is_some(), "member 2 sees member 1 {:?}", world.status(2, 1));
+    let about =
+        |told: &&Happened| matches!(&told.what, Effect::Member { member, .. } if *member.name == *"n1");
+    let last = world.told.iter().filter(|told| told.member == 2).filter(about).next_back();
+    let Some(Effect::Member { member, .. }) = last.map(|told| &told.what) else {
+        panic!("2 was told nothing")
+    };
+    assert_eq!(member.status, Status::Alive, "what the owner of member 2 was told last");
 }
 
 #[test]

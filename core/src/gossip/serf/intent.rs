@@ -130,6 +130,8 @@ impl Gossip {
         known.status_ltime = join.ltime;
         if known.member.status == Status::Leaving {
             known.member.status = Status::Alive;
+            let member = known.member.clone();
+            self.effects.push(Effect::Member { change: MemberChange::Update, member });
         }
         true
     }
@@ -153,7 +155,11 @@ impl Gossip {
         }
         known.status_ltime = leave.ltime;
         match known.member.status {
-            Status::Alive => known.member.status = Status::Leaving,
+            Status::Alive => {
+                known.member.status = Status::Leaving;
+                let member = known.member.clone();
+                self.effects.push(Effect::Member { change: MemberChange::Update, member });
+            }
             Status::Failed => {
                 known.member.status = Status::Left;
                 let member = known.member.clone();

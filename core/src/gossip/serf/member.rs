@@ -52,7 +52,7 @@ pub enum MemberChange {
     Leave,
     /// It is gone without a word.
     Failed,
-    /// Its tags or address changed.
+    /// Its tags or address changed, or it means to leave, or does not any more.
     Update,
     /// It was gone for so long that it is forgotten.
     Reap,
