@@ -132,7 +132,7 @@ fn who_left_and_comes_back_is_alive_to_those_too_who_only_heard_of_the_leave() {
     assert!(took.is_some(), "member 2 sees member 1 {:?}", world.status(2, 1));
     let about =
         |told: &&Happened| matches!(&told.what, Effect::Member { member, .. } if *member.name == *"n1");
-    let last = world.told.iter().filter(|told| told.member == 2).filter(about).next_back();
+    let last = world.told.iter().filter(|told| told.member == 2).rfind(about);
     let Some(Effect::Member { member, .. }) = last.map(|told| &told.what) else {
         panic!("2 was told nothing")
     };

@@ -3,9 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A set of servers, as bits.
+/// Servers and agents that a plan can name.
+const MOST: usize = 32;
+
+/// A set of servers and agents, as bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Group(pub u16);
+pub struct Group(pub u32);
 
 impl Group {
     /// Whether `slot` (counted from 0) is in it.
@@ -33,6 +36,16 @@ pub enum Action {
     /// The process dies and its disk is gone, or is found damaged: the operator removes the server and
     /// adds a new one in its place. Skipped when that would leave no quorum of intact disks.
     Wipe(usize),
+    /// The process is told to end, and takes leave of its cluster first.
+    Leave(usize),
+    /// The process is told to end, and comes back: SIGTERM.
+    Stop(usize),
+    /// The host is gone with its address, and will start under one that nobody ever had.
+    Move(usize),
+    /// All servers are gone at once, and will start with each other's addresses.
+    Permute,
+    /// Datagrams from the first to the second are lost, while streams get through.
+    Deaf(usize, usize),
     /// Servers hear each other only within a group. A server in two groups is a bridge.
     Partition(Vec<Group>),
     /// Nothing gets from the first to the second.
@@ -91,7 +104,7 @@ impl Change {
 
 impl fmt::Display for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let slots: Vec<String> = (0..16).filter(|s| self.has(*s)).map(|s| (s + 1).to_string()).collect();
+        let slots: Vec<String> = (0..MOST).filter(|s| self.has(*s)).map(|s| (s + 1).to_string()).collect();
         f.write_str(&slots.join(","))
     }
 }
@@ -104,6 +117,11 @@ impl fmt::Display for Action {
             Action::Pause(s) => write!(f, "pause {}", s + 1),
             Action::Resume(s) => write!(f, "resume {}", s + 1),
             Action::Wipe(s) => write!(f, "wipe {}", s + 1),
+            Action::Leave(s) => write!(f, "leave {}", s + 1),
+            Action::Stop(s) => write!(f, "stop {}", s + 1),
+            Action::Move(s) => write!(f, "move {}", s + 1),
+            Action::Permute => f.write_str("permute"),
+            Action::Deaf(a, b) => write!(f, "deaf {} {}", a + 1, b + 1),
             Action::Partition(groups) => {
                 let groups: Vec<String> = groups.iter().map(Group::to_string).collect();
                 write!(f, "partition {}", groups.join("|"))
@@ -144,6 +162,11 @@ impl FromStr for Action {
             "pause" => Action::Pause(slot(0)?),
             "resume" => Action::Resume(slot(0)?),
             "wipe" => Action::Wipe(slot(0)?),
+            "leave" => Action::Leave(slot(0)?),
+            "stop" => Action::Stop(slot(0)?),
+            "move" => Action::Move(slot(0)?),
+            "permute" => Action::Permute,
+            "deaf" => Action::Deaf(slot(0)?, slot(1)?),
             "partition" => {
                 let text = args.first().ok_or("partition: which groups?")?;
                 let groups: Result<Vec<Group>, String> = text.split('|').map(group).collect();
@@ -182,7 +205,7 @@ fn group(text: &str) -> Result<Group, String> {
 
 fn slot_of(verb: &str, number: i64) -> Result<usize, String> {
     match number {
-        1..=16 => Ok(number as usize - 1),
+        1.. if number <= MOST as i64 => Ok(number as usize - 1),
         _ => Err(format!("{verb}: {number} is not a server")),
     }
 }

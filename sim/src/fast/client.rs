@@ -80,7 +80,7 @@ impl Client {
             Role::Worker => self.work(knobs),
         };
         let roams = self.luck.permille(knobs.roam_permille);
-        let slot = if roams { self.luck.below(knobs.slots() as u64) as usize } else { self.home };
+        let slot = if roams { self.luck.below(knobs.hosts() as u64) as usize } else { self.home };
         Some((slot, call))
     }
 

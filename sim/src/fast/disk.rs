@@ -159,6 +159,16 @@ impl Disk {
         Some(Flushed::Upto(upto, written))
     }
 
+    /// The process ends well: everything reaches the platter.
+    pub(super) fn flush(&mut self) -> Vec<DiskBatch> {
+        self.flushing = 0;
+        let batches: Vec<DiskBatch> = self.queue.drain(..).map(|(_, batch)| batch).collect();
+        for batch in &batches {
+            self.platter.write(batch.clone());
+        }
+        batches
+    }
+
     /// The process died: of what was not flushed a prefix reached the platter, batches whole. Returns how
     /// many did and how many did not.
     pub(super) fn crash(&mut self, luck: &mut Luck) -> (Vec<DiskBatch>, usize) {

@@ -1,16 +1,32 @@
 //! What can happen next, and the heap that knows when.
 
+use super::gossip::Packet;
 use lictor_core::front::{HttpReply, HttpRequest};
 use lictor_core::ids::{Index, ServerId};
 use lictor_core::store::Store;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::net::SocketAddr;
 
 /// Something that happens at a time.
 #[derive(Clone, Debug)]
 pub(super) enum Event {
     /// A message between servers arrives, if the receiver is still in the same life.
     Peer { from: ServerId, to: ServerId, life: u32, bytes: bytes::Bytes },
+    /// A server hears that the connection of another one's messages has ended.
+    PeerLost { from: ServerId, slot: usize, life: u32 },
+    /// A datagram arrives.
+    Packet(Box<Packet>),
+    /// Somebody tries to connect, for the `tries`th time.
+    Knock { conn: u64, tries: u32 },
+    /// What flows on a connection from this end may arrive.
+    Pump { conn: u64, from: usize },
+    /// One end of a connection of calls is looked at.
+    Line { conn: u64, end: usize },
+    /// A name server answers.
+    Resolved { slot: usize, life: u32, lookup: u64, found: Vec<Result<Vec<SocketAddr>, String>> },
+    /// The owner of an agent's services does the next thing.
+    Chore { slot: usize },
     /// A deadline of a server may have come.
     Wake { slot: usize, life: u32 },
     /// A flush ends.

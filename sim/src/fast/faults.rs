@@ -8,7 +8,7 @@ use super::server::Waiting;
 use super::verdict::{Kind, Violation};
 use super::world::{MS, World};
 use crate::oracle::Restart;
-use lictor_core::node::{HaltReason, Input, Output};
+use lictor_core::node::{HaltReason, Input, Output, StopKind};
 
 impl World {
     pub(super) fn on_step(&mut self, number: usize) {
@@ -32,6 +32,14 @@ impl World {
             Action::Pause(slot) => self.servers[slot].paused = self.servers[slot].up.is_some(),
             Action::Resume(slot) => self.resume(slot),
             Action::Wipe(slot) => self.wipe(slot),
+            Action::Leave(slot) => self.stop(slot, StopKind::Leave),
+            Action::Stop(slot) => self.stop(slot, StopKind::Terminate),
+            Action::Move(slot) => {
+                self.addresses.renew(self.now, slot);
+                self.crash(slot, &mut luck);
+            }
+            Action::Permute => self.permute(&mut luck),
+            Action::Deaf(a, b) => self.net.deafen(a, b),
             Action::Partition(groups) => self.net.partition(groups),
             Action::Cut(a, b) => self.net.cut(a, b),
             Action::Clog(a, b, ms) => self.net.clog(a, b, self.now + ms * MS),
@@ -55,8 +63,8 @@ impl World {
         if self.servers[slot].up.is_some() {
             return;
         }
-        let now = self.now;
-        if let Err(error) = self.servers[slot].boot(now) {
+        let (now, at) = (self.now, self.addresses.of(slot));
+        if let Err(error) = self.servers[slot].boot(now, at) {
             let what = format!("{}: {error}", self.servers[slot].id);
             return self.fail(Violation::new(Kind::Crash, "a server starts from its own disk", what));
         }
@@ -64,7 +72,7 @@ impl World {
         if server.shadow.base() > 0 {
             self.marks.hit(Mark::BootedFromSnapshot);
         }
-        self.line(slot, || "starts".into());
+        self.line(slot, || format!("starts at {at}"));
         if self.servers[slot].disk_full {
             self.feed(slot, Input::DiskFull(true));
         }
@@ -98,6 +106,9 @@ impl World {
     /// A process is gone: everybody who waited for it is told so, sooner or later.
     pub(super) fn ended(&mut self, slot: usize) {
         self.run.restarts.push(Restart { server: slot as u32, at: self.now });
+        self.lines_ended(slot);
+        self.conns_ended(slot);
+        self.peers_lost(slot);
         for (_, Waiting { client, round, .. }) in self.servers[slot].stop() {
             self.heap.push(self.now + MS, Event::Broken { client, round, refused: false });
         }
@@ -115,6 +126,13 @@ impl World {
                 let (kept, _) = self.servers[slot].disk.crash(&mut luck);
                 self.written(slot, before, &kept);
                 self.line(slot, || "halts: its disk failed".into());
+            }
+            Output::Stopped { .. } if self.servers[slot].stopping => {
+                self.marks.hit(Mark::Stopped);
+                let before = self.servers[slot].disk.platter.hard.clone();
+                let flushed = self.servers[slot].disk.flush();
+                self.written(slot, before, &flushed);
+                self.line(slot, || "ends".into());
             }
             other => {
                 let what = format!("{}: {other:?}", self.servers[slot].id);
@@ -135,9 +153,27 @@ impl World {
         self.heap.push(self.now, Event::Wake { slot, life });
     }
 
-    /// Loses a disk for good, if the others are enough: the fault atlas.
+    /// Tells a process to end.
+    fn stop(&mut self, slot: usize, kind: StopKind) {
+        self.servers[slot].stopping = true;
+        self.feed(slot, Input::Stop(kind));
+    }
+
+    /// Every server dies, and gets the address of one of them.
+    fn permute(&mut self, luck: &mut Luck) {
+        let servers: Vec<usize> = (0..self.plan.knobs.slots()).collect();
+        self.addresses.permute(self.now, &servers, luck);
+        self.marks.hit(Mark::AddressesPermuted);
+        for slot in servers {
+            self.crash(slot, luck);
+        }
+    }
+
+    /// Loses a disk for good, if the others are enough: the fault atlas. A client agent may lose its disk at
+    /// any time.
     fn wipe(&mut self, slot: usize) {
-        if !self.can_lose(slot) {
+        let serves = self.servers[slot].serves();
+        if serves && !self.can_lose(slot) {
             return self.line(slot, || "keeps its disk: too few others are intact".into());
         }
         let gone = self.servers[slot].id.clone();
@@ -145,8 +181,16 @@ impl World {
             self.ended(slot);
         }
         self.servers[slot].replace_disk();
+        self.owners[slot].forget();
         self.line(slot, || "loses its disk".into());
-        self.replace_member(gone, slot);
+        match (serves, self.gossips()) {
+            (true, false) => self.replace_member(gone, slot),
+            (true, true) => self.await_replacement(gone, slot),
+            (false, _) => {
+                self.marks.hit(Mark::AgentDiskLost);
+                self.start(slot);
+            }
+        }
     }
 
     fn disk_full(&mut self, slot: usize, full: bool) {
@@ -168,6 +212,7 @@ impl World {
     pub(super) fn heal(&mut self) {
         self.line(0, || "HEAL".into());
         self.net.calm();
+        self.names.calm();
         self.burst_until = 0;
         for slot in 0..self.servers.len() {
             self.resume(slot);
@@ -177,7 +222,12 @@ impl World {
             if self.servers[slot].disk_full {
                 self.disk_full(slot, false);
             }
-            self.start(slot);
+            let buried = self.servers.len() - self.plan.knobs.buried as usize;
+            if slot >= buried {
+                self.die(slot, slot as u64);
+            } else {
+                self.start(slot);
+            }
         }
     }
 }
@@ -196,9 +246,13 @@ fn named_slot(action: &Action) -> Option<usize> {
         | Action::Drift(s, _)
         | Action::Step(s, _)
         | Action::Member(_, s)
+        | Action::Leave(s)
+        | Action::Stop(s)
+        | Action::Move(s)
+        | Action::Deaf(s, _)
         | Action::Cut(s, _)
         | Action::Clog(s, ..) => Some(*s),
         Action::Transfer(slot) => *slot,
-        Action::Partition(_) | Action::Mend | Action::Burst(_) => None,
+        Action::Partition(_) | Action::Mend | Action::Burst(_) | Action::Permute => None,
     }
 }

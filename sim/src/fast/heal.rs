@@ -22,12 +22,14 @@ impl World {
         self.heal();
         let election = self.plan.knobs.multiplier * SECOND;
         // A few lost elections, a transfer of a snapshot, and the membership changes one by one.
-        let bound = 20 * election + 30 * SECOND;
+        let alone = if self.gossips() { 90 * SECOND } else { 0 };
+        let bound = 20 * election + 30 * SECOND + alone;
         self.demand(bound, "one leader, and everybody caught up", World::is_settled);
         // A leader that has yet to notice that it is none does so within an election timeout.
         if self.violation.is_none() {
             self.run_until(self.now + 2 * election);
         }
+        self.demand_gossip();
         self.demand(bound, "one leader, and everybody caught up", World::is_settled);
         // A blocking read lasts at most 8.5 s by its server's clock.
         self.demand(25 * SECOND, "every request is answered or given up", World::nobody_waits);
@@ -36,6 +38,7 @@ impl World {
         }
         self.probe_everybody();
         self.demand(40 * SECOND, "fresh writes and reads on every server", World::nobody_waits);
+        self.demand_catalog();
         self.demand(20 * SECOND, "everybody caught up at the end", World::is_settled);
         if self.violation.is_none() {
             let checked = self.check_all().and_then(|()| self.ask_dns());
@@ -51,8 +54,15 @@ impl World {
                 return self.fail(Violation::new(Kind::Liveness, rule, what));
             }
             self.run_until(self.now + LOOK);
-            self.restore_membership();
+            if !self.gossips() {
+                self.restore_membership();
+            }
         }
+    }
+
+    /// So many servers vote in the end: the founders, or whoever autopilot finds.
+    fn voters(&self) -> usize {
+        if self.gossips() { self.plan.knobs.slots() } else { self.plan.knobs.servers as usize }
     }
 
     /// One leader, its membership as planned, everybody at its index.
@@ -60,7 +70,7 @@ impl World {
         let Some(leader) = self.leader() else { return false };
         let Some(process) = &self.servers[leader].up else { return false };
         let status = &process.view.raft.status;
-        let founders = self.plan.knobs.servers as usize;
+        let founders = self.voters();
         let members = &status.membership;
         let all_vote = self.servers.iter().take(founders).all(|s| members.is_voter(&s.id));
         let exact = members.voters.len() == founders && members.learners.is_empty();
@@ -100,9 +110,14 @@ impl World {
         servers.join("; ") + &membership.unwrap_or_default()
     }
 
-    /// One client per founder writes and reads through it.
+    /// One client per founder and agent writes and reads through it.
     fn probe_everybody(&mut self) {
-        for slot in 0..self.plan.knobs.servers as usize {
+        let founders = 0..self.plan.knobs.servers as usize;
+        let agents = self.plan.knobs.slots()..self.servers.len();
+        for slot in founders.chain(agents) {
+            if self.servers[slot].up.is_none() {
+                continue;
+            }
             let key = format!("fresh/{slot}");
             let read = |target: Target, mode| Call::Read { target, mode, wait: None };
             let register = Registration {

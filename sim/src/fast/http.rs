@@ -125,9 +125,18 @@ pub(super) fn outcome(call: &Call, reply: &HttpReply) -> Result<Outcome, String>
         (_, 500) if writes && reply.body.starts_with(b"leadership lost while committing log") => {
             Ok(Outcome::Unknown)
         }
+        (_, 500) if writes && !is_refusal(&text()) => Ok(Outcome::Unknown),
         (_, 429 | 500 | 503) => Ok(Outcome::Failed(text())),
         (_, status) => Err(format!("status {status}: {}", text())),
     }
+}
+
+/// Whether an agent's answer to a write says that no server has done it. A server's own words say so otherwise.
+fn is_refusal(text: &str) -> bool {
+    let Some(said) = text.strip_prefix("rpc error making call: ") else { return true };
+    ["No cluster leader", "rate limit exceeded", "nearly full", "too large"]
+        .iter()
+        .any(|why| said.contains(why))
 }
 
 fn header<'a>(reply: &'a HttpReply, name: &str) -> Option<&'a str> {

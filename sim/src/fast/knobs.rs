@@ -57,6 +57,22 @@ knobs! {
     servers = 3, calm None;
     /// Servers without data that an operator may add.
     spares = 0, calm Some(0);
+    /// 1: nodes gossip, found their cluster and join by themselves; 0: servers know each other, and have raft alone.
+    gossip = 0, calm None;
+    /// Client agents, whose numbers come behind those of the servers; they need gossip.
+    agents = 0, calm None;
+    /// The last so many agents are dead when everything heals, and stay so.
+    buried = 0, calm Some(0);
+    /// Services that each node's owner looks after.
+    services = 2, calm Some(1);
+    /// 1: gossip is encrypted.
+    encrypt = 0, calm Some(0);
+    /// Datagrams in a thousand that are lost.
+    packet_loss_permille = 0, calm Some(0);
+    /// How old the answers of the name server are, in milliseconds.
+    names_lag_ms = 0, calm Some(0);
+    /// Answers of the name server in a thousand that are wrong.
+    names_lie_permille = 0, calm Some(0);
     /// Virtual seconds of faults before everything heals.
     seconds = 30, calm None;
     /// `raft_multiplier`: seconds of election timeout.
@@ -109,11 +125,18 @@ impl Knobs {
         (self.servers + self.spares) as usize
     }
 
+    /// Servers, spares and agents.
+    pub fn hosts(&self) -> usize {
+        self.slots() + self.agents as usize
+    }
+
     /// Checks that the run makes sense.
     pub fn validate(&self) -> Result<(), String> {
         let one_of = |what: &str, ok: bool| if ok { Ok(()) } else { Err(format!("{what} is out of range")) };
         one_of("servers", (1..=7).contains(&self.servers))?;
         one_of("spares", self.spares <= 4)?;
+        one_of("agents", self.agents <= if self.gossip == 1 { 20 } else { 0 } && self.buried <= self.agents)?;
+        one_of("services", self.services <= 64)?;
         one_of("seconds", (1..=3600).contains(&self.seconds))?;
         one_of("multiplier", (1..=10).contains(&self.multiplier))?;
         one_of("clients", self.clients <= 64 && self.watchers <= 64)?;

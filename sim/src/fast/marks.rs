@@ -69,6 +69,24 @@ marks! {
     MessageLost => "message lost";
     /// A message arrived twice.
     MessageTwice => "message doubled";
+    /// A datagram was lost.
+    PacketLost => "packet lost";
+    /// The servers have founded their cluster by themselves.
+    Founded => "cluster founded by promise";
+    /// A server answered a client agent.
+    CallAnswered => "call of an agent answered";
+    /// A service that was registered with an agent stood in the catalog at the end.
+    ServiceSynced => "agent's service in the catalog";
+    /// A dead agent was critical in the catalog, or gone from it.
+    DeadSeen => "dead agent shown as such";
+    /// A process ended because it was told to.
+    Stopped => "ended when told";
+    /// All servers came back with each other's addresses.
+    AddressesPermuted => "addresses permuted";
+    /// A client agent lost its disk.
+    AgentDiskLost => "agent lost its disk";
+    /// The name server gave a wrong answer.
+    NamesLied => "name server lied";
     /// A DNS question about a service was answered with an address.
     DnsAnswered => "service named by DNS";
 }

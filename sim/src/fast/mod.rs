@@ -12,17 +12,22 @@
 //! | `plan`, `action`, `knobs`, `scenario` | what will be done |
 //! | `world`, `event` | the heap, and carrying out what nodes order |
 //! | `server`, `disk`, `clock`, `net` | what nodes run on |
-//! | `client`, `traffic`, `http` | what clients do |
-//! | `faults`, `operator`, `heal` | what is done to the cluster |
+//! | `peers`, `gossip`, `stream`, `rpc`, `dns`, `address` | the same for clusters that gossip |
+//! | `client`, `traffic`, `http`, `agents` | what clients do |
+//! | `faults`, `operator`, `heal`, `quiet` | what is done to the cluster |
 //! | `invariant`, `verdict`, `marks` | what must hold, and what must be met |
 //! | `run`, `trace`, `shrink`, `sweep` | runs, their logs, smaller ones, and many |
 
 pub mod action;
+mod address;
+mod agents;
 mod client;
 mod clock;
 mod disk;
+mod dns;
 mod event;
 mod faults;
+mod gossip;
 mod heal;
 mod http;
 mod invariant;
@@ -31,11 +36,15 @@ pub mod luck;
 pub mod marks;
 mod net;
 mod operator;
+mod peers;
 pub mod plan;
+mod quiet;
+mod rpc;
 pub mod run;
 pub mod scenario;
 mod server;
 pub mod shrink;
+mod stream;
 pub mod sweep;
 pub mod trace;
 mod traffic;

@@ -17,6 +17,8 @@ pub(super) struct Fate {
 struct Link {
     luck: Luck,
     cut: bool,
+    /// Packets are lost, while streams get through.
+    deaf: bool,
     /// Nothing arrives before this.
     clogged_until: u64,
     /// When the last message arrives, for links that keep order.
@@ -31,20 +33,28 @@ pub(super) struct Net {
     groups: Vec<Group>,
     delay: u64,
     loss: u64,
+    packet_loss: u64,
     duplicate: u64,
     ordered: bool,
 }
 
 impl Net {
     pub(super) fn new(seed: u64, knobs: &Knobs) -> Net {
-        let slots = knobs.slots();
-        let link = |n| Link { luck: Luck::of(seed, "link", n as u64), cut: false, clogged_until: 0, last: 0 };
+        let slots = knobs.hosts();
+        let link = |n| Link {
+            luck: Luck::of(seed, "link", n as u64),
+            cut: false,
+            deaf: false,
+            clogged_until: 0,
+            last: 0,
+        };
         Net {
             links: (0..slots * slots).map(link).collect(),
             slots,
             groups: Vec::new(),
             delay: knobs.delay_us * 1000,
             loss: knobs.loss_permille,
+            packet_loss: knobs.packet_loss_permille,
             duplicate: knobs.duplicate_permille,
             ordered: knobs.ordered == 1,
         }
@@ -85,6 +95,38 @@ impl Net {
         Fate { first, second }
     }
 
+    /// Decides about a datagram that leaves at `now`: datagrams overtake each other.
+    pub(super) fn packet(&mut self, now: u64, a: usize, b: usize) -> Fate {
+        let open = self.is_open(a, b);
+        let (delay, loss, duplicate) = (self.delay, self.packet_loss, self.duplicate);
+        let link = &mut self.links[a * self.slots + b];
+        if !open || link.deaf || link.luck.permille(loss) {
+            return Fate::default();
+        }
+        let arrival = |link: &mut Link| (now + link.luck.around(delay)).max(link.clogged_until);
+        let first = Some(arrival(link));
+        let second = if link.luck.permille(duplicate) { Some(arrival(link)) } else { None };
+        Fate { first, second }
+    }
+
+    /// How long a piece of a stream takes that leaves at `now`; what is lost is sent again a little later.
+    pub(super) fn stream_delay(&mut self, now: u64, a: usize, b: usize) -> u64 {
+        /// The least time after which TCP sends again.
+        const SENT_AGAIN: u64 = 200_000_000;
+        let (delay, loss) = (self.delay, self.packet_loss);
+        let link = &mut self.links[a * self.slots + b];
+        let again = if link.luck.permille(loss) { SENT_AGAIN } else { 0 };
+        let at = (now + link.luck.around(delay) + again).max(link.clogged_until);
+        at - now
+    }
+
+    /// Packets do not get from `a` to `b` any more.
+    pub(super) fn deafen(&mut self, a: usize, b: usize) {
+        if let Some(link) = self.link(a, b) {
+            link.deaf = true;
+        }
+    }
+
     pub(super) fn partition(&mut self, groups: Vec<Group>) {
         self.groups = groups;
     }
@@ -110,6 +152,7 @@ impl Net {
         self.groups.clear();
         for link in &mut self.links {
             link.cut = false;
+            link.deaf = false;
             link.clogged_until = 0;
         }
     }
@@ -118,6 +161,7 @@ impl Net {
     pub(super) fn calm(&mut self) {
         self.mend();
         self.loss = 0;
+        self.packet_loss = 0;
         self.duplicate = 0;
         self.ordered = true;
     }

@@ -103,8 +103,32 @@ impl World {
         self.start(slot);
     }
 
+    /// Where servers gossip, the leader itself takes the lost server out and lets the new one in.
+    pub(super) fn await_replacement(&mut self, gone: ServerId, slot: usize) {
+        self.operator.replacing.push(gone);
+        self.start(slot);
+    }
+
+    /// Forgets lost servers that are members no more.
+    fn look_at_replacements(&mut self) {
+        let Some(process) = self.leader().and_then(|slot| self.servers[slot].up.as_ref()) else { return };
+        let status = &process.view.raft.status;
+        if status.membership_index > status.commit_index {
+            return;
+        }
+        let replaced = |id: &ServerId| !status.membership.contains(id);
+        let count = self.operator.replacing.iter().filter(|id| replaced(id)).count();
+        if count > 0 {
+            self.marks.hit(Mark::DiskReplaced);
+        }
+        self.operator.replacing.retain(|id| status.membership.contains(id));
+    }
+
     pub(super) fn on_operator(&mut self) {
         self.heap.push(self.now + EVERY, Event::Operator);
+        if self.gossips() {
+            self.look_at_replacements();
+        }
         if self.operator.under.is_some_and(|(.., asked)| self.now < asked + PATIENCE) {
             return;
         }

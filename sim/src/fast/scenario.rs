@@ -1,5 +1,7 @@
 //! Scenarios: from a seed to a plan.
 
+mod cluster;
+
 use super::action::{Action, Change, Group};
 use super::knobs::Knobs;
 use super::luck::Luck;
@@ -79,6 +81,48 @@ pub const ALL: &[Scenario] = &[
         about: "followers that fall behind a short log under load and are brought up by snapshots",
         required: &[Mark::SnapshotInstalled, Mark::BootedFromSnapshot],
         draw: snapshot,
+    },
+    Scenario {
+        name: "cluster-calm",
+        about: "servers that gossip found their cluster, client agents join it, and nothing goes wrong",
+        required: &[Mark::Founded, Mark::CallAnswered, Mark::ServiceSynced, Mark::Woken],
+        draw: cluster::calm,
+    },
+    Scenario {
+        name: "cluster-crowd",
+        about: "up to twenty client agents, some of which die for good",
+        required: &[Mark::Founded, Mark::CallAnswered, Mark::ServiceSynced, Mark::DeadSeen],
+        draw: cluster::crowd,
+    },
+    Scenario {
+        name: "cluster-founding",
+        about: "crashes, cuts, pauses, new addresses and lying name servers while a cluster is founded",
+        required: &[Mark::Founded, Mark::NamesLied],
+        draw: cluster::founding,
+    },
+    Scenario {
+        name: "cluster-faults",
+        about: "asymmetric cuts, lost packets, starved and dying processes among servers and agents",
+        required: &[Mark::PacketLost, Mark::LeaderChanged, Mark::ServiceSynced],
+        draw: cluster::faults,
+    },
+    Scenario {
+        name: "cluster-moves",
+        about: "every restart under another address, all servers at once too; name servers late or lying",
+        required: &[Mark::AddressesPermuted, Mark::LeaderChanged, Mark::NamesLied],
+        draw: cluster::moves,
+    },
+    Scenario {
+        name: "cluster-rolling",
+        about: "every process ended and started again in turn, by signal, by leaving or by crash",
+        required: &[Mark::Stopped, Mark::LeaderChanged],
+        draw: cluster::rolling,
+    },
+    Scenario {
+        name: "cluster-disks",
+        about: "agents that lose their disks, and a minority of servers too",
+        required: &[Mark::AgentDiskLost, Mark::DiskReplaced],
+        draw: cluster::disks,
     },
     Scenario {
         name: "chaos",
@@ -171,16 +215,21 @@ impl Draft {
         let (one, rest) = order.split_at(self.luck.between(1, (servers as u64 / 2).max(1)) as usize);
         let (one, rest): (Vec<usize>, Vec<usize>) = (one.to_vec(), rest.to_vec());
         match self.luck.below(8) {
-            0..3 => self.at(at, Action::Partition(vec![Group::of(one), Group::of(rest)])),
+            0..3 => {
+                let groups = self.with_agents(vec![Group::of(one), Group::of(rest)]);
+                self.at(at, Action::Partition(groups));
+            }
             3 => {
                 // A bridge: one server hears both sides.
                 let both = rest.first().copied();
                 let first = Group::of(one.into_iter().chain(both));
-                self.at(at, Action::Partition(vec![first, Group::of(rest)]));
+                let groups = self.with_agents(vec![first, Group::of(rest)]);
+                self.at(at, Action::Partition(groups));
             }
             4 => {
                 // Nobody hears anybody.
                 let alone = (0..servers).map(|slot| Group::of([slot])).collect();
+                let alone = self.with_agents(alone);
                 self.at(at, Action::Partition(alone));
             }
             5 => {

@@ -1,20 +1,25 @@
-//! One simulated server: a process that may be running, with its disk and its clocks.
+//! One simulated host: a server or client agent that may be running, with its disk and its clocks.
 
 use super::clock::Clock;
 use super::disk::{Disk, Shadow};
+use super::dns::SERVERS;
 use super::event::Event;
+use super::gossip::LAN;
 use super::knobs::Knobs;
 use super::luck::Luck;
 use crate::oracle::Target;
 use lictor_core::Str;
 use lictor_core::config::RuntimeConfig;
+use lictor_core::config::gossip::Secret;
 use lictor_core::front::Front;
 use lictor_core::ids::{FrontId, ReqId, ServerId};
 use lictor_core::node::{Boot, BootError, Node};
 use lictor_core::raft::Membership;
 use lictor_core::rng::{Rng, Seed};
+use lictor_core::rpc::yamux::StreamId;
 use lictor_core::view::View;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A running process.
@@ -62,7 +67,15 @@ pub(super) struct Server {
     pub(super) wake_at: u64,
     pub(super) shown: Shown,
     pub(super) waiting: BTreeMap<ReqId, Waiting>,
+    /// Calls that the front has not answered: connection and stream of each.
+    pub(super) calls: BTreeMap<ReqId, (u64, StreamId)>,
+    /// What the owner of its services waits for.
+    pub(super) chore: Option<ReqId>,
     pub(super) disk_full: bool,
+    /// It was told to end.
+    pub(super) stopping: bool,
+    /// The address that the process started with.
+    at: Option<IpAddr>,
     /// The step of the plan by which the process dies while its next write is on the way to the disk.
     pub(super) doomed: Option<u64>,
     bootstrap: Option<Membership>,
@@ -86,17 +99,23 @@ impl Server {
     pub(super) fn new(slot: usize, seed: u64, knobs: &Knobs) -> Server {
         let founders = (0..knobs.servers as usize).map(|slot| server_id(slot, 0));
         let founder = slot < knobs.servers as usize;
+        let gossip = knobs.gossip == 1;
         let mut luck = Luck::of(seed, "server", slot as u64);
         let drift = luck.below(2 * knobs.drift_ppm + 1) as i64 - knobs.drift_ppm as i64;
         let mut config = RuntimeConfig {
             node_name: Str::from(format!("n{}", slot + 1)),
-            server: true,
-            bootstrap_expect: knobs.servers as u32,
+            server: slot < knobs.slots(),
+            bootstrap_expect: if founder || !gossip { knobs.servers as u32 } else { 0 },
             raft_snapshot_threshold: knobs.snapshot_every,
             raft_trailing_logs: knobs.trailing_logs,
             ..RuntimeConfig::default()
         };
         config.performance.raft_multiplier = knobs.multiplier as u32;
+        if gossip {
+            config.ports.serf_lan = Some(LAN);
+            config.gossip.lan.retry_join = vec![SERVERS.into()];
+            config.gossip.encrypt = (knobs.encrypt == 1).then(|| Secret(vec![7; 32]));
+        }
         Server {
             slot,
             incarnation: 0,
@@ -111,9 +130,14 @@ impl Server {
             wake_at: u64::MAX,
             shown: Shown::default(),
             waiting: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            chore: None,
             disk_full: false,
+            stopping: false,
+            at: None,
             doomed: None,
-            bootstrap: founder.then(|| Membership::of_voters(founders)),
+            // Servers that gossip found their cluster by themselves, unless there is but one.
+            bootstrap: (founder && (!gossip || knobs.servers == 1)).then(|| Membership::of_voters(founders)),
             config: Arc::new(config),
             seed,
             #[cfg(feature = "mutants")]
@@ -121,13 +145,20 @@ impl Server {
         }
     }
 
-    /// Starts the process from its disk. The node's outputs are not drained yet.
-    pub(super) fn boot(&mut self, now: u64) -> Result<(), BootError> {
+    /// Starts the process from its disk, at an address. The node's outputs are not drained yet.
+    pub(super) fn boot(&mut self, now: u64, at: IpAddr) -> Result<(), BootError> {
         self.life += 1;
+        self.at = Some(at);
         let entropy = Luck::of(self.seed, "entropy", (self.slot as u64) << 32 | u64::from(self.life)).draw();
         let seed = Seed::from_u64(entropy);
+        let mut config = (*self.config).clone();
+        if config.ports.serf_lan.is_some() {
+            config.advertise_addr = at;
+            config.gossip.lan.advertise = at;
+            config.gossip.wan.advertise = at;
+        }
         let boot = Boot {
-            config: self.config.clone(),
+            config: Arc::new(config),
             node_id: self.id.clone(),
             disk: self.disk.platter.image(),
             bootstrap: self.bootstrap.clone(),
@@ -151,11 +182,14 @@ impl Server {
     pub(super) fn stop(&mut self) -> BTreeMap<ReqId, Waiting> {
         self.up = None;
         self.paused = false;
+        self.stopping = false;
         self.backlog.clear();
         self.life += 1;
         self.wake_at = u64::MAX;
         self.doomed = None;
         self.shown = Shown::default();
+        self.calls.clear();
+        self.chore = None;
         std::mem::take(&mut self.waiting)
     }
 
@@ -166,6 +200,21 @@ impl Server {
         self.id = server_id(self.slot, self.incarnation);
         self.bootstrap = None;
         self.shadow = Shadow::default();
+    }
+
+    /// Whether the process started with this address.
+    pub(super) fn is_at(&self, ip: IpAddr) -> bool {
+        self.at == Some(ip)
+    }
+
+    /// Whether it is a server, or meant to be one.
+    pub(super) fn serves(&self) -> bool {
+        self.config.server
+    }
+
+    /// Its name.
+    pub(super) fn name(&self) -> &Str {
+        &self.config.node_name
     }
 
     /// Whether it runs and is not paused.

@@ -80,7 +80,7 @@ impl World {
         if call.writes() && !self.servers[slot].shown.leads {
             self.marks.hit(Mark::Forwarded);
         }
-        let up = self.servers.iter().filter(|s| s.is_awake()).count();
+        let up = self.servers.iter().filter(|s| s.serves() && s.is_awake()).count();
         if up * 2 <= self.plan.knobs.servers as usize {
             self.marks.hit(Mark::NoQuorum);
         }
@@ -105,6 +105,9 @@ impl World {
 
     /// A front has answered.
     pub(super) fn answer(&mut self, slot: usize, req: ReqId, reply: HttpReply) {
+        if self.servers[slot].chore == Some(req) {
+            return self.on_chore_done(slot, &reply);
+        }
         let Some(Waiting { client, round, .. }) = self.servers[slot].waiting.remove(&req) else {
             let what = format!("n{} answers request {req}, for which nobody waits", slot + 1);
             return self.fail(Violation::invariant("one answer per request", what));

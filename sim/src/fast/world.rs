@@ -4,16 +4,21 @@
 //! go through the network as bytes, batches through the disk, requests and answers through the clients'
 //! connections. After every view that a node publishes the invariants are checked.
 
+use super::address::Addresses;
+use super::agents::Owner;
 use super::client::{Client, Role};
 use super::disk::Flushed;
+use super::dns::NameServer;
 use super::event::{Event, Heap};
-use super::invariant::{self, Checked, client, promise, raft, store, watch};
+use super::invariant::{self, Checked, client, cluster, promise, raft, store, watch};
 use super::luck::Luck;
 use super::marks::{Mark, Marks};
 use super::net::Net;
 use super::operator::Operator;
 use super::plan::Plan;
+use super::rpc::{Lines, Order};
 use super::server::{Process, Server, Shown, slot_of};
+use super::stream::Conns;
 use super::trace::Trace;
 use super::verdict::{Kind, Violation};
 use crate::oracle::{Committed, Progress, Run};
@@ -21,9 +26,10 @@ use bytes::Bytes;
 use lictor_core::front::{FrontInput, FrontOutput};
 use lictor_core::ids::{FrontId, ServerId, Ticket};
 use lictor_core::node::{DiskBatch, Input, Output};
-use lictor_core::raft::{Batch, Body, Message};
+use lictor_core::raft::{Batch, Body, Entry, Message};
 use lictor_core::view::View;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub(super) const MS: u64 = 1_000_000;
@@ -39,6 +45,12 @@ pub(super) struct World {
     pub(super) heap: Heap,
     pub(super) servers: Vec<Server>,
     pub(super) net: Net,
+    pub(super) addresses: Addresses,
+    pub(super) names: NameServer,
+    pub(super) conns: Conns,
+    pub(super) lines: Lines,
+    /// Of each host's services.
+    pub(super) owners: Vec<Owner>,
     pub(super) clients: Vec<Client>,
     pub(super) operator: Operator,
     /// Clients do not pause until then.
@@ -48,6 +60,7 @@ pub(super) struct World {
     pub(super) next_req: u64,
     pub(super) run: Run,
     pub(super) seen: raft::Seen,
+    founded: Option<Entry>,
     reference: store::Reference,
     pub(super) indexes: client::Indexes,
     pub(super) marks: Marks,
@@ -63,14 +76,17 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(plan: Plan, trace: Trace) -> World {
         let (seed, knobs) = (plan.seed, &plan.knobs);
-        let slots = knobs.slots();
-        let servers = (0..slots).map(|slot| Server::new(slot, seed, knobs)).collect();
+        let slots = knobs.hosts();
+        let servers: Vec<Server> = (0..slots).map(|slot| Server::new(slot, seed, knobs)).collect();
         let roles = (0..knobs.clients).map(|_| Role::Worker);
         let roles = roles.chain((0..knobs.watchers).map(|_| Role::Watcher));
         let clients = roles
             .enumerate()
             .map(|(i, role)| {
-                Client::new(i as u32, role, i % knobs.servers as usize, Luck::of(seed, "client", i as u64))
+                // Clients of agents and of servers in turn.
+                let home = i % (knobs.servers + knobs.agents) as usize;
+                let home = if home < knobs.servers as usize { home } else { home + knobs.spares as usize };
+                Client::new(i as u32, role, home, Luck::of(seed, "client", i as u64))
             })
             .collect();
         let mut world = World {
@@ -78,6 +94,15 @@ impl World {
             heap: Heap::default(),
             servers,
             net: Net::new(seed, knobs),
+            addresses: Addresses::new(slots),
+            names: NameServer::new(
+                Luck::of(seed, "names", 0),
+                knobs.names_lag_ms * MS,
+                knobs.names_lie_permille,
+            ),
+            conns: Conns::default(),
+            lines: Lines::default(),
+            owners: (0..slots as u64).map(|n| Owner::new(Luck::of(seed, "owner", n))).collect(),
             clients,
             operator: Operator::default(),
             burst_until: 0,
@@ -85,6 +110,7 @@ impl World {
             next_req: 0,
             run: Run::default(),
             seen: raft::Seen::default(),
+            founded: None,
             reference: store::Reference::new(lictor_core::store::Store::default()),
             indexes: client::Indexes::default(),
             marks: Marks::default(),
@@ -106,6 +132,10 @@ impl World {
         for (number, step) in world.plan.steps.iter().enumerate() {
             world.heap.push(step.at_ms * MS, Event::Step(number));
         }
+        if world.gossips() {
+            (0..slots).for_each(|slot| world.heap.push(SECOND + slot as u64 * MS, Event::Chore { slot }));
+        }
+        world.run.agents = (0..slots as u32).filter(|n| !world.servers[*n as usize].serves()).collect();
         world.heap.push(200 * MS, Event::Operator);
         world.heap.push(SECOND, Event::Audit);
         world
@@ -159,6 +189,15 @@ impl World {
         }
         match event {
             Event::Peer { from, to, life, bytes } => self.on_peer(from, to, life, bytes),
+            Event::PeerLost { from, slot, life } if self.lives(slot, life) => {
+                self.feed(slot, Input::PeerLost { from });
+            }
+            Event::Packet(packet) => self.on_packet(*packet),
+            Event::Knock { conn, tries } => self.on_knock(conn, tries),
+            Event::Pump { conn, from } => self.on_pump(conn, from),
+            Event::Line { conn, end } => self.on_line(conn, end),
+            Event::Resolved { slot, life, lookup, found } => self.on_resolved(slot, life, lookup, found),
+            Event::Chore { slot } => self.on_chore(slot),
             Event::Wake { slot, life } if self.lives(slot, life) => {
                 self.servers[slot].wake_at = u64::MAX;
                 self.wake(slot);
@@ -169,6 +208,7 @@ impl World {
                 self.feed(slot, Input::SnapshotBuilt { at, data });
             }
             Event::Die { slot, life, step } if self.lives(slot, life) && !self.quiet => self.die(slot, step),
+            Event::PeerLost { .. } => {}
             Event::Wake { .. } | Event::Flushed { .. } | Event::Built { .. } | Event::Die { .. } => {}
             Event::Request { client, round, request } => self.on_request(client, round, *request),
             Event::Answer { client, round, reply } => self.on_answer(client, round, &reply),
@@ -186,6 +226,12 @@ impl World {
         match event {
             Event::Peer { to, .. } => slot_of(to),
             Event::Wake { slot, .. } | Event::Flushed { slot, .. } | Event::Built { slot, .. } => Some(*slot),
+            Event::PeerLost { slot, .. } | Event::Resolved { slot, .. } | Event::Chore { slot } => {
+                Some(*slot)
+            }
+            Event::Packet(packet) => Some(packet.slot),
+            Event::Pump { conn, from } => self.conns.receiver(*conn, *from),
+            Event::Line { conn, end } => self.lines.host(*conn, *end),
             Event::Request { client, round, .. } => {
                 let client = &self.clients[*client];
                 client.under.filter(|_| client.round == *round).map(|under| under.slot)
@@ -291,7 +337,8 @@ impl World {
                     FrontOutput::Call { call, request } => {
                         inputs.push_back(Input::Call { from: FrontId(0), call, request });
                     }
-                    FrontOutput::Event(_) | FrontOutput::Monitor { .. } | FrontOutput::RpcReply { .. } => {}
+                    FrontOutput::RpcReply { req, reply } => self.rpc_reply(slot, req, &reply),
+                    FrontOutput::Event(_) | FrontOutput::Monitor { .. } => {}
                 }
             } else if let Some(output) = process.node.poll_output() {
                 match output {
@@ -336,7 +383,7 @@ impl World {
 
     fn carry_out(&mut self, slot: usize, output: Output) {
         match output {
-            Output::Peer { to, bytes, .. } => self.send(slot, to, bytes),
+            Output::Peer { to, at, bytes } => self.send(slot, to, at, bytes),
             Output::Persist { ticket, batch } => self.persist(slot, ticket, batch),
             Output::BuildSnapshot { at, store, .. } => {
                 let life = self.servers[slot].life;
@@ -354,13 +401,16 @@ impl World {
             // No checks are configured, and nobody asks for a reload.
             Output::RunCheck { .. } | Output::CancelCheck { .. } | Output::ReadConfig => {}
             Output::Publish { .. } | Output::Halt { .. } | Output::Stopped { .. } => {}
-            // These clusters do not gossip.
-            Output::Gossip { .. } | Output::Resolve { .. } | Output::Rpc { .. } => {}
+            Output::Gossip { pool, order } => self.net_order(slot, pool, order),
+            Output::Resolve { lookup, names, port } => self.resolve(slot, lookup, &names, port),
+            Output::Rpc { call, to, method, body, until } => {
+                self.call_server(slot, Order { call, to, method, body, until });
+            }
         }
     }
 
-    fn send(&mut self, slot: usize, to: ServerId, bytes: Bytes) {
-        let Some(target) = slot_of(&to).filter(|t| *t < self.servers.len()) else { return };
+    fn send(&mut self, slot: usize, to: ServerId, at: Option<SocketAddr>, bytes: Bytes) {
+        let Some(target) = self.peer_at(&to, at) else { return };
         let from = self.servers[slot].id.clone();
         if let Some(message) = promise::raft_message(&bytes) {
             let checked = self.check_message(slot, &to, &message);
@@ -418,6 +468,11 @@ impl World {
             server.shadow.truncate_from(from);
         }
         for entry in &batch.append {
+            let alone = self.founded.is_none();
+            cluster::founded_once(&mut self.founded, &server.id, entry)?;
+            if alone && self.founded.is_some() {
+                self.marks.hit(Mark::Founded);
+            }
             raft::log_matching(&mut self.seen, &server.shadow, &server.id, entry)?;
             server.shadow.append(entry.clone());
         }

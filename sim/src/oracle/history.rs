@@ -4,6 +4,7 @@
 //! `ModifyIndex`, `CreateIndex` and `X-Consul-Index` as they stood in the answer.
 
 use lictor_core::command::Command;
+use std::collections::BTreeSet;
 
 /// Everything that the judges are told of one run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -12,6 +13,8 @@ pub struct Run {
     pub operations: Vec<Operation>,
     /// Every command that any server applied, once, in order of index.
     pub log: Vec<Committed>,
+    /// Those among [`Operation::server`] that are client agents: each of their answers is that of one server or another.
+    pub agents: BTreeSet<u32>,
     /// Every start of a server after its first, in any order.
     pub restarts: Vec<Restart>,
     /// Every view that a server published, in order of time: what its readers could see from then on.

@@ -9,7 +9,8 @@
 //!   acknowledged write or a `default` or `consistent` read, and B too;
 //! - every read shows the state at one index (no torn answer, no value that never was), not of the future;
 //! - a server never shows less than it has shown or acknowledged before, in whatever mode, until it
-//!   restarts (the promise of `lictor_core::node`: whoever has been answered can read it).
+//!   restarts (the promise of `lictor_core::node`: whoever has been answered can read it). A client agent asks now
+//!   one server, now another, and promises nothing of its own.
 //!
 //! It believes the log. That the log is one and the same everywhere is for the invariants to show, and
 //! [`super::linear`] asks the same questions without it.
@@ -159,7 +160,7 @@ impl<'a> Judge<'a> {
                     let op = &self.run.operations[i];
                     let server = *seen.servers.entry(op.server).or_default();
                     // Across a restart nobody knows which life answered.
-                    let same_life = server.life == asked_of[i].life;
+                    let same_life = server.life == asked_of[i].life && !self.run.agents.contains(&op.server);
                     if same_life {
                         self.floor[i] = self.floor[i].max(asked_of[i].shown);
                     }

@@ -6,9 +6,11 @@
 //! | `promise` | votes and acknowledgements rest on the disk, one lease at a time |
 //! | `store` | equal stores at equal indexes |
 //! | `watch` | no lost wake-up, nothing is forgotten, queues are bounded |
+//! | `cluster` | founded once; gossip, catalog and agents agree when it is quiet |
 //! | `client` | an index is never 0 and never runs backwards for a client |
 
 pub(super) mod client;
+pub(super) mod cluster;
 pub(super) mod promise;
 pub(super) mod raft;
 pub(super) mod store;

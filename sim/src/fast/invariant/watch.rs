@@ -53,13 +53,14 @@ fn news_index(store: &Store, target: &Target) -> Option<u64> {
 
 /// The front knows exactly the requests whose clients still wait: it forgets none and hoards none.
 pub(in crate::fast) fn nothing_is_forgotten(server: &Server, process: &Process) -> Checked {
+    let waiting = server.waiting.len() + server.calls.len() + usize::from(server.chore.is_some());
     hold!(
-        process.front.pending() == server.waiting.len(),
+        process.front.pending() == waiting,
         "no request is forgotten",
         "the front of {} holds {} requests, {} clients wait",
         server.id,
         process.front.pending(),
-        server.waiting.len()
+        waiting
     );
     Ok(())
 }

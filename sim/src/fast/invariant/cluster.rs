@@ -1,0 +1,223 @@
+//! What gossip, the catalog and the agents must agree on when nothing has happened for a while.
+
+use super::{Checked, hold};
+use lictor_core::Str;
+use lictor_core::agent::Local;
+use lictor_core::gossip::{Member, Status};
+use lictor_core::ids::ServerId;
+use lictor_core::raft::{Entry, Payload};
+use lictor_core::store::Store;
+use lictor_core::view::Members;
+use std::net::IpAddr;
+
+/// The check under which the catalog keeps what gossip says of a node.
+const SERF_HEALTH: &str = "serfHealth";
+/// The service of servers, which no agent registers.
+const CONSUL: &str = "consul";
+
+/// What is true of one host.
+#[derive(Clone, Debug)]
+pub(in crate::fast) struct Host {
+    pub(in crate::fast) id: ServerId,
+    pub(in crate::fast) name: Str,
+    pub(in crate::fast) ip: IpAddr,
+    pub(in crate::fast) serves: bool,
+    pub(in crate::fast) up: bool,
+}
+
+/// What a service of an owner is, or may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::fast) enum Presence {
+    /// It is not there.
+    Absent,
+    /// It is registered with this port.
+    Port(u16),
+}
+
+/// Founding happens once: whoever writes the first entry of a log writes the same, in all lives of all servers
+/// (docs/decisions/0016; pains.md 28). Two that differ are two clusters, or one whose members disagree on it.
+pub(in crate::fast) fn founded_once(first: &mut Option<Entry>, id: &ServerId, entry: &Entry) -> Checked {
+    if entry.index.0 != 1 || !matches!(entry.payload, Payload::Membership(_)) {
+        return Ok(());
+    }
+    match first {
+        Some(first) => hold!(
+            first.payload == entry.payload,
+            "founded once",
+            "{id} writes {:?} where another server wrote {:?}",
+            entry.payload,
+            first.payload
+        ),
+        None => *first = Some(entry.clone()),
+    }
+    Ok(())
+}
+
+fn member<'a>(members: &'a Members, name: &str) -> Option<&'a Member> {
+    members.lan.iter().find(|member| member.name.eq_ignore_ascii_case(name))
+}
+
+/// Everybody who is up is alive in everybody's eyes, under the address and the ID that it has now; whoever is
+/// down is not (SWIM, Das et al. 2002: completeness, and refutation in 4.2; pains.md R6, R20).
+pub(in crate::fast) fn members_are_as_they_are(by: &Host, members: &Members, hosts: &[Host]) -> Checked {
+    for host in hosts {
+        let seen = member(members, &host.name);
+        let status = seen.map_or(Status::None, |member| member.status);
+        if !host.up {
+            hold!(
+                status != Status::Alive,
+                "the dead are not alive in gossip",
+                "{} sees {} alive, which is down",
+                by.name,
+                host.name
+            );
+            continue;
+        }
+        hold!(
+            status == Status::Alive,
+            "no up node stays failed",
+            "{} sees {} {}, which is up",
+            by.name,
+            host.name,
+            status.name()
+        );
+        let Some(seen) = seen else { continue };
+        hold!(
+            seen.addr.ip() == host.ip && *seen.tag("id") == *host.id,
+            "members are where they are",
+            "{} sees {} at {} with ID {}, but it is at {} with ID {}",
+            by.name,
+            host.name,
+            seen.addr,
+            seen.tag("id"),
+            host.ip,
+            host.id
+        );
+    }
+    Ok(())
+}
+
+/// Every member that is there has a node, with its ID and its address, and a passing `serfHealth`; every one
+/// that is not is critical, or gone; servers have the `consul` service (wire.md D6; pains.md R9, R10).
+pub(in crate::fast) fn catalog_is_gossip(store: &Store, hosts: &[Host]) -> Checked {
+    for host in hosts {
+        let health = store.check(&host.name, SERF_HEALTH).map(|check| check.status.clone());
+        if !host.up {
+            hold!(
+                health.as_deref().is_none_or(|status| status == "critical"),
+                "the dead are critical in the catalog",
+                "{} is down, and its serfHealth is {health:?}",
+                host.name
+            );
+            continue;
+        }
+        hold!(
+            health.as_deref() == Some("passing"),
+            "the living pass in the catalog",
+            "{} is up, and its serfHealth is {health:?}",
+            host.name
+        );
+        let Some(node) = store.node(&host.name) else { continue };
+        hold!(
+            *node.id == *host.id && *node.address == *host.ip.to_string(),
+            "the catalog knows where nodes are",
+            "{} is in the catalog at {} with ID {}, but it is at {} with ID {}",
+            host.name,
+            node.address,
+            node.id,
+            host.ip,
+            host.id
+        );
+        hold!(
+            store.service(&host.name, CONSUL).is_some() == host.serves,
+            "servers have the consul service",
+            "{} serves: {}, and the catalog has its consul service: {}",
+            host.name,
+            host.serves,
+            !host.serves
+        );
+    }
+    let known = |name: &str| hosts.iter().any(|host| host.name.eq_ignore_ascii_case(name));
+    for node in store.nodes() {
+        hold!(
+            store.check(&node.node, SERF_HEALTH).is_none() || known(&node.node),
+            "no node of gossip is left over",
+            "the catalog has {}, which is no host's name",
+            node.node
+        );
+    }
+    Ok(())
+}
+
+/// The catalog shows exactly what the agent holds (wire.md E10; pains.md R9).
+pub(in crate::fast) fn catalog_is_the_agents(store: &Store, host: &Host, local: &Local) -> Checked {
+    for own in local.services().map(|own| &own.service) {
+        let there = store.service(&host.name, &own.id);
+        hold!(
+            there.is_some_and(|there| {
+                (&there.service, there.port, &there.tags, &there.meta)
+                    == (&own.service, own.port, &own.tags, &own.meta)
+            }),
+            "the catalog has the agent's services",
+            "{} holds {own:?}, and the catalog {there:?}",
+            host.name
+        );
+    }
+    for there in store.node_services(&host.name) {
+        hold!(
+            local.service(&there.id).is_some() || (host.serves && *there.id == *CONSUL),
+            "the catalog has nothing that the agent has not",
+            "{} holds no service {}, and the catalog does",
+            host.name,
+            there.id
+        );
+    }
+    for own in local.checks() {
+        let there = store.check(&host.name, &own.check_id);
+        hold!(
+            there.is_some_and(|there| (&there.status, &there.service_id) == (&own.status, &own.service_id)),
+            "the catalog has the agent's checks",
+            "{} holds {own:?}, and the catalog {there:?}",
+            host.name
+        );
+    }
+    for there in store.node_checks(&host.name) {
+        hold!(
+            local.check(&there.check_id).is_some() || *there.check_id == *SERF_HEALTH,
+            "the catalog has nothing that the agent has not",
+            "{} holds no check {}, and the catalog does",
+            host.name,
+            there.check_id
+        );
+    }
+    Ok(())
+}
+
+/// The agent holds what its owner was told that it holds, and nothing comes back (pains.md R8, R9).
+pub(in crate::fast) fn agents_hold_the_last_word<'a>(
+    host: &Host,
+    local: &Local,
+    wanted: impl Iterator<Item = (&'a str, &'a [Presence])>,
+) -> Checked {
+    let mut named = Vec::new();
+    for (id, may) in wanted {
+        let there = local.service(id).map_or(Presence::Absent, |own| Presence::Port(own.service.port as u16));
+        hold!(
+            may.contains(&there),
+            "the agent holds its owner's last word",
+            "service {id} of {} is {there:?}, and its owner was told {may:?}",
+            host.name
+        );
+        named.push(id);
+    }
+    for own in local.services() {
+        hold!(
+            named.contains(&&*own.service.id),
+            "the agent holds its owner's last word",
+            "{} holds service {}, which nobody registered",
+            host.name,
+            own.service.id
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! Whole clusters that gossip: what is drawn for them.
+
+use super::super::action::{Action, Group};
+use super::Draft;
+
+/// A cluster that gossips, with some client agents.
+fn cluster(d: &mut Draft) {
+    let k = &mut d.knobs;
+    k.gossip = 1;
+    k.agents = d.luck.between(2, 4);
+    k.clients = 2 + k.agents;
+    k.multiplier = *d.luck.pick(&[1, 1, 2]);
+    k.seconds = 40;
+    k.encrypt = d.luck.below(2);
+}
+
+pub(super) fn calm(d: &mut Draft) {
+    cluster(d);
+    d.knobs.servers = *d.luck.pick(&[1, 3, 3, 5]);
+    d.knobs.seconds = 30;
+}
+
+/// Many agents, of which some die for good.
+pub(super) fn crowd(d: &mut Draft) {
+    cluster(d);
+    d.knobs.servers = *d.luck.pick(&[3, 5]);
+    d.knobs.agents = d.luck.between(8, 20);
+    d.knobs.clients = 4;
+    d.knobs.services = 1;
+    d.knobs.seconds = 30;
+    d.knobs.buried = d.luck.between(0, 3);
+    d.knobs.packet_loss_permille = *d.luck.pick(&[0, 10, 50]);
+}
+
+/// Trouble in the first seconds, when nobody is sure who is there.
+pub(super) fn founding(d: &mut Draft) {
+    cluster(d);
+    d.knobs.servers = *d.luck.pick(&[3, 3, 5]);
+    d.knobs.spares = *d.luck.pick(&[0, 0, 1]);
+    d.knobs.agents = d.luck.between(0, 1);
+    d.knobs.flush_us = *d.luck.pick(&[300, 20_000, 200_000]);
+    d.knobs.loss_permille = *d.luck.pick(&[0, 50, 200]);
+    d.knobs.duplicate_permille = *d.luck.pick(&[0, 50]);
+    d.knobs.packet_loss_permille = *d.luck.pick(&[0, 100]);
+    d.knobs.names_lie_permille = *d.luck.pick(&[0, 300]);
+    let mut at = 0;
+    while at < 12_000 {
+        at += d.luck.around(500);
+        let slot = d.slot();
+        match d.luck.below(6) {
+            0 | 1 => d.bounce(at, slot, 1500),
+            2 | 3 => d.split(at, 3000),
+            4 => d.stand_still(at, slot, 4000),
+            _ => d.rehome(at, slot, 1000),
+        }
+    }
+}
+
+/// Every kind of loss and cut, between any two, and processes that die or stand still.
+pub(super) fn faults(d: &mut Draft) {
+    cluster(d);
+    d.knobs.packet_loss_permille = *d.luck.pick(&[0, 20, 200]);
+    d.knobs.buried = *d.luck.pick(&[0, 1]);
+    let hosts = d.knobs.hosts() as u64;
+    for at in d.moments(2500) {
+        let slot = d.luck.below(hosts) as usize;
+        match d.luck.below(8) {
+            0..2 => d.bounce(at, slot, 4000),
+            2..4 => d.split(at, 6000),
+            4 => d.stand_still(at, slot, 5000),
+            5 => {
+                // One that gets to run for a moment now and then.
+                for n in 0..d.luck.between(3, 8) {
+                    d.stand_still(at + n * 700, slot, 500);
+                }
+            }
+            6 => {
+                for other in 0..hosts as usize {
+                    if d.luck.ratio(1, 2) {
+                        let (a, b) = if d.luck.ratio(1, 2) { (slot, other) } else { (other, slot) };
+                        d.at(at, Action::Deaf(a, b));
+                    }
+                }
+                let until = at + d.luck.around(8000);
+                d.at(until, Action::Mend);
+            }
+            _ => {
+                let other = d.luck.below(hosts) as usize;
+                d.at(at, Action::Cut(slot, other));
+                let until = at + d.luck.around(8000);
+                d.at(until, Action::Mend);
+            }
+        }
+    }
+}
+
+/// Whoever starts again starts elsewhere; name servers are late, or lie.
+pub(super) fn moves(d: &mut Draft) {
+    cluster(d);
+    d.knobs.servers = *d.luck.pick(&[1, 3, 3, 5]);
+    d.knobs.seconds = 60;
+    d.knobs.names_lag_ms = *d.luck.pick(&[0, 5000, 30_000]);
+    d.knobs.names_lie_permille = *d.luck.pick(&[0, 200, 500]);
+    let hosts = d.knobs.hosts() as u64;
+    for at in d.moments(8000) {
+        if d.luck.ratio(1, 3) {
+            d.at(at, Action::Permute);
+            for slot in 0..d.knobs.slots() {
+                let back = at + 1 + d.luck.around(2000);
+                d.at(back, Action::Restart(slot));
+            }
+        } else {
+            let slot = d.luck.below(hosts) as usize;
+            d.rehome(at, slot, 2000);
+        }
+    }
+}
+
+/// Every process is stopped and started again, one after the other: told to end, told to leave, or killed.
+pub(super) fn rolling(d: &mut Draft) {
+    cluster(d);
+    d.knobs.seconds = 90;
+    let (hosts, leaves) = (d.knobs.hosts(), d.luck.below(3));
+    let mut at = 8000;
+    for slot in 0..hosts {
+        let how = if leaves == 2 { d.luck.below(3) } else { leaves };
+        let action = match how {
+            0 => Action::Stop(slot),
+            1 => Action::Leave(slot),
+            _ => Action::Crash(slot),
+        };
+        d.at(at, action);
+        // Whoever leaves takes some seconds to say so.
+        let down = 5000 + d.luck.around(2000);
+        d.at(at + down, Action::Restart(slot));
+        at += down + 2000 + d.luck.around(4000);
+    }
+}
+
+/// Disks are lost: of agents at any time, of a minority of servers.
+pub(super) fn disks(d: &mut Draft) {
+    cluster(d);
+    d.knobs.seconds = 60;
+    let hosts = d.knobs.hosts() as u64;
+    for at in d.moments(6000) {
+        let slot = d.luck.below(hosts) as usize;
+        if d.luck.ratio(2, 3) {
+            d.at(at, Action::Wipe(slot));
+        } else {
+            d.bounce(at, slot, 2000);
+        }
+        if d.luck.ratio(1, 4) {
+            d.split(at + 200, 4000);
+        }
+    }
+}
+
+impl Draft {
+    fn stand_still(&mut self, at: u64, slot: usize, for_ms: u64) {
+        let until = at + 1 + self.luck.around(for_ms);
+        self.at(at, Action::Pause(slot));
+        self.at(until, Action::Resume(slot));
+    }
+
+    /// A host is gone, and comes back elsewhere.
+    fn rehome(&mut self, at: u64, slot: usize, down_ms: u64) {
+        let back = at + 1 + self.luck.around(down_ms);
+        self.at(at, Action::Move(slot));
+        self.at(back, Action::Restart(slot));
+    }
+
+    /// Agents take sides.
+    pub(super) fn with_agents(&mut self, mut groups: Vec<Group>) -> Vec<Group> {
+        for slot in self.knobs.slots()..self.knobs.hosts() {
+            let side = self.luck.below(groups.len() as u64) as usize;
+            groups[side] = Group(groups[side].0 | 1 << slot);
+        }
+        groups
+    }
+}
