@@ -42,9 +42,10 @@ impl Gossip {
         self.serf.event_clock.witness(theirs.event_ltime.saturating_sub(1));
         self.serf.query_clock.witness(theirs.query_ltime.saturating_sub(1));
         for node in &theirs.left_members {
-            let said = theirs.status_ltimes.get(node).copied().unwrap_or(0);
-            // One later, so that it counts against the intent to join that is known.
-            let leave = Leave { ltime: said.saturating_add(1), node: node.clone(), prune: false };
+            // Serf goes one past this time. But whoever has heard of a return, and has not seen it yet, says that the
+            // member has left with the time of its return: one past it would undo the return, for ever.
+            let ltime = theirs.status_ltimes.get(node).copied().unwrap_or(0);
+            let leave = Leave { ltime, node: node.clone(), prune: false };
             self.on_leave_intent(&leave);
         }
         for (node, ltime) in &theirs.status_ltimes {
@@ -60,6 +61,46 @@ impl Gossip {
                 let (name, payload) = (event.name, event.payload);
                 self.on_user_event(&UserEvent { coalesce: false, ltime: past.ltime, name, payload });
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::wire::Alive;
+    use super::super::super::{Config, Gossip, Status, VSN};
+    use super::super::message::{self, Join, PushPull};
+    use crate::rng::{Rng, Seed};
+    use crate::time::Instant;
+    use alloc::vec::Vec;
+    use bytes::Bytes;
+    use core::net::SocketAddr;
+
+    #[test]
+    fn a_leave_that_is_no_newer_than_the_intent_to_join_changes_nothing_and_a_newer_one_does() {
+        let own = SocketAddr::from(([127, 0, 0, 1], 8301));
+        let rng = Rng::new(Seed::from_u64(1));
+        let mut gossip = Gossip::boot(Config::lan("n1".into(), own), &rng, Instant::ZERO, &mut Vec::new())
+            .expect("a sound config");
+        let alive = Alive {
+            addr: Bytes::from_static(&[127, 0, 0, 2]),
+            incarnation: 1,
+            node: "n2".into(),
+            port: 8301,
+            vsn: Bytes::copy_from_slice(&VSN),
+            ..Alive::default()
+        };
+        gossip.on_alive(&alive);
+        gossip.on_join_intent(&Join { ltime: 16, node: "n2".into() });
+        for (ltime, status) in [(16, Status::Alive), (17, Status::Leaving)] {
+            let state = PushPull {
+                ltime: 20,
+                left_members: Vec::from(["n2".into()]),
+                status_ltimes: [("n2".into(), ltime)].into(),
+                ..PushPull::default()
+            };
+            gossip.merge_serf_state(&message::encode(message::PUSH_PULL, &state), false);
+            assert_eq!(gossip.member("n2").map(|member| member.status), Some(status), "time {ltime}");
         }
     }
 }
