@@ -223,7 +223,7 @@ fn who_announces_its_own_death_after_its_intent_has_left() {
     intent.push(0xc2);
     let packet = compound(&[intent, dead(1, 1, 1).encode()]).remove(0);
     script.input(Input::Packet { from: addr(1), bytes: Bytes::from(packet) });
-    assert_eq!(script.changes(), [(MemberChange::Leave, name(1))]);
+    assert_eq!(script.changes(), [(MemberChange::Update, name(1)), (MemberChange::Leave, name(1))]);
     script.hear(&dead(2, 2, 1));
     assert_eq!(script.changes().pop(), Some((MemberChange::Failed, name(2))), "without an intent it failed");
 }

@@ -276,11 +276,16 @@ impl Shadow {
         newer.filter(|e| matches!(e.payload, Payload::Membership(_)))
     }
 
-    /// The newest membership in the entries.
-    pub(super) fn membership(&self) -> Option<&Membership> {
-        self.entries.iter().rev().find_map(|e| match &e.payload {
+    /// The newest membership in the entries up to `index`.
+    pub(super) fn membership_at(&self, index: u64) -> Option<&Membership> {
+        self.entries.iter().rev().skip_while(|e| e.index.0 > index).find_map(|e| match &e.payload {
             Payload::Membership(membership) => Some(membership),
             _ => None,
         })
+    }
+
+    /// The newest membership in the entries.
+    pub(super) fn membership(&self) -> Option<&Membership> {
+        self.membership_at(u64::MAX)
     }
 }

@@ -549,10 +549,11 @@ impl World {
         if self.seen.committed() == known {
             return Ok(());
         }
-        let members =
-            shadow.membership().or(self.servers[slot].disk.platter.membership()).cloned().unwrap_or_default();
+        let older = self.servers[slot].disk.platter.membership();
         for index in known + 1..=self.seen.committed() {
             let Some(entry) = self.seen.entry(index) else { continue };
+            // A change counts from its own entry on; the next one may be in the log already.
+            let members = shadow.membership_at(index).or(older).cloned().unwrap_or_default();
             let platters = self.servers.iter().map(|s| (&s.id, &s.disk.platter));
             let lost = self.operator.lost_voters(&members);
             raft::committed_on_quorum(entry, &members, lost, platters)?;

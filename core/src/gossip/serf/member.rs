@@ -96,6 +96,8 @@ pub(in super::super) struct Known {
     pub(in super::super) member: Member,
     /// The Lamport time of the newest intent that counts.
     pub(super) status_ltime: u64,
+    /// The Lamport time of its newest intent to leave.
+    pub(super) leave_ltime: u64,
     /// When it failed or left.
     pub(super) gone_at: Option<Instant>,
 }

@@ -25,7 +25,8 @@ impl Gossip {
                     member.status = Status::Leaving;
                 }
                 let status_ltime = intent.map_or(0, |(ltime, _)| ltime);
-                let known = Known { member: member.clone(), status_ltime, gone_at: None };
+                let leave_ltime = if member.status == Status::Leaving { status_ltime } else { 0 };
+                let known = Known { member: member.clone(), status_ltime, leave_ltime, gone_at: None };
                 self.serf.members.insert(peer.name.clone(), known);
             }
         }

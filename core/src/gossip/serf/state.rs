@@ -1,7 +1,7 @@
 //! What serf adds to an exchange of tables.
 
 use super::super::Gossip;
-use super::member::Status;
+use super::member::{Known, Status};
 use super::message::{self, Join, Leave, PushPull, UserEvent};
 use bytes::Bytes;
 
@@ -9,7 +9,10 @@ impl Gossip {
     /// Clocks, the newest intents, who left, and the events of late.
     pub(in super::super) fn serf_state(&self) -> Bytes {
         let members = self.serf.members.iter();
-        let left = members.clone().filter(|(_, known)| known.member.status == Status::Left);
+        let has_left = |known: &Known| known.member.status == Status::Left;
+        let left = members.clone().filter(|(_, known)| has_left(known));
+        // Of who has left and means to come back, no one else shall hear that it left when it came back.
+        let ltime = |known: &Known| if has_left(known) { known.leave_ltime } else { known.status_ltime };
         Bytes::from(message::encode(
             message::PUSH_PULL,
             &PushPull {
@@ -18,7 +21,7 @@ impl Gossip {
                 ltime: self.serf.clock.time(),
                 left_members: left.map(|(name, _)| name.clone()).collect(),
                 query_ltime: self.serf.query_clock.time(),
-                status_ltimes: members.map(|(name, known)| (name.clone(), known.status_ltime)).collect(),
+                status_ltimes: members.map(|(name, known)| (name.clone(), ltime(known))).collect(),
             },
         ))
     }
@@ -67,30 +70,45 @@ impl Gossip {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::wire::Alive;
+    use super::super::super::wire::{Alive, Dead};
     use super::super::super::{Config, Gossip, Status, VSN};
-    use super::super::message::{self, Join, PushPull};
+    use super::super::message::{self, Join, Leave, PushPull};
     use crate::rng::{Rng, Seed};
     use crate::time::Instant;
     use alloc::vec::Vec;
     use bytes::Bytes;
     use core::net::SocketAddr;
 
-    #[test]
-    fn a_leave_that_is_no_newer_than_the_intent_to_join_changes_nothing_and_a_newer_one_does() {
+    fn pool() -> Gossip {
         let own = SocketAddr::from(([127, 0, 0, 1], 8301));
         let rng = Rng::new(Seed::from_u64(1));
         let mut gossip = Gossip::boot(Config::lan("n1".into(), own), &rng, Instant::ZERO, &mut Vec::new())
             .expect("a sound config");
-        let alive = Alive {
+        gossip.on_alive(&Alive {
             addr: Bytes::from_static(&[127, 0, 0, 2]),
             incarnation: 1,
             node: "n2".into(),
             port: 8301,
             vsn: Bytes::copy_from_slice(&VSN),
             ..Alive::default()
-        };
-        gossip.on_alive(&alive);
+        });
+        gossip
+    }
+
+    #[test]
+    fn who_has_left_is_said_to_have_left_then_also_once_it_means_to_come_back() {
+        let mut gossip = pool();
+        gossip.on_leave_intent(&Leave { ltime: 9, node: "n2".into(), prune: false });
+        gossip.on_dead(&Dead { from: "n2".into(), incarnation: 1, node: "n2".into() });
+        gossip.on_join_intent(&Join { ltime: 11, node: "n2".into() });
+        let said: PushPull = message::decode(&gossip.serf_state()[1..]).expect("its own state");
+        assert_eq!(said.left_members, [crate::Str::from("n2")]);
+        assert_eq!(said.status_ltimes.get("n2"), Some(&9));
+    }
+
+    #[test]
+    fn a_leave_that_is_no_newer_than_the_intent_to_join_changes_nothing_and_a_newer_one_does() {
+        let mut gossip = pool();
         gossip.on_join_intent(&Join { ltime: 16, node: "n2".into() });
         for (ltime, status) in [(16, Status::Alive), (17, Status::Leaving)] {
             let state = PushPull {
