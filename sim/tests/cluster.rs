@@ -1,7 +1,10 @@
 //! Whole clusters in the fast simulator: founding, gossip, client agents, anti-entropy, on a few fixed seeds.
 
+use lictor_sim::fast::plan::Plan;
+use lictor_sim::fast::run::run;
 use lictor_sim::fast::scenario;
 use lictor_sim::fast::sweep::Sweep;
+use lictor_sim::fast::trace::Trace;
 
 /// Runs seeds of one scenario, which must pass and meet what the scenario is about.
 fn sweep(name: &str, seeds: std::ops::Range<u64>) {
@@ -23,4 +26,42 @@ fn sweep(name: &str, seeds: std::ops::Range<u64>) {
 #[test]
 fn servers_found_their_cluster_and_agents_bring_their_services_into_the_catalog() {
     sweep("cluster-calm", 0..6);
+}
+
+#[test]
+fn a_crowd_of_agents_is_in_the_catalog_and_its_dead_are_critical() {
+    sweep("cluster-crowd", 1..3);
+}
+
+#[test]
+fn a_cluster_is_founded_once_whatever_happens_meanwhile() {
+    sweep("cluster-founding", 0..6);
+}
+
+#[test]
+fn cuts_losses_and_starved_processes_are_forgotten_once_they_are_over() {
+    sweep("cluster-faults", 0..4);
+}
+
+#[test]
+fn servers_and_agents_come_back_under_any_address() {
+    sweep("cluster-moves", 0..5);
+}
+
+#[test]
+fn a_cluster_is_rolled_one_by_one() {
+    sweep("cluster-rolling", 0..4);
+}
+
+#[test]
+fn agents_and_a_minority_of_servers_lose_their_disks() {
+    sweep("cluster-disks", 0..4);
+}
+
+#[test]
+fn the_same_plan_gives_the_same_run() {
+    let plan = scenario::named("cluster-moves").expect("a scenario").plan(11);
+    let loaded: Plan = plan.to_string().parse().expect("a plan's own text");
+    let (one, two) = (run(&plan, Trace::new(false, false)), run(&loaded, Trace::new(true, false)));
+    assert_eq!((one.hash, one.events, one.violation), (two.hash, two.events, two.violation));
 }

@@ -26,7 +26,7 @@ use bytes::Bytes;
 use lictor_core::front::{FrontInput, FrontOutput};
 use lictor_core::ids::{FrontId, ServerId, Ticket};
 use lictor_core::node::{DiskBatch, Input, Output};
-use lictor_core::raft::{Batch, Body, Entry, Message};
+use lictor_core::raft::{Batch, Body, Entry, Membership, Message};
 use lictor_core::view::View;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -552,11 +552,15 @@ impl World {
         let older = self.servers[slot].disk.platter.membership();
         for index in known + 1..=self.seen.committed() {
             let Some(entry) = self.seen.entry(index) else { continue };
-            // A change counts from its own entry on; the next one may be in the log already.
-            let members = shadow.membership_at(index).or(older).cloned().unwrap_or_default();
-            let platters = self.servers.iter().map(|s| (&s.id, &s.disk.platter));
-            let lost = self.operator.lost_voters(&members);
-            raft::committed_on_quorum(entry, &members, lost, platters)?;
+            // A leader counts by the newest membership in its log (thesis, 4.1); what was counted before that was
+            // there stands too.
+            let counted = |members: Option<&Membership>| {
+                let members = members.or(older).cloned().unwrap_or_default();
+                let platters = self.servers.iter().map(|s| (&s.id, &s.disk.platter));
+                let lost = self.operator.lost_voters(&members);
+                raft::committed_on_quorum(entry, &members, lost, platters)
+            };
+            counted(shadow.membership()).or_else(|_| counted(shadow.membership_at(index)))?;
         }
         for other in &self.servers {
             if other.shown.leads && other.shown.term > now.term {
