@@ -1,11 +1,15 @@
 """The operator guide's main job, done with the guide's own Python client against the real binary.
 
-    python main_job.py path/to/lictor
+    python main_job.py path/to/lictor [agent]
 
 Starts `lictor demo` on free ports (nine services from files, stand-ins as their backends), registers
 the other 33 services with `import consul` and HTTP checks, and then looks at everything that a user
 would: DNS, health, blocking queries, a crash. Needs py-consul or python-consul; uses dig where there
-is one. Prints what it measures. Exit code 0: everything held; 1: something did not, with the reason.
+is one. With `agent` it starts the guide's deployment instead, a server and a client agent from their own
+configuration files, each at a loopback address of its own with the default ports, and does all of it through
+the agent.
+
+Prints what it measures. Exit code 0: everything held; 1: something did not, with the reason.
 """
 
 import http.server
@@ -100,47 +104,114 @@ class Backends:
 
 
 class Registry:
-    """The process under test."""
+    """The processes under test: a server alone."""
+
+    ip = "127.0.0.1"
 
     def __init__(self, binary, scratch):
         self.binary, self.scratch = binary, scratch
         self.http, self.dns, self.rpc = free_ports(3)
-        self.process = None
+        self.processes = []
 
     def start(self):
-        log = open(os.path.join(self.scratch, "log"), "ab")
-        self.process = subprocess.Popen(
-            [self.binary, "demo", f"-http-port={self.http}", f"-dns-port={self.dns}",
-             f"-server-port={self.rpc}", "-data-dir=" + os.path.join(self.scratch, "data")],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        log.close()
+        self.run("demo", f"-http-port={self.http}", f"-dns-port={self.dns}",
+                 f"-server-port={self.rpc}", "-data-dir=" + os.path.join(self.scratch, "data"))
         return wait_until("the registry has a leader", self.leads)
 
+    def run(self, *arguments):
+        with open(os.path.join(self.scratch, "log"), "ab") as log:
+            self.processes.append(subprocess.Popen([self.binary, *arguments], stdin=subprocess.DEVNULL,
+                                                   stdout=log, stderr=log))
+
     def leads(self):
-        if self.process.poll() is not None:
-            raise AssertionError(f"the registry ended with {self.process.returncode}")
+        for process in self.processes:
+            if process.poll() is not None:
+                raise AssertionError(f"{process.args} ended with {process.returncode}")
         return self.get("/v1/status/leader") != ""
 
     def get(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http}{path}", timeout=60) as answer:
+        with urllib.request.urlopen(f"http://{self.ip}:{self.http}{path}", timeout=60) as answer:
             return json.load(answer)
 
     def kill(self):
-        self.process.kill()
-        self.process.wait()
+        for process in self.processes:
+            process.kill()
+            process.wait()
+        self.processes = []
+
+    def end(self, process):
+        """SIGTERM; the exit code."""
+        process.send_signal(signal.SIGTERM)
+        return process.wait(timeout=PATIENCE)
+
+    def stop(self):
+        check(self.end(self.processes[0]) == 1, "SIGTERM ends it, with a server's exit code")
 
     def log(self):
         with open(os.path.join(self.scratch, "log"), errors="replace") as file:
             return file.read()
 
 
-def srv_by_hand(port, name):
+class ThroughAgent(Registry):
+    """The guide's deployment: a server, and a client agent that has the nine services. All is asked of the agent."""
+
+    http, dns = 8500, 8600
+
+    def __init__(self, binary, scratch):
+        self.binary, self.scratch, self.processes = binary, scratch, []
+        network = f"127.{32 + os.getpid() % 32}.{os.getpid() // 32 % 256}"
+        self.server, self.ip = f"{network}.1", f"{network}.2"
+        demo = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "demo")
+        with open(os.path.join(demo, "consul.json")) as file:
+            server = json.load(file)
+        server.update(bind_addr=self.server, client_addr=self.server, node_name="consul-0",
+                      data_dir=os.path.join(scratch, "server"), retry_join=[self.server])
+        agent = {
+            "datacenter": server["datacenter"], "node_name": "k8s-shared-agent",
+            "data_dir": os.path.join(scratch, "agent"), "retry_join": [self.server], "retry_interval": "1s",
+            "disable_update_check": True, "telemetry": {"prometheus_retention_time": "60s"},
+        }
+        self.files = [os.path.join(scratch, name) for name in ("consul.json", "agent-config.json")]
+        for path, config in zip(self.files, (server, agent)):
+            with open(path, "w") as file:
+                json.dump(config, file)
+        self.services = os.path.join(demo, "grpc-services.json")
+        with open(self.services) as file:
+            for service in json.load(file)["services"]:
+                stand_in(service["address"], service["port"])
+
+    def start(self):
+        self.run("agent", f"-config-file={self.files[0]}")
+        self.run("agent", f"-config-file={self.files[1]}", f"-config-file={self.services}",
+                 f"-client={self.ip}", f"-bind={self.ip}")
+        return wait_until("the agent has a server that leads", self.leads)
+
+    def stop(self):
+        agent, server = self.processes[1], consul.Consul(host=self.server, port=self.http)
+        check(self.end(agent) == 0, "SIGTERM ends the agent, which leaves")
+        wait_until("the agent is out of the catalog",
+                   lambda: [n["Node"] for n in server.catalog.nodes()[1]] == ["consul-0"])
+        super().stop()
+
+
+def stand_in(address, port):
+    """Accepts and closes connections in place of a backend."""
+    listener = socket.create_server((address, port))
+
+    def accept():
+        while True:
+            listener.accept()[0].close()
+
+    threading.Thread(target=accept, daemon=True).start()
+
+
+def srv_by_hand(registry, name):
     """SRV targets and ports, asked with a packet of our own."""
     question = b"".join(bytes([len(l)]) + l.encode() for l in name.split(".")) + b"\0"
     packet = struct.pack(">HHHHHH", 4711, 0x0100, 1, 0, 0, 0) + question + struct.pack(">HH", 33, 1)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.settimeout(10)
-        s.sendto(packet, ("127.0.0.1", port))
+        s.sendto(packet, (registry.ip, registry.dns))
         reply = s.recv(65535)
     answers = struct.unpack(">H", reply[6:8])[0]
 
@@ -163,11 +234,11 @@ def srv_by_hand(port, name):
     return ports
 
 
-def srv(port, name):
+def srv(registry, name):
     """Ports in the SRV records of a name, asked with dig where there is one."""
     if shutil.which("dig") is None:
-        return srv_by_hand(port, name)
-    out = subprocess.run(["dig", "@127.0.0.1", "-p", str(port), name, "SRV", "+short", "+time=10"],
+        return srv_by_hand(registry, name)
+    out = subprocess.run(["dig", "@" + registry.ip, "-p", str(registry.dns), name, "SRV", "+short", "+time=10"],
                          capture_output=True, text=True, check=True).stdout
     return [int(line.split()[2]) for line in out.splitlines() if line and not line.startswith(";")]
 
@@ -187,9 +258,14 @@ def register(client, backends, name, deregister=None):
 
 def main_job(registry):
     print(f"the registry leads {registry.start():.3f} s after its start")
-    client = consul.Consul(host="127.0.0.1", port=registry.http)
-    grpc = [s for s in client.catalog.services()[1] if s.endswith("_grpc_service")]
-    check(len(grpc) == 9, "nine gRPC services come from the configuration")
+    client = consul.Consul(host=registry.ip, port=registry.http)
+
+    def of_files():
+        return [s for s in client.catalog.services()[1] if s.endswith("_grpc_service")]
+
+    took = wait_until("nine gRPC services come from the configuration", lambda: len(of_files()) == 9)
+    print(f"nine gRPC services are there from the configuration after {took:.1f} s")
+    grpc = of_files()
 
     def passing(name):
         return [n["Service"]["ID"] for n in client.health.service(name, passing=True)[1]]
@@ -211,19 +287,19 @@ def main_job(registry):
           f"42 services are registered, the healthy ones pass after {took:.1f} s")
 
     name = "auth_service.service.consul"
-    check(srv(registry.dns, name) == [backends.port], f"SRV of {name} gives the registered port")
-    check(srv(registry.dns, "redis_grpc_service.service.consul") != [], "SRV of a service from files answers")
+    check(srv(registry, name) == [backends.port], f"SRV of {name} gives the registered port")
+    check(srv(registry, "redis_grpc_service.service.consul") != [], "SRV of a service from files answers")
     found = client.catalog.service("auth_service")[1][0]
     check(found["ServicePort"] == backends.port and found["ServiceTags"] == ["v1", "http"],
           "the catalog gives port and tags as registered")
 
     backends.healthy["auth_service"] = False
     took = wait_until("a failing check leaves ?passing", lambda: passing("auth_service") == [])
-    check(srv(registry.dns, name) == [], f"a failing check leaves ?passing ({took:.1f} s, interval 2 s) and DNS")
+    check(srv(registry, name) == [], f"a failing check leaves ?passing ({took:.1f} s, interval 2 s) and DNS")
     failing = client.health.state("critical")[1]
     check("auth_service" in [c["ServiceName"] for c in failing], "health/state/critical names it")
     backends.healthy["auth_service"] = True
-    wait_until("a recovered check is back in DNS", lambda: srv(registry.dns, name) == [backends.port])
+    wait_until("a recovered check is back in DNS", lambda: srv(registry, name) == [backends.port])
     check(passing("auth_service") == ["auth_service-1"], "a recovered check is back")
 
     blocking(client)
@@ -238,9 +314,7 @@ def main_job(registry):
     check(client.agent.service.deregister("auth_service-1"), "a service is deregistered")
     wait_until("it is out of the catalog", lambda: client.catalog.service("auth_service")[1] == [])
     check(int(client.catalog.services()[0]) > index, "the index only grew")
-    registry.process.send_signal(signal.SIGTERM)
-    code = registry.process.wait(timeout=PATIENCE)
-    check(code == 1, "SIGTERM ends it, with a server's exit code")
+    registry.stop()
 
 
 def blocking(client):
@@ -283,13 +357,14 @@ def crash(registry, client, passing, well):
 
 
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2 or sys.argv[2:] not in ([], ["agent"]):
         print(__doc__)
         return 2
     if shutil.which("dig") is None:
         print("SKIPPED: dig is not installed; DNS is asked with packets of our own instead")
     scratch = tempfile.mkdtemp(prefix="lictor-main-job-")
-    registry = Registry(os.path.abspath(sys.argv[1]), scratch)
+    kind = ThroughAgent if sys.argv[2:] else Registry
+    registry = kind(os.path.abspath(sys.argv[1]), scratch)
     try:
         main_job(registry)
     except Exception as e:
@@ -297,8 +372,7 @@ def main():
         print(f"FAILED: {type(e).__name__}: {e}")
         return 1
     finally:
-        if registry.process is not None and registry.process.poll() is None:
-            registry.kill()
+        registry.kill()
         shutil.rmtree(scratch, ignore_errors=True)
     print("the main job is done")
     return 0
