@@ -9,6 +9,7 @@ use crate::metrics::Report;
 use crate::raft::Change;
 use crate::router::Ask;
 use crate::store::Applied;
+use crate::types::NodeCoordinate;
 use crate::user_event::UserEvent;
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -29,6 +30,8 @@ pub enum Request {
     },
     /// Which datacenters there are, and how far. Answered by [`Reply::Datacenters`].
     Datacenters,
+    /// A node says where it is; for the leader only. Answered by [`Reply::Done`].
+    Placed(Box<NodeCoordinate>),
     /// Answered with an index once this node may answer a read at that index. `consistent` asks a
     /// quorum now; otherwise the leader's lease is enough.
     ReadBarrier {

@@ -5,7 +5,9 @@
 //! carried inside; `apply` has neither.
 
 use crate::Str;
-use crate::types::{AutopilotConfig, HealthCheck, KvEntry, KvOp, Locality, Node, NodeService};
+use crate::types::{
+    AutopilotConfig, HealthCheck, KvEntry, KvOp, Locality, Node, NodeCoordinate, NodeService,
+};
 use crate::wire::msgpack;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -24,6 +26,8 @@ pub enum Command {
     Kv(KvCommand),
     /// Forgets tombstones up to an index. Type 5.
     ReapTombstones(ReapTombstones),
+    /// Where nodes are. Type 6.
+    Coordinates(Vec<NodeCoordinate>),
     /// Several operations, all or none. Type 8.
     Txn(Txn),
     /// The settings of autopilot. Type 9.
@@ -175,6 +179,7 @@ impl Command {
             Command::Deregister(c) => put(&mut out, 1, c),
             Command::Kv(c) => put(&mut out, 2, c),
             Command::ReapTombstones(c) => put(&mut out, 5, c),
+            Command::Coordinates(c) => put(&mut out, 6, c),
             Command::Txn(c) => put(&mut out, 8, c),
             Command::Autopilot(c) => put(&mut out, 9, c),
         }
@@ -189,6 +194,7 @@ impl Command {
             1 => Command::Deregister(get(body)?),
             2 => Command::Kv(get(body)?),
             5 => Command::ReapTombstones(get(body)?),
+            6 => Command::Coordinates(get(body)?),
             8 => Command::Txn(get(body)?),
             9 => Command::Autopilot(get(body)?),
             other => return Err(DecodeError::UnknownType(*other)),

@@ -11,11 +11,15 @@ const QUICK: &str = r#""performance": {"raft_multiplier": 1, "rpc_hold_timeout":
 
 /// A server of `datacenter` that joins the others through these WAN ports, and its own.
 fn server(datacenter: &str, join: &[u16]) -> (Server, u16) {
+    server_with(datacenter, join, QUICK)
+}
+
+fn server_with(datacenter: &str, join: &[u16], more: &str) -> (Server, u16) {
     let [wan] = free_ports();
     let names: Vec<String> = join.iter().map(|port| format!("127.0.0.1:{port}")).collect();
     let extra = format!(
         r#"{{"datacenter": "{datacenter}", "node_name": "{datacenter}-s", "ports": {{"serf_wan": {wan}}},
-            "retry_join_wan": {}, "retry_interval_wan": "1s", {QUICK}}}"#,
+            "retry_join_wan": {}, "retry_interval_wan": "1s", {more}}}"#,
         json!(names)
     );
     (Server::start(datacenter, &extra), wan)
@@ -23,9 +27,13 @@ fn server(datacenter: &str, join: &[u16]) -> (Server, u16) {
 
 /// A client agent of `dc1`.
 fn client(of: &Server) -> Server {
+    client_with(of, QUICK)
+}
+
+fn client_with(of: &Server, more: &str) -> Server {
     let extra = format!(
         r#"{{"server": false, "bootstrap_expect": 0, "node_name": "c1",
-            "retry_join": ["127.0.0.1:{}"], "retry_interval": "1s", {QUICK}}}"#,
+            "retry_join": ["127.0.0.1:{}"], "retry_interval": "1s", {more}}}"#,
         of.serf
     );
     let mut client = Server::prepare("client", &extra);
@@ -144,6 +152,90 @@ fn another_datacenter_is_read_and_written_by_servers_and_clients_and_its_loss_is
         // This one goes on.
         assert_eq!(here.get("/v1/kv/a").status, 404);
     }
+}
+
+/// What a node has told of where it is, as `/v1/coordinate/node/` shows it.
+fn told(of: &Server, node: &str) -> Value {
+    let answer = of.get(&format!("/v1/coordinate/node/{node}"));
+    if answer.status == 200 { answer.json()[0].clone() } else { Value::Null }
+}
+
+#[test]
+fn nodes_tell_where_they_are_and_answers_are_sorted_by_it() {
+    let quick =
+        r#""sync_coordinate_interval_min": "200ms", "consul": {"coordinate": {"update_period": "100ms"}}"#;
+    let (one, _) = server_with("dc1", &[], quick);
+    let client = client_with(&one, quick);
+    for at in [&one, &client] {
+        for node in ["dc1-s", "c1"] {
+            assert!(
+                wait(|| told(at, node)["Coord"]["Vec"].as_array().map(Vec::len) == Some(8)),
+                "{}",
+                at.log()
+            );
+        }
+    }
+    let listed = client.get("/v1/coordinate/nodes");
+    assert_eq!(listed.header("x-consul-knownleader"), Some("true"));
+    assert_eq!((&listed.json()[0]["Node"], &listed.json()[1]["Node"]), (&json!("c1"), &json!("dc1-s")));
+    assert_eq!(
+        (told(&one, "nobody"), one.get("/v1/coordinate/node/nobody").text()),
+        (Value::Null, "".into())
+    );
+    assert_eq!(one.get("/v1/coordinate/nodes?segment=x").text(), "[]");
+    let here = one.get("/v1/coordinate/datacenters").json();
+    assert_eq!((&here[0]["Datacenter"], &here[0]["AreaID"]), (&json!("dc1"), &json!("wan")));
+    assert_eq!(here[0]["Coordinates"][0]["Node"], "dc1-s");
+    assert_eq!(client.get("/v1/coordinate/datacenters").json()[0]["Datacenter"], "dc1");
+    let rtt = String::from_utf8(client.cli(&["rtt", "c1", "dc1-s"]).stdout).expect("text");
+    assert!(
+        rtt.starts_with("Estimated c1 <-> dc1-s rtt: 0.") && rtt.ends_with("(using LAN coordinates)\n"),
+        "{rtt}"
+    );
+    let rtt = String::from_utf8(one.cli(&["rtt", "-wan", "dc1-s.dc1"]).stdout).expect("text");
+    assert!(rtt.starts_with("Estimated dc1-s.dc1 <-> dc1-s.dc1 rtt: "), "{rtt}");
+
+    // By hand, and sorted.
+    for (node, place) in [("a", 0.9), ("b", 0.1), ("z", 0.5)] {
+        let body = format!(
+            r#"{{"Node": "{node}", "Address": "10.0.0.1", "Service": {{"Service": "web"}},
+                "Checks": [{{"CheckID": "w", "Name": "w", "Status": "passing", "ServiceID": "web"}}]}}"#
+        );
+        assert_eq!(client.put("/v1/catalog/register", &body).text(), "true");
+        let body = format!(
+            r#"{{"Node": "{node}", "Coord": {{"Vec": [{place},0,0,0,0,0,0,0], "Error": 1.5, "Height": 1e-5}}}}"#
+        );
+        let at = if node == "a" { &client } else { &one };
+        assert_eq!(at.put("/v1/coordinate/update", &body).status, 200);
+    }
+    for node in ["a", "b", "z"] {
+        assert!(wait(|| !told(&one, node).is_null()), "{node}");
+    }
+    let order = |of: &Server, target: &str, name: &str| -> Vec<Value> {
+        let shown = of.get(target).json();
+        let names = shown.as_array().expect("a list").iter().map(|row| row.pointer(name).cloned());
+        names
+            .map(Option::unwrap_or_default)
+            .filter(|name| ["a", "b", "z"].iter().any(|n| name == n))
+            .collect()
+    };
+    for at in [&one, &client] {
+        for (target, name) in [
+            ("/v1/catalog/nodes?near=", "/Node"),
+            ("/v1/catalog/service/web?near=", "/Node"),
+            ("/v1/health/service/web?near=", "/Node/Node"),
+            ("/v1/health/checks/web?near=", "/Node"),
+            ("/v1/health/state/passing?near=", "/Node"),
+        ] {
+            assert_eq!(order(at, &format!("{target}a"), name), ["a", "z", "b"], "{target}a");
+            assert_eq!(order(at, &format!("{target}b"), name), ["b", "z", "a"], "{target}b");
+            assert_eq!(order(at, &format!("{target}nobody"), name), ["a", "b", "z"], "{target}nobody");
+        }
+    }
+    let bad = r#"{"Node": "a", "Coord": {"Vec": [0, 0], "Error": 1.5, "Height": 1e-5}}"#;
+    let refused = one.put("/v1/coordinate/update", bad);
+    assert_eq!((refused.status, refused.text().trim()), (500, "incompatible coordinate"));
+    assert_eq!(one.put("/v1/coordinate/update", r#"{"Nonsense": 1}"#).status, 400);
 }
 
 /// A real Consul server of `dc2`.

@@ -21,6 +21,7 @@ mod maint;
 mod members;
 mod monitor;
 mod operator;
+mod rtt;
 mod service_file;
 mod services;
 mod validate;
@@ -109,6 +110,7 @@ pub static COMMANDS: &[&Command] = &[
     &monitor::COMMAND,
     &operator::COMMAND,
     &leave::RELOAD,
+    &rtt::COMMAND,
     &services::COMMAND,
     &validate::COMMAND,
     &version::COMMAND,
@@ -128,7 +130,6 @@ const NOT_BUILT: &[&str] = &[
     "logout",
     "peering",
     "resource",
-    "rtt",
     "snapshot",
     "tls",
     "troubleshoot",

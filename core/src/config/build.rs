@@ -2,7 +2,7 @@
 
 use super::addr::{self, Interface, Place};
 use super::network::Network;
-use super::runtime::{DnsConfig, HttpLimits, Performance, Ports, RuntimeConfig};
+use super::runtime::{Coordinates, DnsConfig, HttpLimits, Performance, Ports, RuntimeConfig};
 use super::survey::{self, Survey};
 use super::tree::{self, Tree};
 use super::{check_tls, definition, gossip};
@@ -46,6 +46,7 @@ pub(super) fn build(
     gossip::read(&mut config.gossip, tree, dev)?;
     config.dns = dns(tree, &mut errors);
     config.http = http(tree, &mut errors);
+    config.coordinates = coordinates(tree, dev);
     checks(&mut config, tree, &mut errors);
     limits(&mut config, tree);
     logging(&mut config, tree);
@@ -388,6 +389,20 @@ fn unprotected(tree: &Tree) -> Vec<String> {
         }
     }
     out
+}
+
+fn coordinates(tree: &Tree, dev: bool) -> Coordinates {
+    let default = Coordinates::default();
+    let period = if dev { Duration::from_millis(100) } else { default.update_period };
+    let rate = tree::get(tree, "sync_coordinate_rate_target").and_then(serde_json::Value::as_f64);
+    Coordinates {
+        disabled: tree::flag(tree, "disable_coordinates").unwrap_or(false),
+        interval_min: time(tree, "sync_coordinate_interval_min", default.interval_min),
+        rate_target: rate.unwrap_or(default.rate_target),
+        update_period: time(tree, "consul.coordinate.update_period", period),
+        batch_size: positive(tree, "consul.coordinate.update_batch_size", 128) as usize,
+        max_batches: positive(tree, "consul.coordinate.update_max_batches", 5) as usize,
+    }
 }
 
 /// A duration that the survey has checked already; what is negative counts as zero.

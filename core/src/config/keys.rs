@@ -134,7 +134,7 @@ pub(super) static ROOT: &[Key] = &[
     later("default_intention_policy", Text),
     used("default_query_time", Duration),
     used("disable_anonymous_signature", Bool),
-    switch("disable_coordinates", true),
+    used("disable_coordinates", Bool),
     used("disable_host_node_id", Bool),
     used("disable_http_unprintable_char_filter", Bool),
     used("disable_keyring_file", Bool),

@@ -61,6 +61,7 @@ pub struct RuntimeConfig {
     /// How often critical services are looked at for removal (default 30 s).
     pub check_reap_interval: Duration,
     pub ae_interval: Duration,
+    pub coordinates: Coordinates,
     pub default_query_time: Duration,
     pub max_query_time: Duration,
     pub kv_max_value_size: usize,
@@ -168,6 +169,36 @@ pub struct Performance {
     pub rpc_hold_timeout: Duration,
 }
 
+/// How nodes tell where they are in the space of round-trip times.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Coordinates {
+    /// `disable_coordinates`: they do not, and nobody is told.
+    pub disabled: bool,
+    /// `sync_coordinate_interval_min`: how often a node of a small datacenter tells.
+    pub interval_min: Duration,
+    /// `sync_coordinate_rate_target`: how many nodes of a large one tell per second.
+    pub rate_target: f64,
+    /// `consul.coordinate.update_period`: how long a leader gathers.
+    pub update_period: Duration,
+    /// `consul.coordinate.update_batch_size`: how many it writes in one entry of the log.
+    pub batch_size: usize,
+    /// `consul.coordinate.update_max_batches`: how many entries it writes each time.
+    pub max_batches: usize,
+}
+
+impl Default for Coordinates {
+    fn default() -> Coordinates {
+        Coordinates {
+            disabled: false,
+            interval_min: Duration::from_secs(15),
+            rate_target: 64.0,
+            update_period: Duration::from_secs(5),
+            batch_size: 128,
+            max_batches: 5,
+        }
+    }
+}
+
 /// `http_config`, and the limits on HTTP clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -262,6 +293,7 @@ impl Default for RuntimeConfig {
             check_deregister_interval_min: Duration::from_secs(60),
             check_reap_interval: Duration::from_secs(30),
             ae_interval: Duration::from_secs(60),
+            coordinates: Coordinates::default(),
             default_query_time: Duration::from_secs(300),
             max_query_time: Duration::from_secs(600),
             kv_max_value_size: 512 * 1024,

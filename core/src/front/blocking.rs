@@ -7,6 +7,7 @@
 use super::bodies::Bodies;
 use super::errors::HttpError;
 use super::message::{HttpReply, RpcReply};
+use super::near::Near;
 use super::request::{Consistency, Options, Request};
 use super::respond::{self, JSON, Meta, TEXT};
 use super::route::{Read, Style};
@@ -99,6 +100,13 @@ impl Answer {
         let store = &cx.view.store;
         let index = store.service_index(service);
         let body = match cx.wants(index) {
+            true if !rq.query.get("near").is_empty() => {
+                let mut all: Vec<_> = store.service_health(service).filter(|entry| shown(entry)).collect();
+                if let Some(near) = Near::of_request(cx, rq) {
+                    near.sort(&mut all, |entry| &entry.node.node);
+                }
+                Body::Json(crate::json::to_vec(|w| w.array(|w| all.iter().for_each(|e| write(w, e)))).into())
+            }
             true => {
                 let all = store.service_health(service);
                 Body::Json(cx.bodies.borrow_mut().instances(rq, index, all, shown, write))

@@ -37,6 +37,8 @@ pub(super) enum HttpError {
     /// A transaction's body.
     DecodeTxn(json::Error),
     NoPathToDatacenter,
+    /// 401: a part that the configuration switches off.
+    Disabled(&'static str),
     /// `?filter=` that does not parse, or does not fit what it is about.
     Filter(filter::Error),
     /// A known path, or part of a body, whose feature this version does not have.
@@ -79,7 +81,8 @@ impl HttpError {
             Missing(_) | BadRequest(_) | Decode(_) | DecodeTxn(_) | ConflictingFlags(_) => 400,
             NotFound(_) | NotBuilt(_) => 404,
             BodyTooLarge { .. } | TooManyOps(_) | ValueTooLarge { .. } => 413,
-            TooManyPending => 429,
+            TooManyPending | Call(CallError::Busy) => 429,
+            Disabled(_) => 401,
             Failed(_) | NoPathToDatacenter | Filter(_) | ParseUint { .. } | KeyName => 500,
             Call(CallError::Remote(text)) => of_remote(text),
             CaughtUpTooLate | Call(_) => 500,
@@ -125,6 +128,7 @@ impl fmt::Display for HttpError {
                 write!(f, "Request decode failed: {error}")
             }
             DecodeTxn(error) => write!(f, "Failed to parse body: {error}"),
+            Disabled(what) => f.write_str(what),
             NoPathToDatacenter => f.write_str("No path to datacenter"),
             Filter(error) => write!(f, "Failed to create boolean expression evaluator: {error}"),
             NotBuilt(what) => write!(f, "{what} is not built yet in this version of Lictor"),

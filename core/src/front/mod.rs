@@ -12,6 +12,7 @@
 //! | `request` | parameters, consistency mode, refused enterprise parameters |
 //! | `bodies` | rendered answers, kept until the service changes |
 //! | `count` | what is counted of requests |
+//! | `near` | the order of `?near=` |
 //! | `blocking` | the gate of each consistency mode, and when there is news |
 //! | `remote` | the same on a client agent, which asks servers |
 //! | `respond`, `errors` | headers and status codes |
@@ -26,6 +27,7 @@ mod decode;
 mod errors;
 mod message;
 mod mux;
+mod near;
 mod path;
 mod pending;
 mod remote;

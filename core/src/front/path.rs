@@ -155,6 +155,11 @@ impl Query {
         Query(self.0.iter().filter(|(k, _)| !keys.contains(&k.as_str())).cloned().collect())
     }
 
+    /// Adds a pair.
+    pub(super) fn push(&mut self, key: &str, value: &str) {
+        self.0.push((key.into(), value.into()));
+    }
+
     /// `url.Values.Encode`: sorted by key.
     pub(super) fn encode(&self) -> String {
         let mut pairs: Vec<_> = self.0.iter().collect();

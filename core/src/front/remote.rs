@@ -8,6 +8,7 @@
 use super::blocking::{self, Answer, Cx};
 use super::errors::HttpError;
 use super::message::HttpReply;
+use super::near;
 use super::request::{Consistency, Options, Request};
 use super::route::{Finish, Read, Step};
 use crate::Str;
@@ -40,7 +41,8 @@ pub(super) struct Remote {
 }
 
 /// The arguments that all reads share.
-fn arguments(rq: &Request, options: &Options, config: &RuntimeConfig) -> ReadArguments {
+fn arguments(cx: &Cx<'_>, rq: &Request, options: &Options) -> ReadArguments {
+    let config = &cx.view.config;
     let (allow_stale, max) = match options.consistency {
         Consistency::Stale { max } => (true, max),
         _ => (false, None),
@@ -50,6 +52,7 @@ fn arguments(rq: &Request, options: &Options, config: &RuntimeConfig) -> ReadArg
     ReadArguments {
         datacenter: datacenter(rq, config),
         node_meta_filters: metas.map(|(key, value)| (Str::from(key), Str::from(value))).collect(),
+        source: near::source(cx, rq),
         filter: Str::from(rq.query.get("filter")),
         token: token(rq),
         min_query_index: options.index,
@@ -101,7 +104,7 @@ pub(super) fn start(cx: &Cx<'_>, rq: &Request, read: &'static Read) -> Result<St
     let options = Options::parse(rq, &cx.view.config)?;
     let unread = Cx { above: Some(u64::MAX), ..*cx };
     (read.answer)(&unread, rq)?;
-    let mut arguments = arguments(rq, &options, &cx.view.config);
+    let mut arguments = arguments(cx, rq, &options);
     let method = (read.remote.ask)(cx, rq, &mut arguments);
     let kind = if options.index > 0 { Kind::Wait(options.wait) } else { Kind::Read };
     let to = To::Datacenter(arguments.datacenter.clone());
@@ -144,16 +147,23 @@ pub(super) fn finish(
         (read.remote.take)(&mut excerpt, &body).map_err(|e| unreadable(&e))?;
         Ok((meta, excerpt))
     });
-    let (meta, excerpt) = match answered {
+    let (meta, mut excerpt) = match answered {
         Ok(answered) => answered,
         Err(error) => return Ok(blocking::failed(read, &error)),
     };
     let options = Options::parse(rq, &cx.view.config)?;
     let index = meta.index;
+    let mut query = rq.query.without(&["filter", "node-meta", "near", "dc", "datacenter"]);
+    if !rq.query.get("near").is_empty()
+        && let Some(nearest) = excerpt.keep_order()
+    {
+        // The server has sorted them.
+        query.push("near", &nearest);
+    }
     let view = view(cx.view, excerpt, &meta, cx.now);
     let bodies = RefCell::default();
     let found = Cx { view: &view, now: cx.now, above: None, filter: None, bodies: &bodies };
-    let picked = Request { query: rq.query.without(&["filter", "node-meta"]), ..rq.clone() };
+    let picked = Request { query, ..rq.clone() };
     let Answer { body, .. } = (read.answer)(&found, &picked)?;
     Ok(blocking::reply(read, &options, rq, &view, cx.now, index, body))
 }

@@ -4,7 +4,7 @@
 
 use super::api::{
     agent_check, agent_members, agent_metrics, agent_monitor, agent_node, agent_service, autopilot, catalog,
-    event, health, keyring, kv, operator, status, txn,
+    coordinate, event, health, keyring, kv, operator, status, txn,
 };
 use super::blocking::{Answer, Cx};
 use super::errors::HttpError;

@@ -330,6 +330,25 @@ impl<'a> Fields<'a> {
         found.unwrap_or_default()
     }
 
+    /// A list of Go `float64`; empty if absent.
+    pub fn float64s(&mut self, names: &str) -> Vec<f64> {
+        let name = names.split('|').next().unwrap_or(names);
+        let number = |item: &Value<'_>| match &item.kind {
+            Kind::Number(text) => text.parse().ok().filter(|f: &f64| f.is_finite()),
+            Kind::Null => Some(0.0),
+            _ => None,
+        };
+        let items = self.array(names, "[]float64").unwrap_or_default();
+        let mut found = Vec::with_capacity(items.len());
+        for item in items {
+            match number(item) {
+                Some(number) => found.push(number),
+                None => self.wrong_kind(name, item, "float64"),
+            }
+        }
+        found
+    }
+
     /// A duration in nanoseconds, if there: a text such as `10s`, or a number of nanoseconds.
     ///
     /// As in Consul, a fraction of a nanosecond is dropped and any other kind of value counts as absent.

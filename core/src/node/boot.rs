@@ -5,6 +5,7 @@ use super::full_disk::Disk;
 use super::gossiping::Remembered;
 use super::join::Joins;
 use super::output::DiskImage;
+use super::placing::Placing;
 use super::pools::Pools;
 use super::tickets::Tickets;
 use super::{Node, founding, pools, publish};
@@ -150,6 +151,8 @@ impl Node {
         }
         let hold = config.performance.rpc_hold_timeout;
         let router = Router::new(config.datacenter.clone(), hold, rng.fork("router"));
+        let placing = Placing::new(rng.fork("node.coordinates"), now.mono, &config.coordinates);
+        let coordinates = config.coordinates;
         let view = publish::first_view(&config, &node_id, &store, &agent, &raft);
         let mut node = Node {
             config,
@@ -158,7 +161,7 @@ impl Node {
             raft,
             store,
             agent,
-            leader: Leader::new(me),
+            leader: Leader::new(me, coordinates),
             autopilot: Autopilot::default(),
             health: Arc::default(),
             founding,
@@ -166,6 +169,7 @@ impl Node {
             pools,
             joins,
             router,
+            placing,
             remembered: kept.members,
             members: Arc::default(),
             members_changed: true,

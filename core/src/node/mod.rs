@@ -17,6 +17,7 @@
 //! | on a client: writes, agent `Catalog`, `Input::Call(Ask)` | router → `Output::Rpc` → whoever asked |
 //! | on a server: `Input::Call(WriteThere)`, `Input::Call(Ask)` | the same, to another datacenter or the leader |
 //! | agent `RunCheck`, `CancelCheck` | outputs |
+//! | `Input::Call(Placed)` | leader duties |
 //! | leader duties | raft, without anyone waiting |
 //! | autopilot | raft's membership, gossip |
 //! | `Input::DiskFull` on a leader | raft, to hand over |
@@ -42,6 +43,7 @@ mod input;
 mod join;
 mod metrics;
 mod output;
+mod placing;
 mod pools;
 mod publish;
 mod remote;
@@ -81,6 +83,7 @@ use core::net::SocketAddr;
 use full_disk::Disk;
 use gossiping::KeysAsked;
 use join::Joins;
+use placing::Placing;
 use pools::Pools;
 use stopping::Stopping;
 use tickets::Tickets;
@@ -109,6 +112,7 @@ pub struct Node {
     joins: Joins,
     /// The servers that a client asks; on a server, those of other datacenters, and the leader.
     router: Router<remote::Waiting>,
+    placing: Placing,
     /// The members written down last.
     remembered: BTreeMap<Pool, Vec<String>>,
     members: Arc<Members>,
@@ -186,6 +190,7 @@ impl Node {
             self.calls.poll_timeout(),
             self.pools.poll_timeout(),
             self.joins.poll_timeout(),
+            self.place_due(),
             self.router.poll_timeout(),
             self.stopping_until(),
         ]

@@ -37,6 +37,8 @@ pub(super) enum Waiting {
     Write(Caller, Shape),
     /// The agent, for the services of a node.
     Services { call: CallId, node: Str, listed: bool },
+    /// Nobody: this node has told where it is.
+    Place,
     /// The agent, for the checks of the node whose services are here.
     Checks { call: CallId, node: Arc<NodeRecord>, services: Vec<Arc<NodeService>> },
 }
@@ -107,7 +109,7 @@ impl Node {
         self.make_call(now, Waiting::Front(from), ask);
     }
 
-    fn make_call(&mut self, now: Now, who: Waiting, mut ask: Ask) {
+    pub(super) fn make_call(&mut self, now: Now, who: Waiting, mut ask: Ask) {
         // Clients have servers of their own datacenter pass it on.
         if !self.config.server {
             ask.to = To::Datacenter(self.config.datacenter.clone());
@@ -138,8 +140,8 @@ impl Node {
             Command::Autopilot(set) => {
                 ("Operator.AutopilotSetConfiguration", msgpack::to_vec(&**set), Shape::Bool)
             }
-            Command::ReapTombstones(_) => {
-                let why = "internal error: only leaders reap tombstones".into();
+            Command::ReapTombstones(_) | Command::Coordinates(_) => {
+                let why = "internal error: only leaders do this".into();
                 return self.answer(from, Reply::Failed(CallError::Refused(why)));
             }
         };
@@ -182,6 +184,8 @@ impl Node {
 
     fn told(&mut self, now: Now, who: Waiting, result: Result<Bytes, Failure>) {
         match (who, result) {
+            (Waiting::Place, Ok(_)) => {}
+            (Waiting::Place, Err(why)) => self.place_refused(why.to_string()),
             (Waiting::Front(caller), Ok(body)) => self.answer(caller, Reply::Answer(body)),
             (Waiting::Front(caller), Err(why)) => self.answer(caller, Reply::Failed(why.into())),
             (Waiting::Write(Caller::Agent(call), _), result) => {

@@ -75,6 +75,7 @@ impl Node {
         }
         self.pools.wake(now.mono);
         self.join_due(now);
+        self.tell_place(now);
         self.router.wake(now.mono);
         if self.founding.poll_timeout().is_some_and(|at| at <= now.mono) {
             self.found(now);
@@ -108,6 +109,7 @@ impl Node {
             Request::WriteThere { datacenter, command } => {
                 self.write_there(now, from, &datacenter, &command);
             }
+            Request::Placed(said) => self.placed(now, from, *said),
             Request::Datacenters => {
                 let known = self.datacenters();
                 self.answer(from, Reply::Datacenters(known));

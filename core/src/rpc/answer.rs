@@ -2,7 +2,9 @@
 //! read it from the same bytes.
 
 use crate::Str;
-use crate::types::{HealthCheck, KvEntry, Locality, Node, NodeService, Pairs, ServiceAddress, Tags, Weights};
+use crate::types::{
+    HealthCheck, KvEntry, Locality, Node, NodeCoordinate, NodeService, Pairs, ServiceAddress, Tags, Weights,
+};
 use crate::wire::tree::Tree;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -121,6 +123,25 @@ pub struct DirEntries {
 #[allow(missing_docs)]
 pub struct KeyList {
     pub keys: Vec<Str>,
+}
+
+/// `Coordinate.ListNodes` and `Coordinate.Node`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+#[allow(missing_docs)]
+pub struct Coordinates {
+    pub coordinates: Vec<NodeCoordinate>,
+}
+
+/// One of `Coordinate.ListDatacenters`: the servers of a datacenter, as the WAN pool knows them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+#[allow(missing_docs)]
+pub struct DatacenterMap {
+    pub datacenter: Str,
+    #[serde(rename = "AreaID")]
+    pub area_id: Str,
+    pub coordinates: Vec<NodeCoordinate>,
 }
 
 /// `Txn.Apply` and `Txn.Read`.

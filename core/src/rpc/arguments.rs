@@ -1,6 +1,7 @@
 //! What calls ask for (wire.md E4, E9). Whatever is not set is left out: absent is empty on this wire.
 
 use crate::Str;
+use crate::types::Coordinate;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,9 @@ pub struct ReadArguments {
     /// Spelt so.
     #[serde(skip_serializing_if = "is_default")]
     pub seperator: Str,
+    /// From where distances are counted.
+    #[serde(skip_serializing_if = "is_default")]
+    pub source: Source,
     #[serde(skip_serializing_if = "is_default")]
     pub filter: Str,
     #[serde(skip_serializing_if = "is_default")]
@@ -68,6 +72,29 @@ pub struct ReadArguments {
     /// With `allow_stale`: how long ago a server may have heard of its leader, in nanoseconds; 0: any time.
     #[serde(skip_serializing_if = "is_default")]
     pub max_stale_duration: i64,
+}
+
+/// From where distances are counted: a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+#[allow(missing_docs)]
+pub struct Source {
+    #[serde(skip_serializing_if = "is_default")]
+    pub datacenter: Str,
+    #[serde(skip_serializing_if = "is_default")]
+    pub node: Str,
+}
+
+/// `Coordinate.Update`: where a node is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+#[allow(missing_docs)]
+pub struct CoordinateArguments {
+    pub datacenter: Str,
+    pub node: Str,
+    pub segment: Str,
+    pub partition: Str,
+    pub coord: Option<Coordinate>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

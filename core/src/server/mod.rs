@@ -5,6 +5,7 @@
 //! its own timers, which at worst repeats a duty, and every duty is idempotent.
 
 pub mod autopilot;
+mod coordinates;
 pub mod founding;
 mod reconcile;
 mod tombstones;
@@ -13,10 +14,12 @@ pub use reconcile::ServerRecord;
 
 use crate::Str;
 use crate::command::Command;
+use crate::config::Coordinates;
 use crate::event::Event;
 use crate::gossip::Member;
 use crate::store::Store;
 use crate::time::{Duration, Instant};
+use crate::types::NodeCoordinate;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -29,6 +32,7 @@ const RECONCILE_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Leader {
     me: ServerRecord,
+    settings: Coordinates,
     since: Option<Terms>,
 }
 
@@ -39,12 +43,13 @@ struct Terms {
     /// Members that changed since they were compared with the catalog last.
     changed: BTreeSet<Str>,
     tombstones: TombstoneTimes,
+    coordinates: coordinates::Pending,
 }
 
 impl Leader {
     /// Duties for the server that `me` describes.
-    pub fn new(me: ServerRecord) -> Leader {
-        Leader { me, since: None }
+    pub fn new(me: ServerRecord, settings: Coordinates) -> Leader {
+        Leader { me, settings, since: None }
     }
 
     /// Leadership begins, and every entry of earlier terms is applied. Reconciles at once.
@@ -53,7 +58,13 @@ impl Leader {
         // Tombstones of earlier leaders get a full lifetime again: too late is harmless, too early
         // would let the index of a prefix go backwards under a watcher.
         tombstones.saw(now, store.applied());
-        self.since = Some(Terms { began: now, reconcile_at: now, changed: BTreeSet::new(), tombstones });
+        self.since = Some(Terms {
+            began: now,
+            reconcile_at: now,
+            changed: BTreeSet::new(),
+            tombstones,
+            coordinates: coordinates::Pending::default(),
+        });
     }
 
     /// Leadership ended.
@@ -80,16 +91,21 @@ impl Leader {
         }
     }
 
+    /// A node says where it is.
+    pub fn placed(&mut self, now: Instant, said: NodeCoordinate) {
+        if let Some(terms) = &mut self.since {
+            terms.coordinates.add(now, &self.settings, said);
+        }
+    }
+
     /// When to call [`Leader::due`] next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let terms = self.since.as_ref()?;
         if !terms.changed.is_empty() {
             return Some(Instant::ZERO);
         }
-        Some(match terms.tombstones.next_due() {
-            Some(at) => at.min(terms.reconcile_at),
-            None => terms.reconcile_at,
-        })
+        let others = [terms.tombstones.next_due(), terms.coordinates.due()];
+        Some(others.into_iter().flatten().fold(terms.reconcile_at, Instant::min))
     }
 
     /// The commands that are due now, with what the log says of them. `members` are those of the
@@ -116,6 +132,7 @@ impl Leader {
         if all {
             terms.reconcile_at = now + RECONCILE_EVERY;
         }
+        commands.append(&mut terms.coordinates.take(now, &self.settings));
         if let Some(index) = terms.tombstones.expire(now) {
             let reap = crate::command::ReapTombstones { reap_index: index };
             commands.push((None, Command::ReapTombstones(reap)));

@@ -31,6 +31,10 @@ impl Store {
                 self.reap_tombstones(c.reap_index);
                 Applied::Ok
             }
+            Command::Coordinates(c) => {
+                self.put_coordinates(index, c, changes);
+                Applied::Ok
+            }
             Command::Autopilot(c) => Applied::Bool(self.set_autopilot(index, c)),
             Command::Txn(c) => Applied::Txn(self.apply_txn(index, c, changes)),
         }

@@ -5,10 +5,11 @@ use super::key::{Key, fold_str};
 use crate::Str;
 use crate::map::Map;
 use crate::rpc::answer;
-use crate::types::{HealthCheck, KvEntry, Node, NodeService};
+use crate::types::{Coordinate, HealthCheck, KvEntry, Node, NodeCoordinate, NodeService};
 use crate::wire::msgpack;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 /// Records of another server, as they come. Memory is in proportion to what is put in.
 #[derive(Clone, Debug, Default)]
@@ -17,11 +18,17 @@ pub struct Excerpt {
     services: BTreeMap<(Str, Str), Arc<NodeService>>,
     checks: BTreeMap<(Str, Str), Arc<HealthCheck>>,
     kv: BTreeMap<Str, Arc<KvEntry>>,
+    coordinates: BTreeMap<(Str, Str), Arc<NodeCoordinate>>,
+    /// The nodes, as they came first.
+    order: Vec<Str>,
 }
 
 impl Excerpt {
     fn add_node(&mut self, node: Arc<Node>) {
-        self.nodes.insert(fold_str(&node.node), node);
+        let (key, name) = (fold_str(&node.node), node.node.clone());
+        if self.nodes.insert(key, node).is_none() {
+            self.order.push(name);
+        }
     }
 
     fn add_service(&mut self, node: &Str, mut service: Arc<NodeService>) {
@@ -123,6 +130,25 @@ impl Excerpt {
         Ok(())
     }
 
+    /// Adds what `Coordinate.ListNodes` or `Coordinate.Node` answered.
+    pub fn coordinates(&mut self, body: &[u8]) -> Result<(), msgpack::Error> {
+        for at in msgpack::from_slice::<answer::Coordinates>(body)?.coordinates {
+            self.coordinates.insert((fold_str(&at.node), fold_str(&at.segment)), Arc::new(at));
+        }
+        Ok(())
+    }
+
+    /// Makes up coordinates by which the nodes are in the order in which they came; the first of them.
+    pub fn keep_order(&mut self) -> Option<Str> {
+        for (rank, node) in self.order.iter().enumerate() {
+            let mut coord = Coordinate::default();
+            coord.vec[0] = rank as f64;
+            let at = NodeCoordinate { node: node.clone(), coord, ..NodeCoordinate::default() };
+            self.coordinates.insert((fold_str(node), Str::default()), Arc::new(at));
+        }
+        self.order.first().cloned()
+    }
+
     /// Adds everything of `other`, which wins.
     pub fn merge(&mut self, other: &Excerpt) {
         self.nodes.extend(other.nodes.iter().map(|(k, v)| (k.clone(), v.clone())));
@@ -142,6 +168,7 @@ impl Excerpt {
             services: Map::from_sorted(self.services.into_iter().map(|(k, v)| (key(k), v))),
             checks: Map::from_sorted(self.checks.into_iter().map(|(k, v)| (key(k), v))),
             kv: Map::from_sorted(self.kv),
+            coordinates: Map::from_sorted(self.coordinates.into_iter().map(|(k, v)| (key(k), v))),
             ..Store::default()
         };
         store.list_all();

@@ -15,6 +15,7 @@
 mod apply;
 mod autopilot;
 mod checks;
+mod coordinates;
 mod excerpt;
 mod index;
 mod instances;
@@ -38,7 +39,9 @@ pub use snapshot::SnapshotError;
 
 use crate::Str;
 use crate::map::Map;
-use crate::types::{AutopilotConfig, CheckServiceNode, HealthCheck, KvEntry, Node, NodeService};
+use crate::types::{
+    AutopilotConfig, CheckServiceNode, HealthCheck, KvEntry, Node, NodeCoordinate, NodeService,
+};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use index::Indexes;
@@ -70,6 +73,8 @@ pub struct Store {
     tombstones: Map<Str, u64>,
     /// Sessions that may hold locks, to their node. Empty until session commands exist.
     sessions: Map<Str, Str>,
+    /// By node and segment.
+    coordinates: Map<Key<2>, Arc<NodeCoordinate>>,
     /// The settings of autopilot, if they were ever written.
     autopilot: Option<Arc<AutopilotConfig>>,
     /// What each table's blocking reads compare with.

@@ -91,6 +91,7 @@ impl Store {
             self.node_ids.remove(&*fold(&node.id));
         }
         self.nodes.remove(&name);
+        self.remove_coordinates(index, &name, changes);
         self.touch_node(index, &name, changes);
         self.index.by_node.remove(&name);
         self.index.node_extinction = index;

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 const REGISTER: u8 = 0;
 const KVS: u8 = 2;
 const TOMBSTONE: u8 = 5;
+const COORDINATES: u8 = 6;
 const AUTOPILOT: u8 = 9;
 const INDEX: u8 = 16;
 

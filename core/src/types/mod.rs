@@ -5,6 +5,7 @@
 
 mod autopilot;
 mod check;
+mod coordinate;
 pub mod decode;
 mod definition;
 mod kv;
@@ -16,6 +17,7 @@ mod tags;
 
 pub use autopilot::AutopilotConfig;
 pub use check::{CheckDefinitionRecord, HealthCheck, status};
+pub use coordinate::{Coordinate, DIMENSIONS, NodeCoordinate};
 pub use definition::{CheckDefinition, CheckKind, ServiceDefinition};
 pub use kv::{KvEntry, KvOp};
 pub use node::{Locality, Node};

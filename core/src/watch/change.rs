@@ -20,6 +20,8 @@ pub enum WatchKey {
     Kv(Str),
     /// Every key under this prefix.
     KvPrefix(Str),
+    /// Any coordinate.
+    Coordinates,
     /// The agent's own services and checks.
     Local,
 }
@@ -35,6 +37,8 @@ pub struct ChangeSet {
     pub services: bool,
     /// Some check changed.
     pub checks: bool,
+    /// Some coordinate changed.
+    pub coordinates: bool,
     /// The agent's own services or checks changed.
     pub local: bool,
     /// Services whose instances, nodes or checks changed.
@@ -65,6 +69,7 @@ impl ChangeSet {
         self.nodes |= other.nodes;
         self.services |= other.services;
         self.checks |= other.checks;
+        self.coordinates |= other.coordinates;
         self.local |= other.local;
         if self.all {
             self.forget_names();
@@ -120,6 +125,7 @@ impl ChangeSet {
                 WatchKey::Nodes => self.nodes,
                 WatchKey::Services => self.services,
                 WatchKey::Checks => self.checks,
+                WatchKey::Coordinates => self.coordinates,
                 WatchKey::Local => self.local,
                 WatchKey::Service(name) => self.service_names.contains(name),
                 WatchKey::Node(name) => self.node_names.contains(name),

@@ -65,6 +65,7 @@ impl Parked {
                 (changes.nodes, WatchKey::Nodes),
                 (changes.services, WatchKey::Services),
                 (changes.checks, WatchKey::Checks),
+                (changes.coordinates, WatchKey::Coordinates),
                 (changes.local, WatchKey::Local),
             ] {
                 if flag {
@@ -157,6 +158,7 @@ mod tests {
         let name = "[ab]{0,3}".prop_map(|s| Str::from(s.as_str()));
         prop_oneof![
             Just(WatchKey::Nodes),
+            Just(WatchKey::Coordinates),
             Just(WatchKey::Local),
             name.clone().prop_map(WatchKey::Kv),
             name.clone().prop_map(WatchKey::KvPrefix),

@@ -4,6 +4,7 @@ use super::super::blocking::{Answer, Cx};
 use super::super::decode::catalog as bodies;
 use super::super::errors::HttpError;
 use super::super::message::HttpReply;
+use super::super::near::Near;
 use super::super::remote::{self, Remote};
 use super::super::render;
 use super::super::request::Request;
@@ -60,7 +61,14 @@ pub(in crate::front) static NODES: Read = Read {
         let meta = MetaFilter::of(rq);
         Ok(Answer::json(cx, store.nodes_index(), |w| {
             let wanted = store.nodes().filter(|n| meta.matches(n) && cx.passes(Record::Node(n)));
-            w.array(|w| wanted.for_each(|n| render::node::node(w, n)));
+            match Near::of_request(cx, rq) {
+                None => w.array(|w| wanted.for_each(|n| render::node::node(w, n))),
+                Some(near) => {
+                    let mut sorted: vec::Vec<_> = wanted.collect();
+                    near.sort(&mut sorted, |node| &node.node);
+                    w.array(|w| sorted.iter().for_each(|n| render::node::node(w, n)));
+                }
+            }
         }))
     },
     watch: |_, _| vec![WatchKey::Nodes],

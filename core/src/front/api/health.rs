@@ -2,6 +2,7 @@
 
 use super::super::blocking::{Answer, Cx};
 use super::super::errors::HttpError;
+use super::super::near::Near;
 use super::super::remote::{self, Remote};
 use super::super::render;
 use super::super::request::{Request, parse_bool};
@@ -9,7 +10,7 @@ use super::super::route::{Read, Style};
 use super::{MetaFilter, folded, has_tags, refuse_peers};
 use crate::Str;
 use crate::filter::{Record, Subject};
-use crate::store::{Excerpt, Store};
+use crate::store::Excerpt;
 use crate::types::{CheckServiceNode, HealthCheck, status};
 use crate::watch::WatchKey;
 use alloc::sync::Arc;
@@ -20,17 +21,23 @@ const STYLE: Style = Style::Catalog { meta_on_error: true };
 /// A list of checks, those on nodes that `?node-meta=` lets through.
 fn checks<'a>(
     cx: &Cx<'_>,
-    store: &Store,
+    near: Option<Near<'_>>,
     meta: &MetaFilter<'_>,
     checks: impl Iterator<Item = &'a Arc<HealthCheck>>,
 ) -> Answer {
+    let store = &cx.view.store;
     Answer::json(cx, store.checks_index(), |w| {
-        w.array(|w| {
-            checks
-                .filter(|c| meta.is_empty() || store.node(&c.node).is_some_and(|n| meta.matches(n)))
-                .filter(|c| cx.passes(Record::Check(c)))
-                .for_each(|c| render::check::check(w, c));
-        });
+        let shown = checks
+            .filter(|c| meta.is_empty() || store.node(&c.node).is_some_and(|n| meta.matches(n)))
+            .filter(|c| cx.passes(Record::Check(c)));
+        match near {
+            None => w.array(|w| shown.for_each(|c| render::check::check(w, c))),
+            Some(near) => {
+                let mut sorted: vec::Vec<_> = shown.collect();
+                near.sort(&mut sorted, |check| &check.node);
+                w.array(|w| sorted.iter().for_each(|c| render::check::check(w, c)));
+            }
+        }
     })
 }
 
@@ -39,7 +46,7 @@ pub(in crate::front) static NODE: Read = Read {
     answer: |cx, rq| {
         let name = rq.named("node name")?;
         let store = &cx.view.store;
-        Ok(checks(cx, store, &MetaFilter(vec![]), store.node_checks(name)))
+        Ok(checks(cx, None, &MetaFilter(vec![]), store.node_checks(name)))
     },
     // The answer's index is the table's, and so is what moves it.
     watch: |_, _| vec![WatchKey::Checks],
@@ -62,7 +69,7 @@ pub(in crate::front) static CHECKS: Read = Read {
         let name = rq.named("service name")?;
         let store = &cx.view.store;
         let found = store.service_checks(name);
-        Ok(checks(cx, store, &MetaFilter::of(rq), found.iter()))
+        Ok(checks(cx, Near::of_request(cx, rq), &MetaFilter::of(rq), found.iter()))
     },
     watch: |_, _| vec![WatchKey::Checks],
     style: STYLE,
@@ -84,7 +91,7 @@ pub(in crate::front) static STATE: Read = Read {
         let state = rq.named("check state")?;
         let store = &cx.view.store;
         let found = store.checks_in_state(state);
-        Ok(checks(cx, store, &MetaFilter::of(rq), found.iter()))
+        Ok(checks(cx, Near::of_request(cx, rq), &MetaFilter::of(rq), found.iter()))
     },
     watch: |_, _| vec![WatchKey::Checks],
     style: STYLE,

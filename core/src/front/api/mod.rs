@@ -8,6 +8,7 @@ pub(super) mod agent_node;
 pub(super) mod agent_service;
 pub(super) mod autopilot;
 pub(super) mod catalog;
+pub(super) mod coordinate;
 pub(super) mod event;
 pub(super) mod health;
 pub(super) mod keyring;

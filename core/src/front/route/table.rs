@@ -4,7 +4,7 @@ use super::super::request::Enterprise;
 use super::{Handler, Method, Route, Rule};
 use super::{
     agent_check, agent_members, agent_metrics, agent_monitor, agent_node, agent_service, autopilot, catalog,
-    event, health, keyring, kv, operator, status, txn,
+    coordinate, event, health, keyring, kv, operator, status, txn,
 };
 
 const fn on(verb: &'static str, rule: Rule, enterprise: Enterprise, handler: Handler) -> Method {
@@ -212,10 +212,22 @@ pub(crate) static ROUTES: &[Route] = &[
     later("/v1/connect/intentions/check", &[absent("GET")]),
     later("/v1/connect/intentions/exact", &[absent("GET"), absent("PUT"), absent("DELETE")]),
     later("/v1/connect/intentions/match", &[absent("GET")]),
-    later("/v1/coordinate/datacenters", &[absent("GET")]),
-    later("/v1/coordinate/node/", &[absent("GET")]),
-    later("/v1/coordinate/nodes", &[absent("GET")]),
-    later("/v1/coordinate/update", &[absent("PUT")]),
+    Route {
+        pattern: "/v1/coordinate/datacenters",
+        methods: &[on("GET", Rule::Open, Enterprise::Ignored, Handler::Call(coordinate::datacenters))],
+    },
+    Route {
+        pattern: "/v1/coordinate/node/",
+        methods: &[on("GET", Rule::NodeRead, Enterprise::Partition, Handler::Read(&coordinate::NODE))],
+    },
+    Route {
+        pattern: "/v1/coordinate/nodes",
+        methods: &[on("GET", Rule::NodeRead, Enterprise::Partition, Handler::Read(&coordinate::NODES))],
+    },
+    Route {
+        pattern: "/v1/coordinate/update",
+        methods: &[on("PUT", Rule::NodeWrite, Enterprise::Partition, Handler::Call(coordinate::update))],
+    },
     later("/v1/discovery-chain/", &[absent("GET"), absent("POST")]),
     Route {
         pattern: "/v1/event/fire/",

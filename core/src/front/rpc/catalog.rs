@@ -5,7 +5,7 @@ use super::super::blocking::Cx;
 use super::super::decode::catalog as bodies;
 use super::super::errors::HttpError;
 use super::result::{bytes, indexed, list, nothing};
-use super::{Arguments, Failure, Read, Step, decode, missing, refuse_other_datacenter, unexpected};
+use super::{Arguments, Failure, Read, Step, decode, missing, near, refuse_other_datacenter, unexpected};
 use crate::Str;
 use crate::call;
 use crate::command::{Command, Deregister, Register};
@@ -35,7 +35,8 @@ pub(super) fn datacenters(_: &Cx<'_>, _: &[u8]) -> Result<Step, Failure> {
 pub(super) static NODES: Read = Read {
     answer: |cx, args| {
         let store = &cx.view.store;
-        let nodes = || list(store.nodes().filter(|n| args.wants_node(n) && cx.passes(Record::Node(n))));
+        let wanted = || store.nodes().filter(|n| args.wants_node(n) && cx.passes(Record::Node(n)));
+        let nodes = || near(cx, args, wanted(), |node| &node.node);
         Ok(indexed(cx, store.nodes_index(), "Nodes", nodes))
     },
     watch: |_| vec![WatchKey::Nodes],
@@ -102,13 +103,13 @@ pub(super) static SERVICE_NODES: Read = Read {
                 false => *service.address == *args.read.service_address,
             };
             let found = store.instances().filter(|(n, s)| at(n, s) && asked(n, s));
-            let nodes = || list(found.map(|(n, s)| ServiceNode::of(n, s)));
+            let nodes = || near(cx, args, found.map(|(n, s)| ServiceNode::of(n, s)), |found| &found.node);
             return Ok(indexed(cx, store.services_index().max(store.nodes_index()), "ServiceNodes", nodes));
         }
         refuse_mesh(args)?;
         let name = named(args)?;
         let found = store.service_instances(name).filter(|(n, s)| args.wants_tags(s) && asked(n, s));
-        let nodes = || list(found.map(|(n, s)| ServiceNode::of(n, s)));
+        let nodes = || near(cx, args, found.map(|(n, s)| ServiceNode::of(n, s)), |found| &found.node);
         Ok(indexed(cx, store.service_index(name), "ServiceNodes", nodes))
     },
     watch: |args| match args.read.service_address.is_empty() {

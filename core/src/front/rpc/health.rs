@@ -2,8 +2,8 @@
 
 use super::super::blocking::{Answer, Body, Cx};
 use super::catalog::{named, refuse_mesh};
-use super::result::{indexed, list};
-use super::{Arguments, Read};
+use super::result::indexed;
+use super::{Arguments, Read, near};
 use crate::Str;
 use crate::filter::{Record, Subject};
 use crate::types::{CheckServiceNode, HealthCheck, status};
@@ -17,7 +17,8 @@ fn checks<'a>(cx: &Cx<'_>, args: &Arguments, all: impl Iterator<Item = &'a Arc<H
     let node = |check: &HealthCheck| {
         args.read.node_meta_filters.is_empty() || store.node(&check.node).is_some_and(|n| args.wants_node(n))
     };
-    let shown = || list(all.filter(|c| node(c) && cx.passes(Record::Check(c))));
+    let shown =
+        || near(cx, args, all.filter(|c| node(c) && cx.passes(Record::Check(c))), |check| &check.node);
     indexed(cx, store.checks_index(), "HealthChecks", shown)
 }
 
@@ -62,7 +63,8 @@ pub(super) static SERVICE: Read = Read {
             let asked = args.wants_node(&entry.node) && args.wants_tags(&entry.service);
             asked && healthy(args, entry) && cx.passes(Record::Entry(entry))
         };
-        let nodes = || list(store.service_health(name).filter(|entry| shown(entry)));
+        let found = || store.service_health(name).filter(|entry| shown(entry));
+        let nodes = || near(cx, args, found(), |entry| &entry.node.node);
         Ok(indexed(cx, store.service_index(name), "Nodes", nodes))
     },
     watch: |args| vec![WatchKey::Service(Str::from(args.read.service_name.to_lowercase()))],

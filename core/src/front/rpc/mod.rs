@@ -5,13 +5,14 @@
 //! | `table` | the methods: name, ACL rule, handler |
 //! | `arguments` | what a read is given, and which consistency it asks for |
 //! | `result` | the shapes of answers |
-//! | `status`, `catalog`, `health`, `kv`, `txn`, `internal` | the methods |
+//! | `status`, `catalog`, `health`, `kv`, `txn`, `coordinate`, `internal` | the methods |
 //!
 //! Everything that a write stores is what a read gives back: agents compare field by field, and register
 //! anew what differs (wire.md E10).
 
 mod arguments;
 mod catalog;
+pub(super) mod coordinate;
 mod health;
 mod internal;
 mod kv;
@@ -26,6 +27,7 @@ use super::Front;
 use super::blocking::{Answer, Cx, Question};
 use super::errors::HttpError;
 use super::message::{FrontOutput, RpcCall, RpcReply};
+use super::near::Near;
 use super::pending::Ending;
 use super::remote;
 use super::request::clamp_wait;
@@ -92,6 +94,20 @@ pub(super) struct Read {
     pub(super) filter: Option<Subject>,
 }
 
+/// The list of what an iterator gives, the nearest to where the call says first; nil if that is nothing.
+fn near<T>(
+    cx: &Cx<'_>,
+    args: &Arguments,
+    items: impl Iterator<Item = T>,
+    node: impl Fn(&T) -> &str,
+) -> Option<Vec<T>> {
+    let mut items = result::list(items)?;
+    if let Some(near) = Near::of(cx, &args.read.source) {
+        near.sort(&mut items, node);
+    }
+    Some(items)
+}
+
 /// Why a call is not carried out.
 enum Failure {
     /// The arguments are not what the method takes.
@@ -100,6 +116,8 @@ enum Failure {
     Refused(HttpError),
     /// They are for another datacenter.
     Elsewhere(Str),
+    /// They are for the leader, which is another server.
+    AtLeader,
 }
 
 impl From<HttpError> for Failure {
@@ -114,6 +132,7 @@ impl From<Failure> for RpcReply {
             Failure::Arguments(error) => RpcReply::not_understood(format!("rpc: arguments: {error}")),
             Failure::Refused(error) => RpcReply::error(&error),
             Failure::Elsewhere(_) => RpcReply::error(&HttpError::NoPathToDatacenter),
+            Failure::AtLeader => RpcReply::error(&HttpError::Call(call::CallError::NoLeader)),
         }
     }
 }
@@ -128,7 +147,12 @@ fn refuse_other_datacenter(wanted: &str, own: &str) -> Result<(), Failure> {
     if wanted.is_empty() || wanted == own { Ok(()) } else { Err(Failure::Elsewhere(Str::from(wanted))) }
 }
 
-/// What a server of another datacenter answers, as it is.
+/// Leaves a call to the leader, if that is another server.
+fn refuse_unless_leader(cx: &Cx<'_>) -> Result<(), Failure> {
+    if cx.view.raft.is_leader { Ok(()) } else { Err(Failure::AtLeader) }
+}
+
+/// What another server answers, as it is.
 const PASSED_ON: Finish = |reply| remote::body(reply);
 
 impl Front {
@@ -160,7 +184,10 @@ impl Front {
         let method = table::find(&call.method).map_err(RpcReply::not_understood)?;
         let cx = Cx { view, now, above: None, filter: None, bodies: &self.bodies };
         let step = match begin(&cx, method, &call.arguments) {
-            Err(Failure::Elsewhere(datacenter)) => pass_on(&cx, datacenter, method, &call.arguments)?,
+            Err(Failure::Elsewhere(datacenter)) => {
+                pass_on(&cx, To::Datacenter(datacenter), method, &call.arguments)?
+            }
+            Err(Failure::AtLeader) => pass_on(&cx, To::Leader, method, &call.arguments)?,
             step => step?,
         };
         match step {
@@ -201,13 +228,8 @@ fn begin(cx: &Cx<'_>, method: &Method, arguments: &[u8]) -> Result<Step, Failure
     Ok(step)
 }
 
-/// Has a server of that datacenter do it, with the arguments as they are.
-fn pass_on(
-    cx: &Cx<'_>,
-    datacenter: Str,
-    method: &'static Method,
-    arguments: &Bytes,
-) -> Result<Step, Failure> {
+/// Has another server do it, with the arguments as they are.
+fn pass_on(cx: &Cx<'_>, to: To, method: &'static Method, arguments: &Bytes) -> Result<Step, Failure> {
     let kind = match method.rule.writes() && method.name != "Txn.Read" {
         true => Kind::Write,
         false => {
@@ -218,7 +240,7 @@ fn pass_on(
             }
         }
     };
-    let ask = Ask { to: To::Datacenter(datacenter), method: method.name, body: arguments.clone(), kind };
+    let ask = Ask { to, method: method.name, body: arguments.clone(), kind };
     Ok(Step::Call(Box::new(call::Request::Ask(ask)), PASSED_ON))
 }
 

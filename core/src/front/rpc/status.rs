@@ -3,7 +3,7 @@
 use super::super::api::status::voters;
 use super::super::blocking::Cx;
 use super::super::errors::HttpError;
-use super::result::{bytes, nothing};
+use super::result::bytes;
 use super::{Failure, Step, decode, refuse_other_datacenter};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -25,14 +25,6 @@ pub(super) fn peers(cx: &Cx<'_>) -> Bytes {
 #[serde(default, rename_all = "PascalCase")]
 struct Addressed {
     datacenter: String,
-}
-
-/// Taken and thrown away: there is no table of coordinates yet. Agents send one every few seconds and
-/// would log an error each time.
-pub(super) fn coordinate(cx: &Cx<'_>, arguments: &[u8]) -> Result<Step, Failure> {
-    let to: Addressed = decode(arguments)?;
-    refuse_other_datacenter(&to.datacenter, &cx.view.config.datacenter)?;
-    Ok(Step::Done(nothing()))
 }
 
 /// There are no prepared queries yet, so none has the name.

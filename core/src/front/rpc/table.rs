@@ -1,7 +1,7 @@
 //! The table itself, sorted by name in byte order.
 
 use super::{Handler, Method, Rule};
-use super::{catalog, health, internal, kv, status, txn};
+use super::{catalog, coordinate, health, internal, kv, status, txn};
 use alloc::format;
 use alloc::string::String;
 
@@ -20,7 +20,10 @@ static METHODS: &[Method] = &[
     on("Catalog.Register", Rule::CatalogWrite, Handler::Call(catalog::register)),
     on("Catalog.ServiceList", Rule::ServiceRead, Handler::Read(&catalog::SERVICE_LIST)),
     on("Catalog.ServiceNodes", Rule::ServiceRead, Handler::Read(&catalog::SERVICE_NODES)),
-    on("Coordinate.Update", Rule::NodeWrite, Handler::Call(status::coordinate)),
+    on("Coordinate.ListDatacenters", Rule::Open, Handler::Call(coordinate::datacenters)),
+    on("Coordinate.ListNodes", Rule::NodeRead, Handler::Read(&coordinate::NODES)),
+    on("Coordinate.Node", Rule::NodeRead, Handler::Read(&coordinate::NODE)),
+    on("Coordinate.Update", Rule::NodeWrite, Handler::Call(coordinate::update)),
     on("Health.ChecksInState", Rule::NodeRead, Handler::Read(&health::STATE)),
     on("Health.NodeChecks", Rule::NodeRead, Handler::Read(&health::NODE)),
     on("Health.ServiceChecks", Rule::ServiceRead, Handler::Read(&health::CHECKS)),

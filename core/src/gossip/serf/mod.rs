@@ -36,7 +36,7 @@ mod tags;
 mod tests;
 mod vivaldi;
 
-pub use coordinate::{Coordinate, DIMENSIONS};
+pub use crate::types::{Coordinate, DIMENSIONS};
 pub use keys::{KeyCommand, KeyReport};
 pub use member::{Member, MemberChange, Status};
 pub use query::QueryOptions;

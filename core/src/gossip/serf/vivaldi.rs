@@ -3,10 +3,10 @@
 //! Dabek et al., "Vivaldi: a decentralized network coordinate system" (2004), with heights; adjustment and
 //! gravity from Ledlie et al., "Network coordinates in the wild" (2007). The constants are serf's.
 
-use super::coordinate::Coordinate;
 use crate::Str;
 use crate::rng::Rng;
 use crate::time::Duration;
+use crate::types::Coordinate;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 

@@ -1,6 +1,9 @@
 //! From bytes to a store.
 
-use super::{AUTOPILOT, Carried, Header, INDEX, IndexRecord, KVS, REGISTER, SnapshotError, TOMBSTONE, rank};
+use super::{
+    AUTOPILOT, COORDINATES, Carried, Header, INDEX, IndexRecord, KVS, REGISTER, SnapshotError, TOMBSTONE,
+    rank,
+};
 use crate::Str;
 use crate::command::Register;
 use crate::map::Map;
@@ -8,7 +11,9 @@ use crate::store::Store;
 use crate::store::index::Indexes;
 use crate::store::key::{Key, Parts, fold_str};
 use crate::store::words::{share_check, share_node, share_service};
-use crate::types::{AutopilotConfig, CheckServiceNode, HealthCheck, KvEntry, Node, NodeService};
+use crate::types::{
+    AutopilotConfig, CheckServiceNode, HealthCheck, KvEntry, Node, NodeCoordinate, NodeService,
+};
 use crate::wire::msgpack;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -30,6 +35,7 @@ struct Records {
     checks: Vec<(Key<2>, Arc<HealthCheck>)>,
     kv: Vec<(Str, Arc<KvEntry>)>,
     tombstones: Vec<(Str, u64)>,
+    coordinates: Vec<NodeCoordinate>,
     autopilot: Option<AutopilotConfig>,
     indexes: Vec<(String, u64)>,
     carried: Vec<Carried>,
@@ -86,6 +92,12 @@ impl Records {
             TOMBSTONE => {
                 let (stone, rest): (KvEntry, _) = value(body)?;
                 self.tombstones.push((stone.key, stone.modify_index));
+                Ok(rest)
+            }
+            COORDINATES => {
+                let (places, rest): (Vec<NodeCoordinate>, _) = value(body)?;
+                // What an old agent once sent may be nonsense.
+                self.coordinates.extend(places.into_iter().filter(|at| at.coord.is_valid()));
                 Ok(rest)
             }
             AUTOPILOT => {
@@ -173,6 +185,9 @@ impl Records {
             checks: Map::from_sorted(self.checks),
             kv: Map::from_sorted(self.kv),
             tombstones: Map::from_sorted(self.tombstones),
+            coordinates: (self.coordinates.into_iter())
+                .map(|at| (Key([fold_str(&at.node), fold_str(&at.segment)]), Arc::new(at)))
+                .collect(),
             autopilot: self.autopilot.map(Arc::new),
             carried: Arc::new(self.carried),
             ..Store::default()

@@ -48,7 +48,7 @@ impl Twin {
                 Ok(true)
             }
             Command::Txn(c) => self.txn(index, c),
-            Command::Autopilot(_) => unreachable!("it is one record, with tests of its own"),
+            Command::Autopilot(_) | Command::Coordinates(_) => unreachable!("they have tests of their own"),
         };
         if answer.is_err() {
             *self = before;
