@@ -3,11 +3,12 @@
 use crate::Str;
 use crate::agent::{AgentReply, AgentRequest};
 use crate::command::Command;
-use crate::gossip::{Coordinate, KeyCommand, KeyReport};
+use crate::gossip::{Coordinate, KeyCommand};
 use crate::ids::{Index, Pool, ServerId};
 use crate::metrics::Report;
 use crate::raft::Change;
 use crate::router::Ask;
+use crate::rpc::operator::KeyringAnswer;
 use crate::store::Applied;
 use crate::types::NodeCoordinate;
 use crate::user_event::UserEvent;
@@ -58,14 +59,28 @@ pub enum Request {
         /// The WAN pool only.
         wan: bool,
     },
-    /// Shout this to the datacenter. Answered by [`Reply::Event`] once it is on its way.
-    Event(Box<UserEvent>),
-    /// Change or list the keys of the members of both pools. Answered by [`Reply::Keys`].
+    /// Shout this to a datacenter. Answered by [`Reply::Event`] once it is on its way.
+    Event {
+        /// What.
+        event: Box<UserEvent>,
+        /// Where.
+        datacenter: Str,
+    },
+    /// Shout to this datacenter what an agent elsewhere has put together. Answered by [`Reply::Done`].
+    Shout {
+        /// The name of the event.
+        name: Str,
+        /// The event as it travels.
+        payload: Bytes,
+    },
+    /// Change or list the keys of the members of both pools, and of all datacenters. Answered by [`Reply::Keys`].
     Keys {
         /// What to do.
         command: KeyCommand,
         /// How many members repeat each answer.
         relay_factor: u8,
+        /// Only the members of this datacenter.
+        local: bool,
     },
     /// What was counted so far.
     Metrics,
@@ -102,8 +117,8 @@ pub enum Reply {
     Joined(usize),
     /// The event with the ID that it was given.
     Event(Box<UserEvent>),
-    /// What the members of each pool said about their keys.
-    Keys(Vec<(Pool, KeyReport)>),
+    /// What the members of each pool said about their keys, those of the WAN pool first.
+    Keys(Vec<KeyringAnswer>),
     /// The agent's answer.
     Agent(AgentReply),
     /// What the node and its driver have counted.

@@ -12,6 +12,7 @@ pub mod answer;
 pub mod arguments;
 mod calling;
 pub mod message;
+pub mod operator;
 mod serving;
 pub mod yamux;
 

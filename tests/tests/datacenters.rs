@@ -110,6 +110,20 @@ fn reaches(here: &Server, there: u16, name: &str) {
     assert_eq!(here.put("/v1/catalog/deregister", &gone).text(), "true");
     assert_eq!(here.get(&format!("/v1/catalog/service/{name}?dc=dc2")).text(), "[]");
 
+    // An event for the nodes there.
+    let fired = here.put(&format!("/v1/event/fire/{name}?dc=dc2"), "payload").json();
+    let heard = |of: &dyn Fn(&str) -> String| of(&format!("/v1/event/list?name={name}"));
+    let id = fired["ID"].as_str().expect("an ID").to_owned();
+    assert!(wait(|| heard(&|target| at_home(target).text()).contains(&id)), "{fired}");
+    assert_eq!(heard(&|target| here.get(target).text()), "[]");
+    let listed = here.get("/v1/operator/autopilot/configuration?dc=dc2").json();
+    assert_eq!(listed["CleanupDeadServers"], true, "{listed}");
+    let listed = here.get("/v1/operator/raft/configuration?dc=dc2").json();
+    assert_eq!(listed["Servers"][0]["Leader"], true, "{listed}");
+    let health = here.get("/v1/operator/autopilot/health?dc=dc2").json();
+    assert_eq!(health["Servers"][0]["Leader"], true, "{health}");
+    assert_eq!(here.get("/v1/operator/autopilot/state?dc=dc2").json()["Leader"], listed["Servers"][0]["ID"]);
+
     // What is refused there is told here.
     let refused = here.put("/v1/catalog/register", r#"{"Datacenter": "dc2", "Node": "x"}"#);
     assert_eq!(refused.status, 500);

@@ -8,6 +8,7 @@ use super::tree::{self, Tree};
 use super::{check_tls, definition, gossip};
 use super::{source, template, validate};
 use crate::metrics::Filter;
+use crate::types::AutopilotConfig;
 use crate::{Str, duration, strconv};
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -47,6 +48,7 @@ pub(super) fn build(
     config.dns = dns(tree, &mut errors);
     config.http = http(tree, &mut errors);
     config.coordinates = coordinates(tree, dev);
+    config.autopilot = autopilot(tree);
     checks(&mut config, tree, &mut errors);
     limits(&mut config, tree);
     logging(&mut config, tree);
@@ -389,6 +391,26 @@ fn unprotected(tree: &Tree) -> Vec<String> {
         }
     }
     out
+}
+
+fn autopilot(tree: &Tree) -> AutopilotConfig {
+    let default = AutopilotConfig::default();
+    let nanos = |key, default: i64| {
+        let told = tree::text(tree, key).and_then(|text| duration::parse(text).ok());
+        told.unwrap_or(default)
+    };
+    AutopilotConfig {
+        cleanup_dead_servers: tree::flag(tree, "autopilot.cleanup_dead_servers")
+            .unwrap_or(default.cleanup_dead_servers),
+        last_contact_threshold: nanos("autopilot.last_contact_threshold", default.last_contact_threshold),
+        max_trailing_logs: count(tree, "autopilot.max_trailing_logs", default.max_trailing_logs),
+        min_quorum: count(tree, "autopilot.min_quorum", default.min_quorum),
+        server_stabilization_time: nanos(
+            "autopilot.server_stabilization_time",
+            default.server_stabilization_time,
+        ),
+        ..default
+    }
 }
 
 fn coordinates(tree: &Tree, dev: bool) -> Coordinates {

@@ -4,7 +4,7 @@ use super::gossip::Gossip;
 use super::network::Network;
 use crate::Str;
 use crate::metrics::Filter;
-use crate::types::{CheckDefinition, Locality, ServiceDefinition};
+use crate::types::{AutopilotConfig, CheckDefinition, Locality, ServiceDefinition};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -62,6 +62,8 @@ pub struct RuntimeConfig {
     pub check_reap_interval: Duration,
     pub ae_interval: Duration,
     pub coordinates: Coordinates,
+    /// `autopilot`: what a new cluster begins with.
+    pub autopilot: AutopilotConfig,
     pub default_query_time: Duration,
     pub max_query_time: Duration,
     pub kv_max_value_size: usize,
@@ -294,6 +296,7 @@ impl Default for RuntimeConfig {
             check_reap_interval: Duration::from_secs(30),
             ae_interval: Duration::from_secs(60),
             coordinates: Coordinates::default(),
+            autopilot: AutopilotConfig::default(),
             default_query_time: Duration::from_secs(300),
             max_query_time: Duration::from_secs(600),
             kv_max_value_size: 512 * 1024,

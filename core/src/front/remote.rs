@@ -27,7 +27,7 @@ use alloc::format;
 use alloc::string::String;
 use bytes::Bytes;
 use core::cell::RefCell;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// How a read is done by servers.
 #[derive(Debug)]
@@ -119,6 +119,35 @@ pub(super) fn to_server(method: &'static str, cx: &Cx<'_>, finish: Finish) -> St
     let body = msgpack::to_vec(&arguments).into();
     let ask = Ask { to: To::Datacenter(datacenter), method, body, kind: Kind::Read };
     Step::Call(Box::new(call::Request::Ask(ask)), finish)
+}
+
+/// Whether this server leads the datacenter that the request is about.
+pub(super) fn leads(cx: &Cx<'_>, rq: &Request) -> bool {
+    cx.view.raft.is_leader && !elsewhere(rq, &cx.view.config)
+}
+
+/// Has whoever leads the datacenter that the request is about do it.
+pub(super) fn ask_leader<A: Serialize>(
+    method: &'static str,
+    cx: &Cx<'_>,
+    rq: &Request,
+    kind: Kind,
+    arguments: impl FnOnce(Str) -> A,
+    finish: Finish,
+) -> Step {
+    let config = &cx.view.config;
+    let datacenter = datacenter(rq, config);
+    let to = match elsewhere(rq, config) {
+        true => To::Datacenter(datacenter.clone()),
+        false => To::Leader,
+    };
+    let ask = Ask { to, method, body: msgpack::to_vec(&arguments(datacenter)).into(), kind };
+    Step::Call(Box::new(call::Request::Ask(ask)), finish)
+}
+
+/// The arguments of a read that names nothing but the datacenter.
+pub(super) fn of_datacenter(datacenter: Str) -> ReadArguments {
+    ReadArguments { datacenter, ..ReadArguments::default() }
 }
 
 /// A question that never blocks and names nothing but the datacenter.

@@ -166,15 +166,6 @@ fn check_cache_control(directives: &str) -> Result<(), HttpError> {
     Ok(())
 }
 
-/// Refuses another datacenter, for what is not passed on yet.
-pub(super) fn refuse_other_datacenter(rq: &Request, own: &str) -> Result<(), HttpError> {
-    let wanted = match rq.query.get("datacenter") {
-        "" => rq.query.get("dc"),
-        wanted => wanted,
-    };
-    if wanted.is_empty() || wanted == own { Ok(()) } else { Err(HttpError::NoPathToDatacenter) }
-}
-
 /// `strconv.ParseUint(text, 10, 64)`.
 pub(super) fn parse_uint(text: &str) -> Result<u64, HttpError> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());

@@ -152,7 +152,7 @@ impl Node {
         let hold = config.performance.rpc_hold_timeout;
         let router = Router::new(config.datacenter.clone(), hold, rng.fork("router"));
         let placing = Placing::new(rng.fork("node.coordinates"), now.mono, &config.coordinates);
-        let coordinates = config.coordinates;
+        let (coordinates, autopilot) = (config.coordinates, config.autopilot.clone());
         let view = publish::first_view(&config, &node_id, &store, &agent, &raft);
         let mut node = Node {
             config,
@@ -161,7 +161,7 @@ impl Node {
             raft,
             store,
             agent,
-            leader: Leader::new(me, coordinates),
+            leader: Leader::new(me, coordinates, autopilot),
             autopilot: Autopilot::default(),
             health: Arc::default(),
             founding,

@@ -3,6 +3,7 @@
 use super::calls::Caller;
 use super::join::{self, Lookup, Who};
 use super::output::{HaltReason, NetOrder, Output};
+use super::remote::Waiting;
 use super::{Node, pools};
 use crate::Str;
 use crate::agent::LocalWrite;
@@ -10,10 +11,13 @@ use crate::call::{CallError, Reply};
 use crate::event::{Event, Level};
 use crate::gossip::consul::Server;
 use crate::gossip::wire::Key;
-use crate::gossip::{Effect, Input, KeyCommand, KeyReport, Member, MemberChange, Status};
-use crate::ids::{CallId, Pool};
+use crate::gossip::{Effect, Input, Member, MemberChange, Status};
+use crate::ids::Pool;
+use crate::router::{Ask, Kind, To};
+use crate::rpc::operator::EventArguments;
 use crate::time::Now;
 use crate::user_event::{PREFIX, UserEvent, VERSION};
+use crate::wire::msgpack;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -32,19 +36,9 @@ pub(super) const KEYS: [(Pool, &str); 2] = [(Pool::Lan, "gossip/lan/keys"), (Poo
 const REMEMBERED: usize = 64;
 /// User events that are kept for those who ask, as Consul.
 const EVENTS: usize = 256;
-/// Commands about keys at once.
-const MAX_KEYS_ASKED: usize = 16;
 
 fn key_of(table: &[(Pool, &'static str); 2], pool: Pool) -> &'static str {
     if table[0].0 == pool { table[0].1 } else { table[1].1 }
-}
-
-/// A command about keys that some pools have not answered.
-#[derive(Debug)]
-pub(super) struct KeysAsked {
-    from: Caller,
-    waits: BTreeMap<CallId, Pool>,
-    said: Vec<(Pool, KeyReport)>,
 }
 
 /// What the disk held of gossip.
@@ -102,7 +96,7 @@ impl Node {
             Effect::TagsRefused { reason } => {
                 self.log(Event::new(Level::Error, "agent", "tags are not shown").with("error", reason));
             }
-            Effect::KeysDone { call, report } => self.keys_done(call, report),
+            Effect::KeysDone { call, report } => self.keys_done(pool, call, &report),
             Effect::PersistKeys { keys } => {
                 if !self.config.gossip.disable_keyring_file {
                     let lines: Vec<String> =
@@ -330,56 +324,40 @@ impl Node {
         self.answer(from, reply);
     }
 
-    pub(super) fn shout(&mut self, now: Now, from: Caller, event: UserEvent) {
+    /// Gives an event its ID and sends it on its way, to another datacenter through a server of that.
+    pub(super) fn shout(&mut self, now: Now, from: Caller, datacenter: &Str, event: UserEvent) {
         let event = UserEvent { id: self.ids.uuid().as_str().into(), version: VERSION, ..event };
+        if *datacenter == self.config.datacenter {
+            let (name, payload) = (event.name.clone(), event.encode());
+            return self.broadcast(now, from, &name, payload, Reply::Event(event.into()));
+        }
+        let arguments = EventArguments {
+            datacenter: datacenter.clone(),
+            name: event.name.clone(),
+            payload: event.encode(),
+            allow_stale: true,
+        };
+        let (to, body) = (To::Datacenter(datacenter.clone()), msgpack::to_vec(&arguments).into());
+        let ask = Ask { to, method: "Internal.EventFire", body, kind: Kind::Write };
+        self.make_call(now, Waiting::Event(from, event.into()), ask);
+    }
+
+    /// Sends an event on its way that another agent has put together.
+    pub(super) fn shout_for(&mut self, now: Now, from: Caller, name: &str, payload: Bytes) {
+        self.broadcast(now, from, name, payload, Reply::Done);
+    }
+
+    fn broadcast(&mut self, now: Now, from: Caller, name: &str, payload: Bytes, done: Reply) {
         let call = self.calls.for_raft(from);
-        let name = Str::from(format!("{PREFIX}{}", event.name));
-        let input = Input::UserEvent { call, name, payload: event.encode(), coalesce: false };
+        let name = Str::from(format!("{PREFIX}{name}"));
+        let input = Input::UserEvent { call, name, payload, coalesce: false };
         if !self.pools.handle(now.mono, Pool::Lan, input) {
             let why = CallError::Refused("gossip is off on this agent".into());
             return self.finish(call, Reply::Failed(why));
         }
         // A refusal is among the effects already.
         if !self.pools.has_refused(call) {
-            self.finish(call, Reply::Event(event.into()));
-        }
-    }
-
-    /// Asks the members of every pool that this node is in.
-    pub(super) fn keys(&mut self, now: Now, from: Caller, command: &KeyCommand, relay_factor: u8) {
-        let mut asked = KeysAsked { from, waits: BTreeMap::new(), said: Vec::new() };
-        let pools = [Pool::Wan, Pool::Lan].into_iter().filter(|pool| self.pools.get(*pool).is_some());
-        let pools: Vec<Pool> = pools.collect();
-        if pools.is_empty() {
-            let why = CallError::Refused("gossip is off on this agent".into());
-            return self.answer(asked.from, Reply::Failed(why));
-        }
-        if self.keys_asked.len() >= MAX_KEYS_ASKED {
-            return self.answer(asked.from, Reply::Failed(CallError::Busy));
-        }
-        for pool in &pools {
-            asked.waits.insert(self.calls.for_raft(Caller::Duty), *pool);
-        }
-        let waits = asked.waits.clone();
-        self.keys_asked.push(asked);
-        for (call, pool) in waits {
-            self.pools.handle(now.mono, pool, Input::Keys { call, command: command.clone(), relay_factor });
-        }
-    }
-
-    fn keys_done(&mut self, call: CallId, report: KeyReport) {
-        self.calls.take(call);
-        let Some(at) = self.keys_asked.iter().position(|asked| asked.waits.contains_key(&call)) else {
-            return;
-        };
-        let Some(asked) = self.keys_asked.get_mut(at) else { return };
-        if let Some(pool) = asked.waits.remove(&call) {
-            asked.said.push((pool, report));
-        }
-        if asked.waits.is_empty() {
-            let mut asked = self.keys_asked.remove(at);
-            asked.said.sort_by_key(|(pool, _)| *pool != Pool::Wan);
-            self.answer(asked.from, Reply::Keys(asked.said));
+            self.finish(call, done);
         }
     }
 

@@ -17,7 +17,9 @@ use crate::rpc::arguments::{KvArguments, ReadArguments, TxnArguments};
 use crate::store::Applied;
 use crate::time::{Duration, Now};
 use crate::types::{KvOp, Node as NodeRecord, NodeService};
+use crate::user_event::UserEvent;
 use crate::wire::msgpack;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -39,6 +41,10 @@ pub(super) enum Waiting {
     Services { call: CallId, node: Str, listed: bool },
     /// Nobody: this node has told where it is.
     Place,
+    /// Who shouts to another datacenter.
+    Event(Caller, Box<UserEvent>),
+    /// A command about keys.
+    Keys(CallId),
     /// The agent, for the checks of the node whose services are here.
     Checks { call: CallId, node: Arc<NodeRecord>, services: Vec<Arc<NodeService>> },
 }
@@ -184,6 +190,9 @@ impl Node {
 
     fn told(&mut self, now: Now, who: Waiting, result: Result<Bytes, Failure>) {
         match (who, result) {
+            (Waiting::Event(caller, event), Ok(_)) => self.answer(caller, Reply::Event(event)),
+            (Waiting::Event(caller, _), Err(why)) => self.answer(caller, Reply::Failed(why.into())),
+            (Waiting::Keys(call), result) => self.keys_there(call, result),
             (Waiting::Place, Ok(_)) => {}
             (Waiting::Place, Err(why)) => self.place_refused(why.to_string()),
             (Waiting::Front(caller), Ok(body)) => self.answer(caller, Reply::Answer(body)),

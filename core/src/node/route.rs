@@ -145,8 +145,11 @@ impl Node {
             }
             Request::Join { pool, names } => self.join(from, pool, names),
             Request::ForceLeave { node, prune, wan } => self.force_leave(now, from, &node, prune, wan),
-            Request::Event(event) => self.shout(now, from, *event),
-            Request::Keys { command, relay_factor } => self.keys(now, from, &command, relay_factor),
+            Request::Event { event, datacenter } => self.shout(now, from, &datacenter, *event),
+            Request::Shout { name, payload } => self.shout_for(now, from, &name, payload),
+            Request::Keys { command, relay_factor, local } => {
+                self.keys(now, from, &command, relay_factor, local);
+            }
             Request::Membership(change) => {
                 let call = self.calls.for_raft(from);
                 self.to_raft.push_back(raft::Input::ChangeMembership { call, change });

@@ -213,6 +213,11 @@ impl<W> Router<W> {
         self.leader = at;
     }
 
+    /// The datacenters whose servers are known.
+    pub fn datacenters(&self) -> impl Iterator<Item = &Str> {
+        self.pools.keys()
+    }
+
     /// The server of this datacenter that is asked first.
     pub fn preferred(&self) -> Option<&Server> {
         self.pools.get(&self.datacenter).and_then(Pool::preferred)

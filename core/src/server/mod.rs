@@ -13,13 +13,14 @@ mod tombstones;
 pub use reconcile::ServerRecord;
 
 use crate::Str;
-use crate::command::Command;
+use crate::command::{Command, SetAutopilot};
 use crate::config::Coordinates;
 use crate::event::Event;
 use crate::gossip::Member;
 use crate::store::Store;
 use crate::time::{Duration, Instant};
-use crate::types::NodeCoordinate;
+use crate::types::{AutopilotConfig, NodeCoordinate};
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -33,6 +34,8 @@ const RECONCILE_EVERY: Duration = Duration::from_secs(60);
 pub struct Leader {
     me: ServerRecord,
     settings: Coordinates,
+    /// What the files say of autopilot; the first leader of a cluster writes it down.
+    autopilot: AutopilotConfig,
     since: Option<Terms>,
 }
 
@@ -48,8 +51,8 @@ struct Terms {
 
 impl Leader {
     /// Duties for the server that `me` describes.
-    pub fn new(me: ServerRecord, settings: Coordinates) -> Leader {
-        Leader { me, settings, since: None }
+    pub fn new(me: ServerRecord, settings: Coordinates, autopilot: AutopilotConfig) -> Leader {
+        Leader { me, settings, autopilot, since: None }
     }
 
     /// Leadership begins, and every entry of earlier terms is applied. Reconciles at once.
@@ -114,6 +117,12 @@ impl Leader {
         let mut commands = Vec::new();
         let Some(terms) = &mut self.since else { return commands };
         let all = terms.reconcile_at <= now;
+        // Without it the defaults are in force, which need no record.
+        if all && store.autopilot().is_none() && self.autopilot != AutopilotConfig::default() {
+            let (config, datacenter) = (self.autopilot.clone(), String::new());
+            let first = SetAutopilot { datacenter, config, cas: true };
+            commands.push((None, Command::Autopilot(Box::new(first))));
+        }
         let changed = core::mem::take(&mut terms.changed);
         if all || !changed.is_empty() {
             let known: BTreeMap<String, &Member> =

@@ -93,13 +93,13 @@ pub(super) static AUTO_ENCRYPT: &[Key] = &[
 ];
 
 pub(super) static AUTOPILOT: &[Key] = &[
-    switch("cleanup_dead_servers", false),
+    used("cleanup_dead_servers", Bool),
     enterprise("disable_upgrade_migration", Bool),
-    later("last_contact_threshold", Duration),
-    later("max_trailing_logs", INT),
-    later("min_quorum", Kind::Number("uint")),
+    used("last_contact_threshold", Duration),
+    used("max_trailing_logs", INT),
+    used("min_quorum", Kind::Number("uint")),
     enterprise("redundancy_zone_tag", Text),
-    later("server_stabilization_time", Duration),
+    used("server_stabilization_time", Duration),
     enterprise("upgrade_version_tag", Text),
 ];
 

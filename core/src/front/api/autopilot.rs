@@ -1,38 +1,55 @@
-//! `/v1/operator/autopilot`: the settings, and how the servers do.
+//! `/v1/operator/autopilot`: the settings, and how the servers do. The leader is asked for both.
 
 use super::super::blocking::Cx;
 use super::super::errors::HttpError;
 use super::super::message::HttpReply;
-use super::super::request::{Request, refuse_other_datacenter};
+use super::super::remote;
+use super::super::request::Request;
 use super::super::respond;
 use super::super::route::{Finish, Step};
-use super::operator::servers_only;
 use super::status::address;
 use super::unexpected;
-use crate::call::{self, CallError};
+use crate::Str;
+use crate::call;
 use crate::command::{Command, SetAutopilot};
 use crate::duration;
 use crate::gossip::Status;
 use crate::gossip::consul::{Build, Server};
 use crate::ids::ServerId;
 use crate::json::{self, Fields, Struct, Unknown, Writer};
+use crate::router::Kind;
+use crate::rpc::operator::{self, GoTime, Health, ServerHealth, ServerState, Stable, State, Stats};
 use crate::store::Applied;
 use crate::time::{Instant, WallTime};
-use crate::types::{AutopilotConfig, Node};
+use crate::types::AutopilotConfig;
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::{String, ToString};
-use alloc::sync::Arc;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 const SECOND: i64 = 1_000_000_000;
 
 /// `GET /v1/operator/autopilot/configuration`.
-pub(in crate::front) fn configuration(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, HttpError> {
-    servers_only(cx)?;
-    refuse_other_datacenter(rq, &cx.view.config.datacenter)?;
-    let config = cx.view.store.autopilot().cloned().unwrap_or_default();
-    Ok(respond::json(cx.view, rq, |w| {
+pub(in crate::front) fn configuration(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    let stale = rq.query.has("stale") && !remote::elsewhere(rq, &cx.view.config);
+    if stale || remote::leads(cx, rq) {
+        return Ok(Step::Done(configuration_reply(cx, rq, &settings(cx))));
+    }
+    let method = "Operator.AutopilotGetConfiguration";
+    Ok(remote::ask_leader(method, cx, rq, Kind::Read, remote::of_datacenter, |cx, rq, reply| {
+        let body = remote::body(reply)?;
+        Ok(configuration_reply(cx, rq, &remote::value(&body)?))
+    }))
+}
+
+/// The settings as this server knows them.
+pub(in crate::front) fn settings(cx: &Cx<'_>) -> AutopilotConfig {
+    cx.view.store.autopilot().map(|config| (**config).clone()).unwrap_or_default()
+}
+
+fn configuration_reply(cx: &Cx<'_>, rq: &Request, config: &AutopilotConfig) -> HttpReply {
+    respond::json(cx.view, rq, |w| {
         w.object(|w| {
             w.field_bool("CleanupDeadServers", config.cleanup_dead_servers);
             w.field_str("LastContactThreshold", &duration::format(config.last_contact_threshold));
@@ -45,13 +62,11 @@ pub(in crate::front) fn configuration(cx: &Cx<'_>, rq: &Request) -> Result<HttpR
             w.field_u64("CreateIndex", config.create_index);
             w.field_u64("ModifyIndex", config.modify_index);
         });
-    }))
+    })
 }
 
 /// `PUT /v1/operator/autopilot/configuration`, with `?cas=`. What the body leaves out gets its default.
 pub(in crate::front) fn set_configuration(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
-    servers_only(cx)?;
-    refuse_other_datacenter(rq, &cx.view.config.datacenter)?;
     let bad = |error: json::Error| HttpError::BadRequest(format!("Error parsing autopilot config: {error}"));
     let value = json::parse_body(&rq.body).map_err(bad)?;
     let shape = Struct::of("api", "AutopilotConfiguration");
@@ -65,8 +80,8 @@ pub(in crate::front) fn set_configuration(cx: &Cx<'_>, rq: &Request) -> Result<S
             HttpError::BadRequest(text)
         })?;
     }
-    let datacenter = String::from(&*cx.view.config.datacenter);
-    let command = Command::Autopilot(Box::new(SetAutopilot { datacenter, config, cas }));
+    let to = remote::datacenter(rq, &cx.view.config);
+    let command = Command::Autopilot(Box::new(SetAutopilot { datacenter: to.to_string(), config, cas }));
     let finish: Finish = |cx, rq, reply| match reply {
         // Only a conditional write says whether it took place.
         call::Reply::Applied { result: Applied::Bool(done), .. } => {
@@ -75,7 +90,7 @@ pub(in crate::front) fn set_configuration(cx: &Cx<'_>, rq: &Request) -> Result<S
         call::Reply::Applied { result: Applied::Error(text), .. } => Err(HttpError::Failed(text)),
         other => Err(unexpected(other)),
     };
-    Ok(Step::Call(Box::new(call::Request::Write(command)), finish))
+    Ok(Step::Call(remote::write(to, command, &cx.view.config), finish))
 }
 
 fn read(f: &mut Fields<'_>) -> AutopilotConfig {
@@ -105,10 +120,10 @@ fn read(f: &mut Fields<'_>) -> AutopilotConfig {
 /// A server of raft's membership, as the leader sees it.
 struct Seen {
     id: ServerId,
-    name: String,
-    address: String,
+    name: Str,
+    address: Str,
     status: Status,
-    version: String,
+    version: Str,
     voter: bool,
     leader: bool,
     healthy: bool,
@@ -116,42 +131,36 @@ struct Seen {
     last_term: u64,
     last_index: u64,
     stable_since: WallTime,
-    node: Option<Arc<Node>>,
+    meta: Option<BTreeMap<Str, Str>>,
 }
 
-/// All of them, the leader first, then voters, then by ID.
-fn servers(cx: &Cx<'_>, rq: &Request) -> Result<Vec<Seen>, HttpError> {
-    let view = cx.view;
-    servers_only(cx)?;
-    refuse_other_datacenter(rq, &view.config.datacenter)?;
-    let Some(leader) = &view.raft.leader else { return Err(HttpError::Call(CallError::NoLeader)) };
-    if *leader != view.node_id {
-        return Err(HttpError::Call(CallError::NotLeader { leader: Some(leader.clone()) }));
-    }
-    let membership = &view.raft.status.membership;
+/// All of them, the leader first, then voters, then by ID. This server leads.
+fn servers(cx: &Cx<'_>) -> Vec<Seen> {
+    let membership = &cx.view.raft.status.membership;
     let voters = membership.voters.iter().map(|id| (id, true));
     let all = voters.chain(membership.learners.iter().map(|id| (id, false)));
     let mut servers: Vec<Seen> = all.map(|(id, voter)| seen(cx, id, voter)).collect();
     servers.sort_by_key(|server| (!server.leader, !server.voter));
-    Ok(servers)
+    servers
 }
 
 fn seen(cx: &Cx<'_>, id: &ServerId, voter: bool) -> Seen {
     let raft = &cx.view.raft;
     let me = *id == cx.view.node_id;
     let member = cx.view.members.lan.iter().filter_map(Server::from_member).find(|server| server.id == *id);
-    let node = cx.view.store.node_by_id_prefix(id).cloned();
+    let node = cx.view.store.node_by_id_prefix(id);
     let health = raft.health.get(id);
     let since = health.map_or(cx.now.mono, |health| health.stable_since);
     let matched = raft.status.peers.iter().find(|peer| peer.id == *id).map_or(0, |peer| peer.matched.0);
-    let version = |Build(x, y, z): Build| format!("{x}.{y}.{z}");
+    let version = |Build(x, y, z): Build| Str::from(format!("{x}.{y}.{z}"));
+    let known = || member.as_ref().map(|m| m.addr.to_string()).or_else(|| address(cx, id));
     Seen {
-        name: match (&member, &node) {
-            (Some(member), _) => member.short_name.to_string(),
-            (None, Some(node)) => node.node.to_string(),
-            (None, None) => String::new(),
+        name: match (&member, node) {
+            (Some(member), _) => member.short_name.clone(),
+            (None, Some(node)) => node.node.clone(),
+            (None, None) => Str::default(),
         },
-        address: member.as_ref().map(|m| m.addr.to_string()).or_else(|| address(cx, id)).unwrap_or_default(),
+        address: Str::from(known().unwrap_or_default()),
         status: match &member {
             Some(member) => member.status,
             None if me => Status::Alive,
@@ -159,8 +168,8 @@ fn seen(cx: &Cx<'_>, id: &ServerId, voter: bool) -> Seen {
         },
         version: match &member {
             Some(member) => version(member.build),
-            None if me => crate::COMPATIBLE_VERSION.into(),
-            None => String::new(),
+            None if me => Str::from(crate::COMPATIBLE_VERSION),
+            None => Str::default(),
         },
         voter,
         leader: me,
@@ -173,7 +182,7 @@ fn seen(cx: &Cx<'_>, id: &ServerId, voter: bool) -> Seen {
         last_term: raft.status.last_term.0,
         last_index: if me { raft.status.last_index.0 } else { matched },
         stable_since: wall(cx, since),
-        node,
+        meta: node.map(|node| node.meta.iter().map(|(k, v)| (k.clone(), v.clone())).collect()),
         id: id.clone(),
     }
 }
@@ -185,38 +194,68 @@ fn wall(cx: &Cx<'_>, at: Instant) -> WallTime {
 }
 
 /// How many healthy voters may fail before there is no quorum.
-fn tolerance(servers: &[Seen]) -> u64 {
+fn tolerance(servers: &[Seen]) -> i64 {
     let voters = servers.iter().filter(|server| server.voter).count();
     let healthy = servers.iter().filter(|server| server.voter && server.healthy).count();
-    healthy.saturating_sub(voters / 2 + 1) as u64
+    healthy.saturating_sub(voters / 2 + 1) as i64
+}
+
+/// How the servers do, as this leader sees them.
+pub(in crate::front) fn health_of(cx: &Cx<'_>) -> Health {
+    let servers = servers(cx);
+    let (healthy, failure_tolerance) = (servers.iter().all(|server| server.healthy), tolerance(&servers));
+    let one = |server: Seen| ServerHealth {
+        id: server.id,
+        name: server.name,
+        address: server.address,
+        serf_status: i64::from(server.status.number()),
+        version: server.version,
+        leader: server.leader,
+        last_contact: server.last_contact,
+        last_term: server.last_term,
+        last_index: server.last_index,
+        healthy: server.healthy,
+        voter: server.voter,
+        stable_since: GoTime(server.stable_since),
+    };
+    Health { healthy, failure_tolerance, servers: servers.into_iter().map(one).collect() }
 }
 
 /// `GET /v1/operator/autopilot/health`: 429 while a server is not well.
-pub(in crate::front) fn health(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, HttpError> {
-    let servers = servers(cx, rq)?;
-    let healthy = servers.iter().all(|server| server.healthy);
-    let mut reply = respond::json(cx.view, rq, |w| {
-        w.object(|w| {
-            w.field_bool("Healthy", healthy);
-            w.field_u64("FailureTolerance", tolerance(&servers));
-            w.field("Servers", |w| w.array(|w| servers.iter().for_each(|server| of_health(w, server))));
-        });
-    });
-    if !healthy {
-        reply.status = 429;
+pub(in crate::front) fn health(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    if remote::leads(cx, rq) {
+        return Ok(Step::Done(health_reply(cx, rq, &health_of(cx))));
     }
-    Ok(reply)
+    let method = "Operator.ServerHealth";
+    Ok(remote::ask_leader(method, cx, rq, Kind::Read, remote::of_datacenter, |cx, rq, reply| {
+        let body = remote::body(reply)?;
+        Ok(health_reply(cx, rq, &remote::value(&body)?))
+    }))
 }
 
-fn of_health(w: &mut Writer<'_>, server: &Seen) {
+fn health_reply(cx: &Cx<'_>, rq: &Request, health: &Health) -> HttpReply {
+    let mut reply = respond::json(cx.view, rq, |w| {
+        w.object(|w| {
+            w.field_bool("Healthy", health.healthy);
+            w.field_i64("FailureTolerance", health.failure_tolerance);
+            w.field("Servers", |w| w.array(|w| health.servers.iter().for_each(|s| server_health(w, s))));
+        });
+    });
+    if !health.healthy {
+        reply.status = 429;
+    }
+    reply
+}
+
+fn server_health(w: &mut Writer<'_>, server: &ServerHealth) {
     // To the whole second, half up.
-    let nanos = server.stable_since.0.saturating_add(SECOND / 2);
+    let nanos = server.stable_since.0.0.saturating_add(SECOND / 2);
     let since = WallTime(nanos - nanos.rem_euclid(SECOND));
     w.object(|w| {
         w.field_str("ID", &server.id);
         w.field_str("Name", &server.name);
         w.field_str("Address", &server.address);
-        w.field_str("SerfStatus", server.status.name());
+        w.field_str("SerfStatus", Status::numbered(server.serf_status).name());
         w.field_str("Version", &server.version);
         w.field_bool("Leader", server.leader);
         w.field_str("LastContact", &duration::format(server.last_contact));
@@ -228,27 +267,16 @@ fn of_health(w: &mut Writer<'_>, server: &Seen) {
     });
 }
 
-/// `GET /v1/operator/autopilot/state`.
-pub(in crate::front) fn state(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, HttpError> {
-    let servers = servers(cx, rq)?;
-    let mut by_id: Vec<&Seen> = servers.iter().collect();
-    by_id.sort_by(|a, b| a.id.cmp(&b.id));
-    Ok(respond::json(cx.view, rq, |w| {
-        w.object(|w| {
-            w.field_bool("Healthy", servers.iter().all(|server| server.healthy));
-            w.field_u64("FailureTolerance", tolerance(&servers));
-            // Of the Enterprise edition; always 0 in the other.
-            w.field_u64("OptimisticFailureTolerance", 0);
-            w.field("Servers", |w| {
-                w.object(|w| by_id.iter().for_each(|server| w.field(&server.id, |w| of_state(w, server))));
-            });
-            w.field_str("Leader", &cx.view.node_id);
-            w.field_strs("Voters", servers.iter().filter(|server| server.voter).map(|server| &*server.id));
-        });
-    }))
+/// How autopilot sees the servers, on this leader.
+pub(in crate::front) fn state_of(cx: &Cx<'_>) -> State {
+    let servers = servers(cx);
+    let voters = servers.iter().filter(|server| server.voter).map(|server| server.id.clone()).collect();
+    let (healthy, failure_tolerance) = (servers.iter().all(|server| server.healthy), tolerance(&servers));
+    let servers = servers.into_iter().map(|server| (server.id.clone(), server_state(server))).collect();
+    State { healthy, failure_tolerance, servers, leader: cx.view.node_id.clone(), voters, ext: None }
 }
 
-fn of_state(w: &mut Writer<'_>, server: &Seen) {
+fn server_state(server: Seen) -> ServerState {
     let status = match server.status {
         // One that is leaving is not taken out before it has left.
         Status::Alive | Status::Leaving => "alive",
@@ -256,30 +284,82 @@ fn of_state(w: &mut Writer<'_>, server: &Seen) {
         Status::Failed => "failed",
         Status::None => "unknown",
     };
+    let state = match (server.leader, server.voter) {
+        (true, _) => "leader",
+        (false, true) => "voter",
+        (false, false) => "non-voter",
+    };
+    ServerState {
+        server: operator::Server {
+            id: server.id,
+            name: server.name,
+            address: server.address,
+            node_status: Str::from(status),
+            version: server.version,
+            meta: server.meta,
+            raft_version: 3,
+            is_leader: server.leader,
+            node_type: Str::from("voter"),
+            ext: None,
+        },
+        state: Str::from(state),
+        stats: Stats {
+            last_contact: server.last_contact,
+            last_term: server.last_term,
+            last_index: server.last_index,
+        },
+        health: Stable { healthy: server.healthy, stable_since: GoTime(server.stable_since) },
+    }
+}
+
+/// `GET /v1/operator/autopilot/state`.
+pub(in crate::front) fn state(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    if remote::leads(cx, rq) {
+        return Ok(Step::Done(state_reply(cx, rq, &state_of(cx))));
+    }
+    let method = "Operator.AutopilotState";
+    Ok(remote::ask_leader(method, cx, rq, Kind::Read, remote::of_datacenter, |cx, rq, reply| {
+        let body = remote::body(reply)?;
+        Ok(state_reply(cx, rq, &remote::value(&body)?))
+    }))
+}
+
+fn state_reply(cx: &Cx<'_>, rq: &Request, state: &State) -> HttpReply {
+    respond::json(cx.view, rq, |w| {
+        w.object(|w| {
+            w.field_bool("Healthy", state.healthy);
+            w.field_i64("FailureTolerance", state.failure_tolerance);
+            // Of the Enterprise edition; always 0 in the other.
+            w.field_u64("OptimisticFailureTolerance", 0);
+            w.field("Servers", |w| {
+                w.object(|w| {
+                    state.servers.iter().for_each(|(id, server)| w.field(id, |w| of_state(w, server)));
+                });
+            });
+            w.field_str("Leader", &state.leader);
+            w.field_strs("Voters", &state.voters);
+        });
+    })
+}
+
+fn of_state(w: &mut Writer<'_>, ServerState { server, state, stats, health }: &ServerState) {
     w.object(|w| {
         w.field_str("ID", &server.id);
         w.field_str("Name", &server.name);
         w.field_str("Address", &server.address);
-        w.field_str("NodeStatus", status);
+        w.field_str("NodeStatus", &server.node_status);
         w.field_str("Version", &server.version);
-        w.field_str("LastContact", &duration::format(server.last_contact));
-        w.field_u64("LastTerm", server.last_term);
-        w.field_u64("LastIndex", server.last_index);
-        w.field_bool("Healthy", server.healthy);
-        w.field_str("StableSince", &server.stable_since.civil().to_string());
+        w.field_str("LastContact", &duration::format(stats.last_contact));
+        w.field_u64("LastTerm", stats.last_term);
+        w.field_u64("LastIndex", stats.last_index);
+        w.field_bool("Healthy", health.healthy);
+        w.field_str("StableSince", &health.stable_since.0.civil().to_string());
         w.field_bool("ReadReplica", false);
-        w.field_str(
-            "Status",
-            match (server.leader, server.voter) {
-                (true, _) => "leader",
-                (false, true) => "voter",
-                (false, false) => "non-voter",
-            },
-        );
-        match &server.node {
-            Some(node) => w.field_str_map("Meta", node.meta.iter()),
+        w.field_str("Status", state);
+        match &server.meta {
+            Some(meta) => w.field_str_map("Meta", meta),
             None => w.field_null("Meta"),
         }
-        w.field_str("NodeType", "voter");
+        w.field_str("NodeType", &server.node_type);
     });
 }

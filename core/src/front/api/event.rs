@@ -3,7 +3,8 @@
 use super::super::blocking::Cx;
 use super::super::errors::HttpError;
 use super::super::message::HttpReply;
-use super::super::request::{Request, refuse_other_datacenter};
+use super::super::remote;
+use super::super::request::Request;
 use super::super::respond;
 use super::super::route::{Finish, Step};
 use super::unexpected;
@@ -32,7 +33,6 @@ fn write(w: &mut Writer<'_>, event: &UserEvent) {
 
 /// `PUT /v1/event/fire/:name`.
 pub(in crate::front) fn fire(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
-    refuse_other_datacenter(rq, &cx.view.config.datacenter)?;
     let event = UserEvent {
         name: rq.named("name")?.into(),
         payload: rq.body.clone(),
@@ -47,7 +47,8 @@ pub(in crate::front) fn fire(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpErro
         call::Reply::Failed(call::CallError::Refused(why)) => Err(HttpError::Failed(why)),
         other => Err(unexpected(other)),
     };
-    Ok(Step::Call(Box::new(call::Request::Event(Box::new(event))), finish))
+    let (event, datacenter) = (Box::new(event), remote::datacenter(rq, &cx.view.config));
+    Ok(Step::Call(Box::new(call::Request::Event { event, datacenter }), finish))
 }
 
 /// `GET /v1/event/list`: the events heard last, and the index of the newest.

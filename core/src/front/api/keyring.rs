@@ -8,9 +8,9 @@ use super::super::respond;
 use super::super::route::{Finish, Step};
 use super::{decode, unexpected};
 use crate::call;
-use crate::gossip::{KeyCommand, KeyReport};
-use crate::ids::Pool;
+use crate::gossip::KeyCommand;
 use crate::json::Struct;
+use crate::rpc::operator::KeyringAnswer;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -22,11 +22,8 @@ use bytes::Bytes;
 /// `GET`: which members have which keys.
 pub(in crate::front) fn list(_: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
     let relay_factor = relay_factor(rq)?;
-    let finish: Finish = match local_only(rq)? {
-        true => |cx, rq, reply| answer(cx, rq, reply, false),
-        false => |cx, rq, reply| answer(cx, rq, reply, true),
-    };
-    Ok(Step::Call(Box::new(call::Request::Keys { command: KeyCommand::List, relay_factor }), finish))
+    let (command, local) = (KeyCommand::List, local_only(rq)?);
+    Ok(Step::Call(Box::new(call::Request::Keys { command, relay_factor, local }), answer))
 }
 
 /// `POST`: a new key for all.
@@ -60,15 +57,15 @@ fn change(cx: &Cx<'_>, rq: &Request, command: fn(Bytes) -> KeyCommand) -> Result
         let why = format!("illegal base64 data at input byte {at}");
         failed(&[format!("WAN error: {why}"), format!("{datacenter} (LAN) error: {why}")])
     })?;
-    let finish: Finish = |cx, _, reply| match reply {
-        call::Reply::Keys(said) => match errors(&cx.view.config.datacenter, &said) {
+    let finish: Finish = |_, _, reply| match reply {
+        call::Reply::Keys(said) => match errors(&said) {
             errors if errors.is_empty() => Ok(respond::done()),
             errors => Err(failed(&errors)),
         },
         other => Err(refused(other)),
     };
     let command = command(Bytes::from(key));
-    Ok(Step::Call(Box::new(call::Request::Keys { command, relay_factor }), finish))
+    Ok(Step::Call(Box::new(call::Request::Keys { command, relay_factor, local: false }), finish))
 }
 
 fn relay_factor(rq: &Request) -> Result<u8, HttpError> {
@@ -95,27 +92,28 @@ fn local_only(rq: &Request) -> Result<bool, HttpError> {
     }
 }
 
-fn answer(cx: &Cx<'_>, rq: &Request, reply: call::Reply, wan: bool) -> Result<HttpReply, HttpError> {
-    let call::Reply::Keys(mut said) = reply else { return Err(refused(reply)) };
-    said.retain(|(pool, _)| wan || *pool == Pool::Lan);
-    let datacenter = &cx.view.config.datacenter;
-    let errors = errors(datacenter, &said);
+fn answer(cx: &Cx<'_>, rq: &Request, reply: call::Reply) -> Result<HttpReply, HttpError> {
+    let call::Reply::Keys(said) = reply else { return Err(refused(reply)) };
+    let errors = errors(&said);
     if !errors.is_empty() {
         return Err(failed(&errors));
     }
     Ok(respond::json(cx.view, rq, |w| {
         w.array(|w| {
-            for (pool, report) in &said {
+            for said in &said {
                 w.object(|w| {
-                    w.field_bool("WAN", *pool == Pool::Wan);
-                    w.field_str("Datacenter", datacenter);
-                    w.field_str("Segment", "");
-                    for (name, keys) in [("Keys", &report.keys), ("PrimaryKeys", &report.primary_keys)] {
+                    w.field_bool("WAN", said.wan);
+                    w.field_str("Datacenter", &said.datacenter);
+                    w.field_str("Segment", &said.segment);
+                    if !said.messages.is_empty() {
+                        w.field_str_map("Messages", &said.messages);
+                    }
+                    for (name, keys) in [("Keys", &said.keys), ("PrimaryKeys", &said.primary_keys)] {
                         w.field(name, |w| {
-                            w.object(|w| keys.iter().for_each(|(key, n)| w.field_u64(key, *n as u64)));
+                            w.object(|w| keys.iter().for_each(|(key, n)| w.field_i64(key, *n)));
                         });
                     }
-                    w.field_u64("NumNodes", report.nodes as u64);
+                    w.field_i64("NumNodes", said.num_nodes);
                 });
             }
         });
@@ -123,21 +121,12 @@ fn answer(cx: &Cx<'_>, rq: &Request, reply: call::Reply, wan: bool) -> Result<Ht
 }
 
 /// What went wrong, pool by pool, in the words of Consul.
-fn errors(datacenter: &str, said: &[(Pool, KeyReport)]) -> Vec<String> {
+fn errors(said: &[KeyringAnswer]) -> Vec<String> {
     let mut errors = Vec::new();
-    for (pool, report) in said {
-        let name = match pool {
-            Pool::Wan => "WAN".into(),
-            Pool::Lan => format!("{datacenter} (LAN)"),
-        };
-        let nodes = report.nodes;
-        let why = match (report.errors, report.responses) {
-            (0, answered) if answered == nodes => continue,
-            (0, answered) => format!("{answered}/{nodes} nodes reported success"),
-            (failed, _) => format!("{failed}/{nodes} nodes reported failure"),
-        };
-        errors.push(format!("{name} error: {why}"));
-        errors.extend(report.messages.iter().map(|(node, text)| format!("{node}: {text}")));
+    for said in said.iter().filter(|said| !said.error.is_empty()) {
+        let name = if said.wan { "WAN".into() } else { format!("{} (LAN)", said.datacenter) };
+        errors.push(format!("{name} error: {}", said.error));
+        errors.extend(said.messages.iter().map(|(node, text)| format!("{node}: {text}")));
     }
     errors
 }

@@ -1,56 +1,107 @@
-//! `/v1/operator`: who the servers are.
+//! `/v1/operator/raft`: who the servers are. What this server cannot tell or do, the leader is asked for.
 
 use super::super::blocking::Cx;
 use super::super::errors::HttpError;
 use super::super::message::HttpReply;
-use super::super::request::{Request, refuse_other_datacenter};
+use super::super::remote;
+use super::super::request::Request;
 use super::super::respond;
 use super::super::route::{Finish, Step};
 use super::status::address;
 use super::unexpected;
-use crate::call::{self, CallError};
+use crate::Str;
+use crate::call;
 use crate::gossip::consul::Server;
 use crate::ids::{Index, ServerId};
-use crate::json::Writer;
 use crate::raft::Change;
+use crate::router::Kind;
+use crate::rpc::operator::{Peer, RaftConfiguration, RaftServer};
 use alloc::boxed::Box;
 use alloc::format;
 
 /// `GET /v1/operator/raft/configuration`: the servers of the membership in effect. Only the leader
-/// knows how far each of the others is; elsewhere their index is 0.
-pub(in crate::front) fn raft_configuration(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, HttpError> {
-    servers_only(cx)?;
-    refuse_other_datacenter(rq, &cx.view.config.datacenter)?;
-    if cx.view.raft.leader.is_none() && !rq.query.has("stale") {
-        return Err(HttpError::Call(CallError::NoLeader));
+/// knows how far each of the others is; with `?stale` their index may be 0.
+pub(in crate::front) fn raft_configuration(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    let stale = rq.query.has("stale") && !remote::elsewhere(rq, &cx.view.config);
+    if stale || remote::leads(cx, rq) {
+        return Ok(Step::Done(configuration_reply(cx, rq, &configuration(cx))));
     }
-    let membership = &cx.view.raft.status.membership;
-    Ok(respond::json(cx.view, rq, |w| {
-        w.object(|w| {
-            w.field("Servers", |w| {
-                w.array(|w| {
-                    membership.voters.iter().for_each(|id| server(w, cx, id, true));
-                    membership.learners.iter().for_each(|id| server(w, cx, id, false));
-                });
-            });
-            // As Consul, which never fills it in.
-            w.field_u64("Index", 0);
-        });
+    let method = "Operator.RaftGetConfiguration";
+    Ok(remote::ask_leader(method, cx, rq, Kind::Read, remote::of_datacenter, |cx, rq, reply| {
+        let body = remote::body(reply)?;
+        Ok(configuration_reply(cx, rq, &remote::value(&body)?))
     }))
 }
 
-/// Client agents do not pass these questions on yet.
-pub(super) fn servers_only(cx: &Cx<'_>) -> Result<(), HttpError> {
-    match cx.view.config.server {
-        true => Ok(()),
-        false => Err(HttpError::NotBuilt("asking servers for this through a client agent".into())),
+fn configuration_reply(cx: &Cx<'_>, rq: &Request, found: &RaftConfiguration) -> HttpReply {
+    respond::json(cx.view, rq, |w| {
+        w.object(|w| {
+            w.field("Servers", |w| {
+                w.array(|w| {
+                    for server in &found.servers {
+                        w.object(|w| {
+                            w.field_str("ID", &server.id);
+                            w.field_str("Node", &server.node);
+                            w.field_str("Address", &server.address);
+                            w.field_bool("Leader", server.leader);
+                            w.field_str("ProtocolVersion", &server.protocol_version);
+                            w.field_bool("Voter", server.voter);
+                            w.field_u64("LastIndex", server.last_index);
+                        });
+                    }
+                });
+            });
+            w.field_u64("Index", found.index);
+        });
+    })
+}
+
+/// The membership as this server knows it.
+pub(in crate::front) fn configuration(cx: &Cx<'_>) -> RaftConfiguration {
+    let membership = &cx.view.raft.status.membership;
+    let voters = membership.voters.iter().map(|id| server(cx, id, true));
+    let servers = voters.chain(membership.learners.iter().map(|id| server(cx, id, false))).collect();
+    // As Consul, which never fills the index in.
+    RaftConfiguration { servers, index: 0 }
+}
+
+fn server(cx: &Cx<'_>, id: &ServerId, voter: bool) -> RaftServer {
+    let raft = &cx.view.raft;
+    let node = cx.view.store.node_by_id_prefix(id);
+    let last = match raft.status.peers.iter().find(|peer| peer.id == *id) {
+        _ if *id == cx.view.node_id => raft.status.last_index,
+        Some(peer) => peer.matched,
+        None => Index(0),
+    };
+    let member = cx.view.members.lan.iter().filter_map(Server::from_member).find(|server| server.id == *id);
+    let name = member.as_ref().map(|server| &*server.short_name).or(node.map(|node| &*node.node));
+    RaftServer {
+        id: id.clone(),
+        node: Str::from(name.unwrap_or("(unknown)")),
+        address: Str::from(address(cx, id).unwrap_or_default()),
+        leader: raft.leader.as_ref() == Some(id),
+        protocol_version: Str::from("3"),
+        voter,
+        last_index: last.0,
     }
+}
+
+/// The server that is to be removed.
+pub(in crate::front) fn peer(cx: &Cx<'_>, by_id: bool, wanted: &str) -> Result<ServerId, HttpError> {
+    let membership = &cx.view.raft.status.membership;
+    let mut members = membership.voters.iter().chain(&membership.learners);
+    let found = members.find(|id| match by_id {
+        true => ***id == *wanted,
+        false => address(cx, id).is_some_and(|address| address == wanted),
+    });
+    let what = if by_id { "id" } else { "address" };
+    let missing =
+        || HttpError::Failed(format!("{what} \"{wanted}\" was not found in the Raft configuration"));
+    found.cloned().ok_or_else(missing)
 }
 
 /// `DELETE /v1/operator/raft/peer`, with `?id=` or `?address=`.
 pub(in crate::front) fn remove_peer(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
-    servers_only(cx)?;
-    refuse_other_datacenter(rq, &cx.view.config.datacenter)?;
     let by_id = match (rq.query.has("id"), rq.query.has("address")) {
         (false, false) => {
             let text =
@@ -62,61 +113,47 @@ pub(in crate::front) fn remove_peer(cx: &Cx<'_>, rq: &Request) -> Result<Step, H
         }
         (by_id, _) => by_id,
     };
-    let (what, wanted) =
-        if by_id { ("id", rq.query.get("id")) } else { ("address", rq.query.get("address")) };
-    let membership = &cx.view.raft.status.membership;
-    let mut members = membership.voters.iter().chain(&membership.learners);
-    let found = members.find(|id| match by_id {
-        true => ***id == *wanted,
-        false => address(cx, id).is_some_and(|address| address == wanted),
-    });
-    let Some(id) = found else {
-        return Err(HttpError::Failed(format!(
-            "{what} \"{wanted}\" was not found in the Raft configuration"
-        )));
-    };
-    let finish: Finish = |_, _, reply| match reply {
-        call::Reply::Applied { .. } | call::Reply::Done => Ok(respond::done()),
-        other => Err(unexpected(other)),
-    };
-    Ok(Step::Call(Box::new(call::Request::Membership(Change::Remove(id.clone()))), finish))
+    let (id, address) = (Str::from(rq.query.get("id")), Str::from(rq.query.get("address")));
+    if remote::leads(cx, rq) {
+        let id = peer(cx, by_id, if by_id { &id } else { &address })?;
+        let finish: Finish = |_, _, reply| match reply {
+            call::Reply::Applied { .. } | call::Reply::Done => Ok(respond::done()),
+            other => Err(unexpected(other)),
+        };
+        return Ok(Step::Call(Box::new(call::Request::Membership(Change::Remove(id))), finish));
+    }
+    let method = if by_id { "Operator.RaftRemovePeerByID" } else { "Operator.RaftRemovePeerByAddress" };
+    let arguments = |datacenter| Peer { datacenter, address, id };
+    Ok(remote::ask_leader(method, cx, rq, Kind::Write, arguments, |_, _, reply| {
+        remote::body(reply).map(|_| respond::done())
+    }))
 }
 
-/// `POST /v1/operator/raft/transfer-leader`, with `?id=`.
+/// `POST /v1/operator/raft/transfer-leader`, with `?id=`. Of this datacenter only, as with Consul.
 pub(in crate::front) fn transfer_leader(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
-    servers_only(cx)?;
-    refuse_other_datacenter(rq, &cx.view.config.datacenter)?;
-    let id = rq.query.get("id");
+    let own = Request { query: rq.query.without(&["dc", "datacenter"]), ..rq.clone() };
+    let id = Str::from(rq.query.get("id"));
+    if remote::leads(cx, &own) {
+        let finish: Finish = |cx, rq, reply| match reply {
+            call::Reply::Done => Ok(transferred(cx, rq)),
+            other => Err(unexpected(other)),
+        };
+        return Ok(Step::Call(Box::new(transfer(cx, &id)?), finish));
+    }
+    let arguments = |datacenter| Peer { datacenter, id, ..Peer::default() };
+    Ok(remote::ask_leader("Operator.TransferLeader", cx, &own, Kind::Write, arguments, |cx, rq, reply| {
+        remote::body(reply).map(|_| transferred(cx, rq))
+    }))
+}
+
+fn transferred(cx: &Cx<'_>, rq: &Request) -> HttpReply {
+    respond::json(cx.view, rq, |w| w.object(|w| w.field_bool("Success", true)))
+}
+
+/// The order to hand leadership over; without an ID, to whoever is the furthest.
+pub(in crate::front) fn transfer(cx: &Cx<'_>, id: &str) -> Result<call::Request, HttpError> {
     if !id.is_empty() && address(cx, id).is_none() {
         return Err(HttpError::Failed(format!("Could not find address for server id {id}")));
     }
-    let to = (!id.is_empty()).then(|| ServerId::from(id));
-    let finish: Finish = |cx, rq, reply| match reply {
-        call::Reply::Done => Ok(respond::json(cx.view, rq, |w| {
-            w.object(|w| w.field_bool("Success", true));
-        })),
-        other => Err(unexpected(other)),
-    };
-    Ok(Step::Call(Box::new(call::Request::TransferLeadership(to)), finish))
-}
-
-fn server(w: &mut Writer<'_>, cx: &Cx<'_>, id: &ServerId, voter: bool) {
-    let raft = &cx.view.raft;
-    let node = cx.view.store.node_by_id_prefix(id);
-    let last = match raft.status.peers.iter().find(|peer| peer.id == *id) {
-        _ if *id == cx.view.node_id => raft.status.last_index,
-        Some(peer) => peer.matched,
-        None => Index(0),
-    };
-    let member = cx.view.members.lan.iter().filter_map(Server::from_member).find(|server| server.id == *id);
-    let name = member.as_ref().map(|server| &*server.short_name).or(node.map(|node| &*node.node));
-    w.object(|w| {
-        w.field_str("ID", id);
-        w.field_str("Node", name.unwrap_or("(unknown)"));
-        w.field_str("Address", &address(cx, id).unwrap_or_default());
-        w.field_bool("Leader", raft.leader.as_ref() == Some(id));
-        w.field_str("ProtocolVersion", "3");
-        w.field_bool("Voter", voter);
-        w.field_u64("LastIndex", last.0);
-    });
+    Ok(call::Request::TransferLeadership((!id.is_empty()).then(|| ServerId::from(id))))
 }

@@ -281,17 +281,17 @@ pub(crate) static ROUTES: &[Route] = &[
     Route {
         pattern: "/v1/operator/autopilot/configuration",
         methods: &[
-            on("GET", Rule::OperatorRead, Enterprise::Ignored, Handler::View(autopilot::configuration)),
+            on("GET", Rule::OperatorRead, Enterprise::Ignored, Handler::Call(autopilot::configuration)),
             on("PUT", Rule::OperatorWrite, Enterprise::Ignored, Handler::Call(autopilot::set_configuration)),
         ],
     },
     Route {
         pattern: "/v1/operator/autopilot/health",
-        methods: &[on("GET", Rule::OperatorRead, Enterprise::Ignored, Handler::View(autopilot::health))],
+        methods: &[on("GET", Rule::OperatorRead, Enterprise::Ignored, Handler::Call(autopilot::health))],
     },
     Route {
         pattern: "/v1/operator/autopilot/state",
-        methods: &[on("GET", Rule::OperatorRead, Enterprise::Ignored, Handler::View(autopilot::state))],
+        methods: &[on("GET", Rule::OperatorRead, Enterprise::Ignored, Handler::Call(autopilot::state))],
     },
     Route {
         pattern: "/v1/operator/keyring",
@@ -308,7 +308,7 @@ pub(crate) static ROUTES: &[Route] = &[
             "GET",
             Rule::OperatorRead,
             Enterprise::Ignored,
-            Handler::View(operator::raft_configuration),
+            Handler::Call(operator::raft_configuration),
         )],
     },
     Route {

@@ -5,7 +5,7 @@
 //! | `table` | the methods: name, ACL rule, handler |
 //! | `arguments` | what a read is given, and which consistency it asks for |
 //! | `result` | the shapes of answers |
-//! | `status`, `catalog`, `health`, `kv`, `txn`, `coordinate`, `internal` | the methods |
+//! | `status`, `catalog`, `health`, `kv`, `txn`, `coordinate`, `internal`, `operator` | the methods |
 //!
 //! Everything that a write stores is what a read gives back: agents compare field by field, and register
 //! anew what differs (wire.md E10).
@@ -16,6 +16,7 @@ pub(super) mod coordinate;
 mod health;
 mod internal;
 mod kv;
+mod operator;
 mod result;
 mod status;
 mod table;

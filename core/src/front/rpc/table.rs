@@ -1,7 +1,7 @@
 //! The table itself, sorted by name in byte order.
 
 use super::{Handler, Method, Rule};
-use super::{catalog, coordinate, health, internal, kv, status, txn};
+use super::{catalog, coordinate, health, internal, kv, operator, status, txn};
 use alloc::format;
 use alloc::string::String;
 
@@ -28,6 +28,8 @@ static METHODS: &[Method] = &[
     on("Health.NodeChecks", Rule::NodeRead, Handler::Read(&health::NODE)),
     on("Health.ServiceChecks", Rule::ServiceRead, Handler::Read(&health::CHECKS)),
     on("Health.ServiceNodes", Rule::ServiceRead, Handler::Read(&health::SERVICE)),
+    on("Internal.EventFire", Rule::EventWrite, Handler::Call(operator::event)),
+    on("Internal.KeyringOperation", Rule::KeyringWrite, Handler::Call(operator::keyring)),
     on("Internal.NodeDump", Rule::NodeRead, Handler::Read(&internal::NODE_DUMP)),
     on("Internal.NodeInfo", Rule::NodeRead, Handler::Read(&internal::NODE_INFO)),
     on("Internal.ServiceDump", Rule::ServiceRead, Handler::Read(&internal::SERVICE_DUMP)),
@@ -35,6 +37,22 @@ static METHODS: &[Method] = &[
     on("KVS.Get", Rule::KeyRead, Handler::Read(&kv::GET)),
     on("KVS.List", Rule::KeyRead, Handler::Read(&kv::LIST)),
     on("KVS.ListKeys", Rule::KeyRead, Handler::Read(&kv::LIST_KEYS)),
+    on(
+        "Operator.AutopilotGetConfiguration",
+        Rule::OperatorRead,
+        Handler::Call(operator::autopilot_configuration),
+    ),
+    on(
+        "Operator.AutopilotSetConfiguration",
+        Rule::OperatorWrite,
+        Handler::Call(operator::set_autopilot_configuration),
+    ),
+    on("Operator.AutopilotState", Rule::OperatorRead, Handler::Call(operator::autopilot_state)),
+    on("Operator.RaftGetConfiguration", Rule::OperatorRead, Handler::Call(operator::raft_configuration)),
+    on("Operator.RaftRemovePeerByAddress", Rule::OperatorWrite, Handler::Call(operator::remove_by_address)),
+    on("Operator.RaftRemovePeerByID", Rule::OperatorWrite, Handler::Call(operator::remove_by_id)),
+    on("Operator.ServerHealth", Rule::OperatorRead, Handler::Call(operator::server_health)),
+    on("Operator.TransferLeader", Rule::OperatorWrite, Handler::Call(operator::transfer_leader)),
     on("PreparedQuery.Execute", Rule::Open, Handler::Call(status::prepared_query)),
     on("Status.Leader", Rule::Open, Handler::View(status::leader)),
     on("Status.Peers", Rule::Open, Handler::View(status::peers)),
@@ -53,7 +71,6 @@ const OTHER_SERVICES: &[&str] = &[
     "DiscoveryChain",
     "FederationState",
     "Intention",
-    "Operator",
     "Session",
 ];
 

@@ -41,6 +41,12 @@ impl Status {
             Status::Failed => 4,
         }
     }
+
+    /// The one of this number; what is none of ours is [`Status::None`].
+    pub fn numbered(number: i64) -> Status {
+        let all = [Status::Alive, Status::Leaving, Status::Left, Status::Failed];
+        all.into_iter().find(|status| i64::from(status.number()) == number).unwrap_or(Status::None)
+    }
 }
 
 /// What happened to a member.
