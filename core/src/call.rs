@@ -4,7 +4,7 @@ use crate::Str;
 use crate::agent::{AgentReply, AgentRequest};
 use crate::command::Command;
 use crate::gossip::{Coordinate, KeyCommand};
-use crate::ids::{Index, Pool, ServerId};
+use crate::ids::{CallId, Index, Pool, ServerId};
 use crate::metrics::Report;
 use crate::raft::Change;
 use crate::router::Ask;
@@ -41,6 +41,8 @@ pub enum Request {
     },
     /// Ask another server. Answered by [`Reply::Answer`].
     Ask(Ask),
+    /// Nobody waits any more for what [`Request::Ask`] under this number asked. Not answered.
+    Abandon(CallId),
     /// Change the agent's local state.
     Agent(AgentRequest),
     /// Join the gossip pool through these addresses or names. Answered by [`Reply::Joined`].

@@ -67,9 +67,33 @@ pub struct Question {
     pub port: u16,
 }
 
+/// What is to be done about a call to a server.
+#[derive(Debug)]
+pub enum CallOrder {
+    /// Make it.
+    Make(ServerCall),
+    /// Give it up, and report nothing.
+    Cancel {
+        /// Its number.
+        call: u64,
+        /// The server's RPC address.
+        to: SocketAddr,
+    },
+}
+
+impl CallOrder {
+    /// The server's RPC address.
+    pub fn to(&self) -> SocketAddr {
+        match self {
+            CallOrder::Make(call) => call.to,
+            CallOrder::Cancel { to, .. } => *to,
+        }
+    }
+}
+
 /// A call to a server.
 #[derive(Debug)]
-pub struct CallOrder {
+pub struct ServerCall {
     /// Its number.
     pub call: u64,
     /// The server's RPC address.
@@ -191,7 +215,12 @@ fn carry_out<R: Rt>(rt: &R, node: &mut Node, hands: &Hands, meter: &mut Meter, s
             }
             Output::Rpc { call, to, method, body, until } => {
                 if let Some(calls) = &hands.calls {
-                    let _ = calls.send(CallOrder { call, to, method, body, until });
+                    let _ = calls.send(CallOrder::Make(ServerCall { call, to, method, body, until }));
+                }
+            }
+            Output::CancelRpc { call, to } => {
+                if let Some(calls) = &hands.calls {
+                    let _ = calls.send(CallOrder::Cancel { call, to });
                 }
             }
             Output::Persist { ticket, batch } => {

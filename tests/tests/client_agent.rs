@@ -5,6 +5,8 @@
 use lictor_tests::server::free_ports;
 use lictor_tests::{Scratch, Server, dns, request, wait};
 use serde_json::Value;
+use std::io::Write;
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
 /// A client that finds its servers at this gossip port.
@@ -165,6 +167,27 @@ fn a_client_serves_by_its_servers_and_is_in_sync_again_after_they_were_away() {
         || shown(server.http, "/v1/catalog/service/later").as_array().is_some_and(|all| all.len() == 1);
     assert!(wait(there), "not synced after the server came back:\n{}", client.log());
     assert!(wait(|| client.get("/v1/catalog/services").json()["later"].is_array()));
+}
+
+#[test]
+fn a_blocking_read_whose_client_has_gone_waits_no_longer_at_the_server() {
+    let server = Server::start("server", r#"{"node_name": "s1", "performance": {"raft_multiplier": 1}}"#);
+    let client = client(server.serf, "");
+    assert!(wait(|| client.answers("/v1/catalog/nodes")), "{}", client.log());
+    let waiting = || {
+        let gauges = server.get("/v1/agent/metrics").json()["Gauges"].clone();
+        let all = gauges.as_array().cloned().unwrap_or_default();
+        let found = all.iter().find(|gauge| gauge["Name"] == "consul.rpc.queries_blocking");
+        found.and_then(|gauge| gauge["Value"].as_f64()).unwrap_or_default()
+    };
+    let before = waiting();
+    let mut stream = TcpStream::connect(("127.0.0.1", client.http)).expect("it listens");
+    let index = client.get("/v1/kv/none").index();
+    let ask = format!("GET /v1/kv/none?index={index}&wait=600s HTTP/1.1\r\nHost: x\r\n\r\n");
+    stream.write_all(ask.as_bytes()).expect("sent");
+    assert!(wait(|| waiting() > before), "it does not wait there");
+    drop(stream);
+    assert!(wait(|| waiting() <= before), "it still waits there");
 }
 
 #[test]

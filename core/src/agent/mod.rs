@@ -82,6 +82,8 @@ pub struct Agent {
     /// `local` differs from before this input.
     changed: bool,
     disk_full: bool,
+    /// How many members the datacenter has.
+    members: usize,
     /// The first definition of the files that was refused when they were last read.
     refused: Option<String>,
     stopped: bool,
@@ -115,6 +117,7 @@ impl Agent {
             writes: Vec::new(),
             changed: false,
             disk_full: false,
+            members: 1,
             refused: None,
             stopped: false,
             config,
@@ -166,6 +169,11 @@ impl Agent {
     /// was not: an agent does not start then, and a reload goes on without it.
     pub fn refused(&self) -> Option<&str> {
         self.refused.as_deref()
+    }
+
+    /// How many members the datacenter has, as gossip knows: syncs are spread accordingly.
+    pub fn set_members(&mut self, members: usize) {
+        self.members = members;
     }
 
     /// The services and checks as they are now.

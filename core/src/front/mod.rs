@@ -40,6 +40,7 @@ mod rpc;
 pub use message::{FrontInput, FrontOutput, HEADERS_READ, HttpReply, HttpRequest, RpcCall, RpcReply};
 pub use route::Rule;
 
+use crate::call::Request;
 use crate::config::RuntimeConfig;
 use crate::ids::{CallId, FrontId, ReqId};
 use crate::metrics::{Endpoint, Recorder};
@@ -178,12 +179,18 @@ impl Front {
         self.outputs.push_back(FrontOutput::HttpReply { req, reply });
     }
 
-    /// The client is gone. A call on its behalf goes on; its reply will find nobody.
+    /// The client is gone. A call on its behalf goes on, unless another server waits with it; its reply will find
+    /// nobody.
     fn forget(&mut self, req: ReqId) {
         self.parked.remove(req);
         if let Some(pending) = self.pending.remove(&req) {
             if let Some(call) = pending.call() {
                 self.calls.remove(&call);
+                if pending.asks() {
+                    self.next_call += 1;
+                    let request = Request::Abandon(call);
+                    self.outputs.push_back(FrontOutput::Call { call: CallId(self.next_call), request });
+                }
             }
             if let Some(index) = pending.applying() {
                 self.applying.remove(&(index, req));

@@ -26,8 +26,8 @@ use alloc::vec::Vec;
 /// One request that waits.
 #[derive(Debug)]
 pub(super) enum Pending {
-    /// For the node's reply to a write or an agent change.
-    Calling { call: CallId, ending: Ending },
+    /// For the node's reply to a write or an agent change, or to what another server is `asked`.
+    Calling { call: CallId, ending: Ending, asked: bool },
     /// For the node's word on which index it may read.
     Barrier { call: CallId, since: Instant, reading: Box<Reading> },
     /// For a view that has applied that index.
@@ -42,6 +42,8 @@ pub(super) enum Pending {
 #[derive(Debug)]
 pub(super) enum Ending {
     Http(Box<Request>, Finish),
+    /// A read that another server answers; it may turn out to be too old.
+    Remote(Box<Request>, &'static Read),
     Rpc(rpc::Finish),
 }
 
@@ -63,6 +65,11 @@ impl Pending {
         }
     }
 
+    /// Whether another server is asked on its behalf.
+    pub(super) fn asks(&self) -> bool {
+        matches!(self, Pending::Calling { asked: true, .. })
+    }
+
     /// Whether it waits for news.
     pub(super) fn parked(&self) -> bool {
         matches!(self, Pending::Parked { .. } | Pending::Hashed { .. })
@@ -80,6 +87,7 @@ impl Pending {
 impl Ending {
     fn reply(self, cx: &Cx<'_>, reply: call::Reply) -> Reply {
         match self {
+            Ending::Remote(rq, read) => Ending::Http(rq, read.remote.finish).reply(cx, reply),
             Ending::Http(rq, finish) => {
                 Reply::Http(finish(cx, &rq, reply).unwrap_or_else(|error| respond::error(&error)))
             }
@@ -113,8 +121,9 @@ impl Front {
         request: call::Request,
         ending: Ending,
     ) -> Result<(), HttpError> {
+        let asked = matches!(request, call::Request::Ask(_));
         let call = self.call(req, request)?;
-        self.pending.insert(req, Pending::Calling { call, ending });
+        self.pending.insert(req, Pending::Calling { call, ending, asked });
         Ok(())
     }
 
@@ -139,9 +148,10 @@ impl Front {
                 self.answer(req, reply);
             }
             Handler::Read(read) if remote::elsewhere(&rq, &view.config) => {
-                let step = remote::start(&cx, &rq, read);
-                let step = step.unwrap_or_else(|error| Step::Done(blocking::failed(read, &error)));
-                self.take(now, view, req, rq, step)?;
+                match remote::start(&cx, &rq, read) {
+                    Ok(request) => self.start_call(req, request, Ending::Remote(Box::new(rq), read))?,
+                    Err(error) => self.answer(req, blocking::failed(read, &error)),
+                }
             }
             Handler::Read(read) => self.start_read(now, view, req, rq, read)?,
             Handler::Hash(one) => {
@@ -249,6 +259,20 @@ impl Front {
         match pending {
             Pending::Calling { ending, .. } => {
                 let cx = Cx { view, now, above: None, filter: None, bodies: &self.bodies };
+                let ending = match ending {
+                    Ending::Remote(mut rq, read) if remote::is_too_old(&cx, &rq, &reply) => {
+                        rq.query = rq.query.without(&["stale", "max_stale"]);
+                        let again = remote::start(&cx, &rq, read);
+                        let finish = read.remote.finish;
+                        if let Err(error) =
+                            again.and_then(|ask| self.start_call(req, ask, Ending::Http(rq, finish)))
+                        {
+                            self.answer(req, respond::error(&error));
+                        }
+                        return;
+                    }
+                    ending => ending,
+                };
                 let reply = ending.reply(&cx, reply);
                 self.tell(req, reply);
             }

@@ -100,7 +100,7 @@ pub(super) fn with_tags(rq: &Request, arguments: &mut ReadArguments) {
 }
 
 /// What is asked for a read, once the handler itself has nothing against the request.
-pub(super) fn start(cx: &Cx<'_>, rq: &Request, read: &'static Read) -> Result<Step, HttpError> {
+pub(super) fn start(cx: &Cx<'_>, rq: &Request, read: &'static Read) -> Result<call::Request, HttpError> {
     let options = Options::parse(rq, &cx.view.config)?;
     let unread = Cx { above: Some(u64::MAX), ..*cx };
     (read.answer)(&unread, rq)?;
@@ -109,7 +109,17 @@ pub(super) fn start(cx: &Cx<'_>, rq: &Request, read: &'static Read) -> Result<St
     let kind = if options.index > 0 { Kind::Wait(options.wait) } else { Kind::Read };
     let to = To::Datacenter(arguments.datacenter.clone());
     let ask = Ask { to, method, body: msgpack::to_vec(&arguments).into(), kind };
-    Ok(Step::Call(Box::new(call::Request::Ask(ask)), read.remote.finish))
+    Ok(call::Request::Ask(ask))
+}
+
+/// Whether an answer is older than `?max_stale` allows: servers of Consul do not look at that.
+pub(super) fn is_too_old(cx: &Cx<'_>, rq: &Request, reply: &Reply) -> bool {
+    let Reply::Answer(body) = reply else { return false };
+    match Options::parse(rq, &cx.view.config).map(|options| options.consistency) {
+        Ok(Consistency::Stale { max: Some(max) }) => msgpack::from_slice::<QueryMeta>(body)
+            .is_ok_and(|meta| u128::from(meta.last_contact.max(0).unsigned_abs()) > max.as_nanos()),
+        _ => false,
+    }
 }
 
 /// A client's question to a server of its own datacenter, whatever the request names.

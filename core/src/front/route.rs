@@ -3,8 +3,8 @@
 //! 405, `Allow` and OPTIONS are answered from here. A route without an ACL rule does not compile.
 
 use super::api::{
-    agent_check, agent_members, agent_metrics, agent_monitor, agent_node, agent_service, autopilot, catalog,
-    coordinate, event, health, keyring, kv, operator, status, txn,
+    acl, agent_check, agent_members, agent_metrics, agent_monitor, agent_node, agent_service, autopilot,
+    catalog, coordinate, event, health, keyring, kv, operator, status, txn,
 };
 use super::blocking::{Answer, Cx};
 use super::errors::HttpError;

@@ -169,6 +169,7 @@ impl Node {
             pools,
             joins,
             router,
+            asked: BTreeMap::new(),
             placing,
             remembered: kept.members,
             members: Arc::default(),

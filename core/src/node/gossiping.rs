@@ -389,6 +389,7 @@ impl Node {
     pub(super) fn refresh_members(&mut self) {
         if core::mem::take(&mut self.members_changed) {
             self.members = self.pools.members().into();
+            self.agent.set_members(self.members.lan.len());
             self.stale_view = true;
         }
     }

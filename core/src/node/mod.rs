@@ -61,7 +61,7 @@ pub use output::{DiskBatch, DiskImage, HaltReason, NetOrder, Output};
 
 use crate::agent::{Agent, AgentInput};
 use crate::config::RuntimeConfig;
-use crate::ids::{Index, Pool, ServerId, Ticket};
+use crate::ids::{CallId, FrontId, Index, Pool, ServerId, Ticket};
 use crate::metrics::Recorder;
 use crate::raft;
 use crate::raft::{Raft, Role};
@@ -113,6 +113,8 @@ pub struct Node {
     joins: Joins,
     /// The servers that a client asks; on a server, those of other datacenters, and the leader.
     router: Router<remote::Waiting>,
+    /// What fronts have servers asked, by the router's numbers.
+    asked: BTreeMap<(FrontId, CallId), u64>,
     placing: Placing,
     /// The members written down last.
     remembered: BTreeMap<Pool, Vec<String>>,

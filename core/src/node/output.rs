@@ -68,6 +68,13 @@ pub enum Output {
         /// When to give up.
         until: Instant,
     },
+    /// Nobody wants the answer of this call any more: give it up, report nothing.
+    CancelRpc {
+        /// Number of the call.
+        call: u64,
+        /// Where it was sent.
+        to: SocketAddr,
+    },
     /// Write this batch; batches reach the disk in ticket order.
     Persist {
         /// Numbered without gaps from 1.

@@ -11,6 +11,7 @@ use crate::command::{Command, KvCommand, TxnOp};
 use crate::gossip::Status;
 use crate::gossip::consul;
 use crate::ids::{CallId, Index, Pool};
+use crate::metrics::Metric;
 use crate::router::{Ask, Effect, Failure, Kind, Server, To};
 use crate::rpc::answer;
 use crate::rpc::arguments::{KvArguments, ReadArguments, TxnArguments};
@@ -105,22 +106,42 @@ impl Node {
             Effect::Send { call, to, method, body, until } => {
                 self.outputs.push_back(Output::Rpc { call, to, method, body, until });
             }
+            Effect::Cancel { call, to } => self.outputs.push_back(Output::CancelRpc { call, to }),
             Effect::Event(event) => self.log(event),
-            Effect::Done { who, result } => self.told(now, who, result),
+            Effect::Done { who, result } => {
+                match &result {
+                    Ok(_) => {}
+                    Err(Failure::Busy) => self.metrics.count(now, Metric::ClientRpcExceeded),
+                    Err(_) => self.metrics.count(now, Metric::ClientRpcFailed),
+                }
+                self.told(now, who, result);
+            }
         }
     }
 
     /// A front asks a server.
     pub(super) fn ask_server(&mut self, now: Now, from: Caller, ask: Ask) {
-        self.make_call(now, Waiting::Front(from), ask);
+        let call = self.make_call(now, Waiting::Front(from.clone()), ask);
+        if let Caller::Front(front, number) = from {
+            self.asked.insert((front, number), call);
+        }
     }
 
-    pub(super) fn make_call(&mut self, now: Now, who: Waiting, mut ask: Ask) {
+    /// Whoever asked a server does not wait any more.
+    pub(super) fn abandon(&mut self, from: &Caller, number: CallId) {
+        if let Caller::Front(front, _) = from
+            && let Some(call) = self.asked.remove(&(*front, number))
+        {
+            self.router.cancel(call);
+        }
+    }
+
+    pub(super) fn make_call(&mut self, now: Now, who: Waiting, mut ask: Ask) -> u64 {
         // Clients have servers of their own datacenter pass it on.
         if !self.config.server {
             ask.to = To::Datacenter(self.config.datacenter.clone());
         }
-        self.router.ask(now.mono, who, ask);
+        self.router.ask(now.mono, who, ask)
     }
 
     /// Sends a write to a server, for that datacenter.
@@ -189,6 +210,9 @@ impl Node {
     }
 
     fn told(&mut self, now: Now, who: Waiting, result: Result<Bytes, Failure>) {
+        if let Waiting::Front(Caller::Front(front, number)) = &who {
+            self.asked.remove(&(*front, *number));
+        }
         match (who, result) {
             (Waiting::Event(caller, event), Ok(_)) => self.answer(caller, Reply::Event(event)),
             (Waiting::Event(caller, _), Err(why)) => self.answer(caller, Reply::Failed(why.into())),

@@ -119,6 +119,7 @@ impl Node {
                 self.dispatch(now, self.hold_until(now), Call { from, work });
             }
             Request::Ask(ask) => self.ask_server(now, from, ask),
+            Request::Abandon(call) => self.abandon(&from, call),
             // A heartbeat must not need the disk; everything else would be written.
             Request::Agent(request)
                 if self.disk.full && !matches!(request, AgentRequest::UpdateTtl { .. }) =>

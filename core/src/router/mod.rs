@@ -128,6 +128,13 @@ pub enum Effect<W> {
         /// When to give up.
         until: Instant,
     },
+    /// Nobody wants this call's answer any more: give it up, report nothing.
+    Cancel {
+        /// Its number.
+        call: u64,
+        /// Where it is under way.
+        to: SocketAddr,
+    },
     /// The call that `who` asked for is over.
     Done {
         /// Who asked.
@@ -223,10 +230,11 @@ impl<W> Router<W> {
         self.pools.get(&self.datacenter).and_then(Pool::preferred)
     }
 
-    /// Makes a call for `who`.
-    pub fn ask(&mut self, now: Instant, who: W, ask: Ask) {
+    /// Makes a call for `who`; its number, for [`Router::cancel`].
+    pub fn ask(&mut self, now: Instant, who: W, ask: Ask) -> u64 {
         if self.calls.len() >= MAX_CALLS {
-            return self.effects.push_back(Effect::Done { who, result: Err(Failure::Busy) });
+            self.effects.push_back(Effect::Done { who, result: Err(Failure::Busy) });
+            return 0;
         }
         let last_try = match ask.kind {
             Kind::Wait(wait) => now + wait + wait / WAIT_JITTER + self.hold,
@@ -234,7 +242,18 @@ impl<W> Router<W> {
         };
         self.next += 1;
         self.calls.insert(self.next, Call { who, ask, last_try, at: None, pauses: 0, unreached: 0 });
-        self.send(now, self.next);
+        let id = self.next;
+        self.send(now, id);
+        id
+    }
+
+    /// Whoever asked for a call does not wait any more. A number that is not under way is ignored.
+    pub fn cancel(&mut self, id: u64) {
+        let Some(call) = self.calls.remove(&id) else { return };
+        match call.at {
+            Some(to) => self.effects.push_back(Effect::Cancel { call: id, to }),
+            None => self.pausing.retain(|(_, paused)| *paused != id),
+        }
     }
 
     /// Sends a call to the server that is to be asked first.

@@ -42,7 +42,7 @@ fn drain(router: &mut Router<u32>) -> (Sent, Done) {
         match effect {
             Effect::Send { call, to, .. } => sent.push((call, to.port())),
             Effect::Done { who, result } => done.push((who, result)),
-            Effect::Event(_) => {}
+            Effect::Event(_) | Effect::Cancel { .. } => {}
         }
     }
     (sent, done)
@@ -152,6 +152,26 @@ fn calls_are_bounded() {
     }
     let (sent, done) = drain(&mut router);
     assert_eq!((sent.len(), done), (MAX_CALLS, [(MAX_CALLS as u32, Err(Failure::Busy))].to_vec()));
+}
+
+#[test]
+fn a_call_that_nobody_waits_for_is_given_up_wherever_it_is() {
+    let mut router = router(1);
+    let id = router.ask(Instant(0), 1, ask(Kind::Wait(Duration::from_secs(60))));
+    drain(&mut router);
+    router.cancel(id);
+    let effect = router.poll_effect();
+    assert_eq!(effect, Some(Effect::Cancel { call: id, to: server(0).addr }));
+    router.answered(Instant(1), id, Ok(Bytes::new()));
+    assert_eq!(drain(&mut router), (Vec::new(), Vec::new()));
+    // One that pauses is nowhere.
+    let id = router.ask(Instant(2), 2, ask(Kind::Read));
+    drain(&mut router);
+    router.answered(Instant(2), id, refused());
+    drain(&mut router);
+    router.cancel(id);
+    assert_eq!((router.poll_effect(), router.under_way()), (None, 0));
+    assert!(router.poll_timeout().is_none());
 }
 
 #[test]

@@ -81,6 +81,17 @@ impl Calling {
         self.calls.insert(stream, Under { call, until, reader: Reader::default() });
     }
 
+    /// Gives up a call: the server hears that nobody waits. It will not be among [`Calling::take_done`].
+    pub fn cancel(&mut self, call: u64) {
+        let found = self.calls.iter().find(|(_, under)| under.call == call).map(|(stream, _)| *stream);
+        if let Some(stream) = found
+            && let Some(under) = self.calls.remove(&stream)
+        {
+            self.deadlines.remove(&(under.until, stream));
+            self.session.reset(stream);
+        }
+    }
+
     /// Takes in what came.
     pub fn receive(&mut self, now: Instant, bytes: Bytes) {
         if self.session.receive(bytes).is_err() {

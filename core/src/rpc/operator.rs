@@ -51,11 +51,10 @@ impl<'de> Deserialize<'de> for GoTime {
                 f.write_str("a time of 15 bytes")
             }
 
-            fn visit_unit<E: de::Error>(self) -> Result<GoTime, E> {
-                Ok(GoTime::default())
-            }
-
             fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<GoTime, E> {
+                if bytes.is_empty() {
+                    return Ok(GoTime::default());
+                }
                 let (Some(seconds), Some(nanos)) = (
                     bytes.get(1..).and_then(<[u8]>::first_chunk),
                     bytes.get(9..).and_then(<[u8]>::first_chunk),
@@ -283,6 +282,6 @@ mod tests {
         assert_eq!(zero, [&[0xaf, 1][..], &[0; 12], &[0xff, 0xff]].concat());
         assert_eq!(msgpack::from_slice::<GoTime>(&zero), Ok(GoTime::default()));
         assert_eq!(msgpack::from_slice::<GoTime>(&[0xc0]), Ok(GoTime::default()));
-        assert!(msgpack::from_slice::<GoTime>(&[0xa0]).is_err());
+        assert!(msgpack::from_slice::<GoTime>(&[0xa2, 1, 0]).is_err());
     }
 }

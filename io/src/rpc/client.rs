@@ -12,13 +12,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use tokio::sync::mpsc;
 
-/// Carries out calls until the node is gone, and reports [`Input::RpcDone`] for each.
+/// Carries out calls until the node is gone, and reports [`Input::RpcDone`] for each that is not cancelled.
 ///
 /// The node bounds the calls under way, and so every queue here.
 pub async fn call<R: Rt>(rt: R, mut orders: mpsc::UnboundedReceiver<CallOrder>, inbox: mpsc::Sender<Input>) {
     let mut connections: BTreeMap<SocketAddr, mpsc::UnboundedSender<CallOrder>> = BTreeMap::new();
     while let Some(mut order) = orders.recv().await {
-        if let Some(connection) = connections.get(&order.to) {
+        if let Some(connection) = connections.get(&order.to()) {
             match connection.send(order) {
                 Ok(()) => continue,
                 // It has ended meanwhile.
@@ -26,8 +26,11 @@ pub async fn call<R: Rt>(rt: R, mut orders: mpsc::UnboundedReceiver<CallOrder>, 
             }
         }
         connections.retain(|_, connection| !connection.is_closed());
+        if let CallOrder::Cancel { .. } = order {
+            continue;
+        }
         let (tx, rx) = mpsc::unbounded_channel();
-        let to = order.to;
+        let to = order.to();
         let _ = tx.send(order);
         connections.insert(to, tx);
         rt.spawn(connection::run(rt.clone(), to, rx, inbox.clone()));

@@ -406,6 +406,8 @@ impl World {
             Output::Rpc { call, to, method, body, until } => {
                 self.call_server(slot, Order { call, to, method, body, until });
             }
+            // It is answered to nobody.
+            Output::CancelRpc { .. } => {}
         }
     }
 

@@ -94,6 +94,17 @@ pub(super) struct Sync {
     next_call: u64,
 }
 
+/// Up to so many members nothing is stretched (Consul's).
+const SCALE_THRESHOLD: usize = 128;
+
+/// How many times as long syncs are spread among so many members: one time more for each doubling.
+fn scale(members: usize) -> u32 {
+    match members {
+        0..=SCALE_THRESHOLD => 1,
+        _ => (members - 1).ilog2() - SCALE_THRESHOLD.ilog2() + 2,
+    }
+}
+
 impl Sync {
     pub(super) fn new(node: NodeInfo) -> Sync {
         Sync {
@@ -185,7 +196,7 @@ impl Agent {
     pub(super) fn on_server_up(&mut self, now: Now) {
         let stagger = match self.config.server {
             true => Duration::ZERO,
-            false => self.sync_rng.duration(Duration::ZERO, SERVER_UP_STAGGER),
+            false => self.stagger(SERVER_UP_STAGGER),
         };
         self.sync.revive();
         self.timers.cancel(&Timer::Retry);
@@ -237,7 +248,7 @@ impl Agent {
                 self.compare(remote, &fetch);
                 self.sync.started = true;
                 let interval = self.config.ae_interval.max(Duration::from_secs(1));
-                let stagger = self.sync_rng.duration(Duration::ZERO, interval);
+                let stagger = self.stagger(interval);
                 self.timers.set(Timer::FullSync, now.mono + interval + stagger);
             }
             CatalogReply::Denied(why) | CatalogReply::Failed(why) => {
@@ -245,7 +256,7 @@ impl Agent {
                     Event::new(Level::Error, "agent.anti_entropy", "failed to sync remote state")
                         .with("error", why),
                 ));
-                let stagger = self.sync_rng.duration(Duration::ZERO, RETRY_INTERVAL);
+                let stagger = self.stagger(RETRY_INTERVAL);
                 self.timers.set(Timer::FullSync, now.mono + RETRY_INTERVAL + stagger);
             }
             CatalogReply::Done => {
@@ -311,9 +322,14 @@ impl Agent {
         }
     }
 
+    /// A random part of this time; in a large datacenter of more, so that not everybody comes at once.
+    fn stagger(&mut self, most: Duration) -> Duration {
+        self.sync_rng.duration(Duration::ZERO, most * scale(self.members))
+    }
+
     fn schedule_retry(&mut self, now: Now) {
         if !self.timers.contains(&Timer::Retry) {
-            let stagger = self.sync_rng.duration(Duration::ZERO, RETRY_INTERVAL);
+            let stagger = self.stagger(RETRY_INTERVAL);
             self.timers.set(Timer::Retry, now.mono + RETRY_INTERVAL + stagger);
         }
     }
@@ -349,6 +365,21 @@ impl Agent {
         let (message, ids) = (alloc::format!("{what} {how}"), Vec::from(ids));
         for id in ids {
             self.event(Level::Warn, &message, &[(key, &id), ("error", why)]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::scale;
+
+    #[test]
+    fn syncs_are_spread_further_with_each_doubling_of_the_datacenter() {
+        // As Consul's scaleFactor: the logarithm of 2 of n/128, rounded up, and one.
+        for (members, factor) in
+            [(1, 1), (128, 1), (129, 2), (256, 2), (257, 3), (512, 3), (1000, 4), (8192, 7)]
+        {
+            assert_eq!(scale(members), factor, "{members}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The handlers, one file per family of paths.
 
+pub(super) mod acl;
 pub(super) mod agent_check;
 pub(super) mod agent_members;
 pub(super) mod agent_metrics;

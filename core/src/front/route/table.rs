@@ -3,8 +3,8 @@
 use super::super::request::Enterprise;
 use super::{Handler, Method, Route, Rule};
 use super::{
-    agent_check, agent_members, agent_metrics, agent_monitor, agent_node, agent_service, autopilot, catalog,
-    coordinate, event, health, keyring, kv, operator, status, txn,
+    acl, agent_check, agent_members, agent_metrics, agent_monitor, agent_node, agent_service, autopilot,
+    catalog, coordinate, event, health, keyring, kv, operator, status, txn,
 };
 
 const fn on(verb: &'static str, rule: Rule, enterprise: Enterprise, handler: Handler) -> Method {
@@ -16,37 +16,42 @@ const fn absent(verb: &'static str) -> Method {
     on(verb, Rule::NotBuilt, Enterprise::Ignored, Handler::NotBuilt)
 }
 
+/// A method that is about ACLs, which there are none of.
+const fn without_acls(verb: &'static str) -> Method {
+    on(verb, Rule::NotBuilt, Enterprise::Ignored, Handler::View(acl::disabled))
+}
+
 const fn later(pattern: &'static str, methods: &'static [Method]) -> Route {
     Route { pattern, methods }
 }
 
 /// Every path that Consul 1.21 community edition serves under `/v1/`.
 pub(crate) static ROUTES: &[Route] = &[
-    later("/v1/acl/auth-method", &[absent("PUT")]),
-    later("/v1/acl/auth-method/", &[absent("GET"), absent("PUT"), absent("DELETE")]),
-    later("/v1/acl/auth-methods", &[absent("GET")]),
-    later("/v1/acl/binding-rule", &[absent("PUT")]),
-    later("/v1/acl/binding-rule/", &[absent("GET"), absent("PUT"), absent("DELETE")]),
-    later("/v1/acl/binding-rules", &[absent("GET")]),
-    later("/v1/acl/bootstrap", &[absent("PUT")]),
-    later("/v1/acl/login", &[absent("POST")]),
-    later("/v1/acl/logout", &[absent("POST")]),
-    later("/v1/acl/policies", &[absent("GET")]),
-    later("/v1/acl/policy", &[absent("PUT")]),
-    later("/v1/acl/policy/", &[absent("GET"), absent("PUT"), absent("DELETE")]),
-    later("/v1/acl/policy/name/", &[absent("GET")]),
-    later("/v1/acl/replication", &[absent("GET")]),
-    later("/v1/acl/role", &[absent("PUT")]),
-    later("/v1/acl/role/", &[absent("GET"), absent("PUT"), absent("DELETE")]),
-    later("/v1/acl/role/name/", &[absent("GET")]),
-    later("/v1/acl/roles", &[absent("GET")]),
-    later("/v1/acl/templated-policies", &[absent("GET")]),
-    later("/v1/acl/templated-policy/name/", &[absent("GET")]),
-    later("/v1/acl/templated-policy/preview/", &[absent("POST")]),
-    later("/v1/acl/token", &[absent("PUT")]),
-    later("/v1/acl/token/", &[absent("GET"), absent("PUT"), absent("DELETE")]),
-    later("/v1/acl/token/self", &[absent("GET")]),
-    later("/v1/acl/tokens", &[absent("GET")]),
+    later("/v1/acl/auth-method", &[without_acls("PUT")]),
+    later("/v1/acl/auth-method/", &[without_acls("GET"), without_acls("PUT"), without_acls("DELETE")]),
+    later("/v1/acl/auth-methods", &[without_acls("GET")]),
+    later("/v1/acl/binding-rule", &[without_acls("PUT")]),
+    later("/v1/acl/binding-rule/", &[without_acls("GET"), without_acls("PUT"), without_acls("DELETE")]),
+    later("/v1/acl/binding-rules", &[without_acls("GET")]),
+    later("/v1/acl/bootstrap", &[without_acls("PUT")]),
+    later("/v1/acl/login", &[without_acls("POST")]),
+    later("/v1/acl/logout", &[without_acls("POST")]),
+    later("/v1/acl/policies", &[without_acls("GET")]),
+    later("/v1/acl/policy", &[without_acls("PUT")]),
+    later("/v1/acl/policy/", &[without_acls("GET"), without_acls("PUT"), without_acls("DELETE")]),
+    later("/v1/acl/policy/name/", &[without_acls("GET")]),
+    later("/v1/acl/replication", &[without_acls("GET")]),
+    later("/v1/acl/role", &[without_acls("PUT")]),
+    later("/v1/acl/role/", &[without_acls("GET"), without_acls("PUT"), without_acls("DELETE")]),
+    later("/v1/acl/role/name/", &[without_acls("GET")]),
+    later("/v1/acl/roles", &[without_acls("GET")]),
+    later("/v1/acl/templated-policies", &[without_acls("GET")]),
+    later("/v1/acl/templated-policy/name/", &[without_acls("GET")]),
+    later("/v1/acl/templated-policy/preview/", &[without_acls("POST")]),
+    later("/v1/acl/token", &[without_acls("PUT")]),
+    later("/v1/acl/token/", &[without_acls("GET"), without_acls("PUT"), without_acls("DELETE")]),
+    later("/v1/acl/token/self", &[without_acls("GET")]),
+    later("/v1/acl/tokens", &[without_acls("GET")]),
     Route {
         pattern: "/v1/agent/check/deregister/",
         methods: &[on("PUT", Rule::CatalogWrite, Enterprise::Both, Handler::Call(agent_check::deregister))],
@@ -164,7 +169,7 @@ pub(crate) static ROUTES: &[Route] = &[
         pattern: "/v1/agent/services",
         methods: &[on("GET", Rule::ServiceRead, Enterprise::Both, Handler::View(agent_service::list))],
     },
-    later("/v1/agent/token/", &[absent("PUT")]),
+    later("/v1/agent/token/", &[without_acls("PUT")]),
     Route {
         pattern: "/v1/agent/version",
         methods: &[on("GET", Rule::Open, Enterprise::Ignored, Handler::View(agent_node::version))],
@@ -256,7 +261,7 @@ pub(crate) static ROUTES: &[Route] = &[
         pattern: "/v1/health/state/",
         methods: &[on("GET", Rule::NodeRead, Enterprise::Both, Handler::Read(&health::STATE))],
     },
-    later("/v1/internal/acl/authorize", &[absent("POST")]),
+    later("/v1/internal/acl/authorize", &[without_acls("POST")]),
     later("/v1/internal/federation-state/", &[absent("GET")]),
     later("/v1/internal/federation-states", &[absent("GET")]),
     later("/v1/internal/federation-states/mesh-gateways", &[absent("GET")]),

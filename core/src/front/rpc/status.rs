@@ -1,5 +1,6 @@
 //! `Status`, and the methods that have nothing to do yet.
 
+use super::super::api::acl::DISABLED;
 use super::super::api::status::voters;
 use super::super::blocking::Cx;
 use super::super::errors::HttpError;
@@ -25,6 +26,11 @@ pub(super) fn peers(cx: &Cx<'_>) -> Bytes {
 #[serde(default, rename_all = "PascalCase")]
 struct Addressed {
     datacenter: String,
+}
+
+/// There are no ACLs.
+pub(super) fn without_acls(_: &Cx<'_>, _: &[u8]) -> Result<Step, Failure> {
+    Err(HttpError::Failed(String::from(DISABLED)).into())
 }
 
 /// There are no prepared queries yet, so none has the name.

@@ -61,6 +61,44 @@ static METHODS: &[Method] = &[
     on("Txn.Read", Rule::EachOperation, Handler::Call(txn::read)),
 ];
 
+/// The methods of `ACL`: each is refused, as by Consul without ACLs.
+static ACL: Method = on("ACL", Rule::NotBuilt, Handler::Call(status::without_acls));
+
+/// Their names, without the service.
+const ACL_METHODS: &[&str] = &[
+    "AuthMethodDelete",
+    "AuthMethodList",
+    "AuthMethodRead",
+    "AuthMethodSet",
+    "Authorize",
+    "BindingRuleDelete",
+    "BindingRuleList",
+    "BindingRuleRead",
+    "BindingRuleSet",
+    "BootstrapTokens",
+    "Login",
+    "Logout",
+    "PolicyBatchRead",
+    "PolicyDelete",
+    "PolicyList",
+    "PolicyRead",
+    "PolicyResolve",
+    "PolicySet",
+    "ReplicationStatus",
+    "RoleBatchRead",
+    "RoleDelete",
+    "RoleList",
+    "RoleRead",
+    "RoleResolve",
+    "RoleSet",
+    "TokenBatchRead",
+    "TokenClone",
+    "TokenDelete",
+    "TokenList",
+    "TokenRead",
+    "TokenSet",
+];
+
 /// What Consul's servers serve, of which this version has no method.
 const OTHER_SERVICES: &[&str] = &[
     "ACL",
@@ -78,6 +116,9 @@ const OTHER_SERVICES: &[&str] = &[
 pub(super) fn find(name: &str) -> Result<&'static Method, String> {
     if let Ok(at) = METHODS.binary_search_by(|method| method.name.cmp(name)) {
         return Ok(&METHODS[at]);
+    }
+    if name.strip_prefix("ACL.").is_some_and(|method| ACL_METHODS.contains(&method)) {
+        return Ok(&ACL);
     }
     let Some((service, _)) = name.rsplit_once('.') else {
         return Err(format!("rpc: service/method request ill-formed: {name}"));
@@ -105,6 +146,8 @@ mod tests {
         let refused = |name: &str| find(name).map(|method| method.name).unwrap_err();
         assert_eq!(refused("Session.Apply"), "rpc: can't find method Session.Apply");
         assert_eq!(refused("Catalog.Nonsense"), "rpc: can't find method Catalog.Nonsense");
+        assert_eq!(refused("ACL.Nonsense"), "rpc: can't find method ACL.Nonsense");
+        assert_eq!(find("ACL.TokenRead").map(|method| method.name), Ok("ACL"));
         assert_eq!(refused("Nonsense.Apply"), "rpc: can't find service Nonsense.Apply");
         assert_eq!(refused("Nonsense"), "rpc: service/method request ill-formed: Nonsense");
         assert_eq!(find("Status.Ping").map(|method| method.name), Ok("Status.Ping"));

@@ -1,6 +1,6 @@
 //! One connection to a server, from its dialling to its end.
 
-use crate::driver::CallOrder;
+use crate::driver::{CallOrder, ServerCall};
 use crate::go_error;
 use crate::rt::Rt;
 use bytes::{Bytes, BytesMut};
@@ -40,6 +40,7 @@ pub(super) async fn run<R: Rt>(
     // Whoever comes now makes a new connection; what is here already was not sent.
     orders.close();
     while let Ok(order) = orders.try_recv() {
+        let CallOrder::Make(order) = order else { continue };
         let result = Err(RpcError::NotConnected(why.clone()));
         if inbox.send(Input::RpcDone { call: order.call, result }).await.is_err() {
             return;
@@ -80,9 +81,10 @@ async fn talk<R: Rt>(
         tokio::select! {
             biased;
             order = orders.recv(), if !calling.is_leaving() => match order {
-                Some(CallOrder { call, method, body, until, .. }) => {
+                Some(CallOrder::Make(ServerCall { call, method, body, until, .. })) => {
                     calling.call(rt.now().mono, call, method, body, until);
                 }
+                Some(CallOrder::Cancel { call, .. }) => calling.cancel(call),
                 None => return String::new(),
             },
             sent = write.write(&out), if !out.is_empty() => match sent {
