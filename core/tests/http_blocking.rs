@@ -211,10 +211,10 @@ fn a_consistent_read_asks_whatever_the_lease_and_errors_say_what_happened() {
     view.raft.lease_until = world.now.mono + Duration::from_secs(3600);
     world.view = Arc::new(view);
     world.held = Some(Vec::new());
-    for (error, wanted) in [
-        (CallError::NoLeader, "No cluster leader"),
-        (CallError::Busy, "rate limit exceeded"),
-        (CallError::Unknown, "outcome is unknown"),
+    for (error, status, wanted) in [
+        (CallError::NoLeader, 500, "No cluster leader"),
+        (CallError::Busy, 429, "rate limit exceeded"),
+        (CallError::Unknown, 500, "outcome is unknown"),
     ] {
         world.park("/v1/catalog/nodes?consistent");
         let (call, asked) = world.held.as_mut().map(std::mem::take).unwrap_or_default().remove(0);
@@ -222,7 +222,7 @@ fn a_consistent_read_asks_whatever_the_lease_and_errors_say_what_happened() {
         world.reply(call, Reply::Failed(error));
         let replies = world.settle(Default::default());
         let (_, reply) = &replies[0];
-        assert_eq!(reply.status, 500);
+        assert_eq!(reply.status, status);
         assert!(text(reply).contains(wanted), "{}", text(reply));
         // Consul's catalog sends the meta of an empty answer along.
         assert_eq!((index(reply), header(reply, "X-Consul-Knownleader")), (1, "false"));

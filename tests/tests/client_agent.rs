@@ -177,7 +177,10 @@ fn a_blocking_read_whose_client_has_gone_waits_no_longer_at_the_server() {
     let waiting = || {
         let gauges = server.get("/v1/agent/metrics").json()["Gauges"].clone();
         let all = gauges.as_array().cloned().unwrap_or_default();
-        let found = all.iter().find(|gauge| gauge["Name"] == "consul.rpc.queries_blocking");
+        let blocking = |gauge: &&Value| {
+            gauge["Name"].as_str().is_some_and(|name| name.ends_with(".rpc.queries_blocking"))
+        };
+        let found = all.iter().find(blocking);
         found.and_then(|gauge| gauge["Value"].as_f64()).unwrap_or_default()
     };
     let before = waiting();

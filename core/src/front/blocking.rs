@@ -357,7 +357,7 @@ pub(super) fn reply(
 pub(super) fn failed(read: &Read, error: &HttpError) -> HttpReply {
     let mut reply = respond::error(error);
     // Consul adds the meta of an empty answer once it has tried; bad parameters fail before that.
-    if read.style == (Style::Catalog { meta_on_error: true }) && error.status() == 500 {
+    if read.style == (Style::Catalog { meta_on_error: true }) && matches!(error.status(), 429 | 500) {
         Meta::OF_ERROR.put(&mut reply);
     }
     reply
