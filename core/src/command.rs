@@ -13,7 +13,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// One replicated change.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +44,9 @@ pub struct Register {
     pub id: alloc::string::String,
     pub node: alloc::string::String,
     pub address: alloc::string::String,
+    #[serde(serialize_with = "nil_if_empty")]
     pub tagged_addresses: BTreeMap<Str, Str>,
+    #[serde(serialize_with = "nil_if_empty")]
     pub node_meta: BTreeMap<Str, Str>,
     pub service: Option<NodeService>,
     pub check: Option<HealthCheck>,
@@ -57,6 +59,11 @@ pub struct Register {
     pub create_index: u64,
     /// Of the node, in snapshots only; a command's is not read.
     pub modify_index: u64,
+}
+
+/// Servers of Consul show an empty map otherwise than none.
+fn nil_if_empty<S: Serializer>(map: &BTreeMap<Str, Str>, s: S) -> Result<S::Ok, S::Error> {
+    if map.is_empty() { s.serialize_none() } else { map.serialize(s) }
 }
 
 /// `Catalog.Deregister`: the check if one is named, else the service, else the node.
