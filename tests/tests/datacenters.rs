@@ -120,9 +120,10 @@ fn reaches(here: &Server, there: u16, name: &str) {
     assert_eq!(listed["CleanupDeadServers"], true, "{listed}");
     let listed = here.get("/v1/operator/raft/configuration?dc=dc2").json();
     assert_eq!(listed["Servers"][0]["Leader"], true, "{listed}");
-    let health = here.get("/v1/operator/autopilot/health?dc=dc2").json();
-    assert_eq!(health["Servers"][0]["Leader"], true, "{health}");
-    assert_eq!(here.get("/v1/operator/autopilot/state?dc=dc2").json()["Leader"], listed["Servers"][0]["ID"]);
+    let health = || here.get("/v1/operator/autopilot/health?dc=dc2").json();
+    assert!(wait(|| health()["Servers"][0]["Leader"] == true), "{}", health());
+    let state = || here.get("/v1/operator/autopilot/state?dc=dc2").json();
+    assert!(wait(|| state()["Leader"] == listed["Servers"][0]["ID"]), "{}", state());
 
     // What is refused there is told here.
     let refused = here.put("/v1/catalog/register", r#"{"Datacenter": "dc2", "Node": "x"}"#);

@@ -120,10 +120,11 @@ fn between_nodes(client: &Client, names: [&str; 2]) -> Result<Found, String> {
         client.get("/v1/coordinate/nodes", &[]).map_err(|e| format!("Error getting coordinates: {e}"))?;
     let of = |name: &str| known.iter().filter(|at| at.node.eq_ignore_ascii_case(name)).collect::<Vec<_>>();
     let [ones, twos] = names.map(of);
-    for one in &ones {
-        if let Some(two) = twos.iter().find(|two| two.segment == one.segment) {
-            return Ok((Some(one.coord.clone()), Some(two.coord.clone())));
-        }
-    }
-    Ok((None, None))
+    // A client is in one segment only, servers are in all.
+    let segment = match (&ones[..], &twos[..]) {
+        (_, [only]) | ([only], _) => only.segment.as_str(),
+        _ => "",
+    };
+    let coord = |all: &[&At]| all.iter().find(|at| at.segment == segment).map(|at| at.coord.clone());
+    Ok((coord(&ones), coord(&twos)))
 }

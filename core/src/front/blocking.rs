@@ -70,6 +70,8 @@ pub(super) enum Body {
     Raw(Bytes),
     /// 404 without a body: a key that is not there.
     Missing,
+    /// 404 without a body or anything about the read: a node that has no coordinate.
+    Absent,
     /// 409 and JSON: a transaction that failed.
     Conflict(Bytes),
     /// What a call answers, its meta included.
@@ -328,6 +330,15 @@ pub(super) fn reply(
             reply.headers.push(("Content-Security-Policy", Cow::Borrowed("sandbox")));
             reply
         }
+        Body::Absent => {
+            return HttpReply {
+                status: 404,
+                headers: Vec::new(),
+                body: Bytes::new(),
+                close: false,
+                site: false,
+            };
+        }
         Body::Missing | Body::Unwanted => {
             HttpReply { status: 404, headers: Vec::new(), body: Bytes::new(), close: false, site: false }
         }
@@ -335,7 +346,7 @@ pub(super) fn reply(
     let meta = Meta::of(view, now.mono, index);
     match read.style {
         Style::Txn => meta.put_contact(&mut reply),
-        Style::Kv => meta.put(&mut reply),
+        Style::Kv { .. } => meta.put(&mut reply),
         Style::Catalog { .. } => {
             meta.put(&mut reply);
             let mode = match options.consistency {
@@ -357,7 +368,9 @@ pub(super) fn reply(
 pub(super) fn failed(read: &Read, error: &HttpError) -> HttpReply {
     let mut reply = respond::error(error);
     // Consul adds the meta of an empty answer once it has tried; bad parameters fail before that.
-    if read.style == (Style::Catalog { meta_on_error: true }) && matches!(error.status(), 429 | 500) {
+    let with_meta =
+        matches!(read.style, Style::Catalog { meta_on_error: true } | Style::Kv { meta_on_error: true });
+    if with_meta && matches!(error.status(), 429 | 500) {
         Meta::OF_ERROR.put(&mut reply);
     }
     reply

@@ -153,8 +153,8 @@ pub(super) struct Read {
 pub(super) enum Style {
     /// Index, contact and consistency; on errors from the catalog too, if so marked.
     Catalog { meta_on_error: bool },
-    /// Index and contact.
-    Kv,
+    /// Index and contact; on errors too, if so marked.
+    Kv { meta_on_error: bool },
     /// Contact only; never waits.
     Txn,
 }

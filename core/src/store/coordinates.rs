@@ -71,13 +71,27 @@ impl Store {
 
     /// How far two nodes are from each other, in seconds; infinitely if that is not known.
     pub fn distance(&self, a: &str, b: &str) -> f64 {
-        for from in self.node_coordinates(a) {
-            if let Some(to) = self.node_coordinates(b).find(|to| to.segment == from.segment) {
-                return from.coord.distance(&to.coord);
-            }
+        let (from, to) = common(self.node_coordinates(a), self.node_coordinates(b));
+        match (from, to) {
+            (Some(from), Some(to)) => from.coord.distance(&to.coord),
+            _ => f64::INFINITY,
         }
-        f64::INFINITY
     }
+}
+
+/// The coordinates of two nodes that can be compared: those of the only segment that one of them is in, which may be a
+/// client; else of the segment without a name.
+fn common<'a>(
+    a: impl Iterator<Item = &'a Arc<NodeCoordinate>>,
+    b: impl Iterator<Item = &'a Arc<NodeCoordinate>>,
+) -> (Option<&'a Arc<NodeCoordinate>>, Option<&'a Arc<NodeCoordinate>>) {
+    let (a, b): (Vec<_>, Vec<_>) = (a.collect(), b.collect());
+    let segment = match (&a[..], &b[..]) {
+        (_, [only]) | ([only], _) => only.segment.clone(),
+        _ => Str::default(),
+    };
+    let of = |all: Vec<&'a Arc<NodeCoordinate>>| all.into_iter().find(|at| at.segment == segment);
+    (of(a), of(b))
 }
 
 #[cfg(test)]

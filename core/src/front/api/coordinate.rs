@@ -93,7 +93,7 @@ pub(in crate::front) static NODES: Read = Read {
         }))
     },
     watch: |_, _| vec![WatchKey::Coordinates],
-    style: Style::Kv,
+    style: Style::Kv { meta_on_error: true },
     cacheable: false,
     filter: None,
     remote: Remote {
@@ -111,13 +111,13 @@ pub(in crate::front) static NODE: Read = Read {
         let index = store.coordinates_index();
         let found: Vec<&Arc<NodeCoordinate>> = shown(rq, store.node_coordinates(rq.arg())).collect();
         if found.is_empty() {
-            return Ok(Answer { index, body: Body::Missing });
+            return Ok(Answer { index, body: Body::Absent });
         }
         // Under the name that was asked for, as Consul has it.
         Ok(Answer::json(cx, index, |w| w.array(|w| found.iter().for_each(|at| write(w, at, rq.arg())))))
     },
     watch: |_, _| vec![WatchKey::Coordinates],
-    style: Style::Kv,
+    style: Style::Kv { meta_on_error: true },
     cacheable: false,
     filter: None,
     remote: Remote {

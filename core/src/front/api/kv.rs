@@ -59,7 +59,7 @@ pub(in crate::front) static GET: Read = Read {
         let key = Str::from(key_name(rq, &view.config).unwrap_or_default());
         vec![if is_tree(rq) { WatchKey::KvPrefix(key) } else { WatchKey::Kv(key) }]
     },
-    style: Style::Kv,
+    style: Style::Kv { meta_on_error: false },
     cacheable: false,
     filter: None,
     remote: Remote {
