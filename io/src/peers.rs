@@ -171,7 +171,7 @@ async fn messages<R: Rt>(
                 break;
             }
             bytes.advance(4);
-            let message = bytes.split_to(len).freeze();
+            let message = take(&mut bytes, len);
             if inbox.send(Input::Peer { from: from.clone(), bytes: message }).await.is_err() {
                 return Ok(());
             }
@@ -181,6 +181,17 @@ async fn messages<R: Rt>(
             return Ok(());
         }
     }
+}
+
+/// The next message off the front. What is small is copied: an entry of the log that it carries may be kept for long,
+/// and would keep the whole buffer that it was read into.
+fn take(bytes: &mut BytesMut, len: usize) -> Bytes {
+    if len >= READ / 4 {
+        return bytes.split_to(len).freeze();
+    }
+    let message = Bytes::copy_from_slice(&bytes[..len]);
+    bytes.advance(len);
+    message
 }
 
 async fn greeting<R: Rt>(connection: &mut R::Stream, own: &ServerId) -> io::Result<ServerId> {
@@ -204,4 +215,19 @@ async fn name<R: Rt>(connection: &mut R::Stream) -> io::Result<String> {
 
 fn bad(text: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_message_that_is_kept_keeps_no_buffer() {
+        let mut bytes = BytesMut::with_capacity(READ);
+        bytes.extend_from_slice(&[7; 100]);
+        let buffer = bytes.as_ptr();
+        let message = take(&mut bytes, 100);
+        bytes.reserve(READ);
+        assert_eq!((&message[..], bytes.as_ptr()), (&[7; 100][..], buffer), "another buffer was needed");
+    }
 }
