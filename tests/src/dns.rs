@@ -1,7 +1,7 @@
 //! The least DNS client that a black-box test needs.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 /// Record type A.
@@ -46,8 +46,16 @@ pub fn query(name: &str, kind: u16) -> Vec<u8> {
 /// # Errors
 /// There was no answer within a minute, or none that could be read.
 pub fn ask(port: u16, name: &str, kind: u16) -> io::Result<Answer> {
+    ask_at(([127, 0, 0, 1], port).into(), name, kind)
+}
+
+/// The same at any address.
+///
+/// # Errors
+/// As [`ask`].
+pub fn ask_at(server: SocketAddr, name: &str, kind: u16) -> io::Result<Answer> {
     for _ in 0..6 {
-        if let Some(reply) = udp(port, &query(name, kind), Duration::from_secs(10))? {
+        if let Some(reply) = udp_at(server, &query(name, kind), Duration::from_secs(10))? {
             return parse(&reply).ok_or_else(|| io::Error::other("an answer that cannot be read"));
         }
     }
@@ -59,9 +67,13 @@ pub fn ask(port: u16, name: &str, kind: u16) -> io::Result<Answer> {
 /// # Errors
 /// The socket failed.
 pub fn udp(port: u16, packet: &[u8], patience: Duration) -> io::Result<Option<Vec<u8>>> {
+    udp_at(([127, 0, 0, 1], port).into(), packet, patience)
+}
+
+fn udp_at(server: SocketAddr, packet: &[u8], patience: Duration) -> io::Result<Option<Vec<u8>>> {
     let socket = UdpSocket::bind(("127.0.0.1", 0))?;
     socket.set_read_timeout(Some(patience))?;
-    socket.send_to(packet, ("127.0.0.1", port))?;
+    socket.send_to(packet, server)?;
     let mut reply = vec![0; 65_535];
     match socket.recv(&mut reply) {
         Ok(n) => {
