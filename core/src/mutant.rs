@@ -103,6 +103,13 @@ mutants! {
     /// Writing what is there already raises the index, and wakes everybody for nothing. Consul issue 3712.
     /// Seen by: the indexed judge (a read of what never was).
     IdenticalWriteRaises = "identical-write-raises",
+    /// A server that sees as many as it expects writes the first entry by itself, with whomever it sees, as
+    /// Consul does. Docs/decisions/0016.
+    /// Seen by: founded once.
+    FoundsWhatItSees = "founds-what-it-sees",
+    /// A member that is said to be suspect or dead does not contradict. SWIM (2002), section 4.2.
+    /// Seen by: no up node stays failed.
+    RefutesNothing = "refutes-nothing",
 }
 
 #[cfg(all(test, feature = "mutants"))]

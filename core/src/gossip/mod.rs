@@ -107,6 +107,8 @@ pub struct Gossip {
     refusals: Refusals,
     serf: Serf,
     effects: Vec<Effect>,
+    #[cfg(feature = "mutants")]
+    pub(crate) mutant: Option<crate::Mutant>,
 }
 
 /// One stream of random numbers per use, so that one part's draws never shift another's.
@@ -168,6 +170,8 @@ impl Gossip {
             refusals: Refusals::default(),
             serf: Serf::new(first(config.reap_interval), first(config.reconnect_interval)),
             effects: Vec::new(),
+            #[cfg(feature = "mutants")]
+            mutant: None,
             config,
         };
         // Sound by `validate`.

@@ -64,6 +64,9 @@ impl Gossip {
 
     /// Contradicts what is said of this member.
     fn refute(&mut self, accused: u32) {
+        if mutant!(self, RefutesNothing) {
+            return;
+        }
         let name = self.config.name.clone();
         self.incarnation = self.incarnation.saturating_add(1).max(accused.saturating_add(1));
         self.health.apply(1);

@@ -201,6 +201,11 @@ impl Node {
             #[cfg(feature = "mutants")]
             mutant,
         };
+        #[cfg(feature = "mutants")]
+        {
+            node.founding.mutant = mutant;
+            node.pools.harm(mutant);
+        }
         node.keep_first_keys(&kept.keys);
         node.settle();
         Ok(node)

@@ -221,11 +221,28 @@ impl Node {
         }
     }
 
+    /// Whether this node misses those that `retry_join` is there to find. Client agents that have only each other do,
+    /// and servers that have too few of them to found their cluster, or none of it: an island does not find the
+    /// mainland by itself.
+    fn is_alone(&self, pool: Pool) -> bool {
+        let own = pools::own_name(&self.config, pool);
+        let others = || self.pools.others(pool, &own);
+        if pool == Pool::Wan {
+            return others().next().is_none();
+        }
+        let servers = others().filter(|member| member.tag("role") == "consul").count();
+        let wanted = match self.config.server {
+            false => 1,
+            true if self.raft.is_fresh() => (self.config.bootstrap_expect as usize).saturating_sub(1).max(1),
+            true => usize::from(self.raft.status().membership.voters.len() > 1),
+        };
+        servers < wanted || others().next().is_none()
+    }
+
     /// Asks for the addresses of `retry_join` when they are due.
     pub(super) fn join_due(&mut self, now: Now) {
-        let (pools, config) = (&self.pools, &self.config);
-        let alone = |pool| pools.others(pool, &pools::own_name(config, pool)).next().is_none();
-        if let Some((pool, lookup)) = self.joins.due(now.mono, alone) {
+        let alone = [Pool::Lan, Pool::Wan].map(|pool| self.is_alone(pool));
+        if let Some((pool, lookup)) = self.joins.due(now.mono, |pool| alone[usize::from(pool == Pool::Wan)]) {
             if self.joins.is_first(pool) {
                 let event = Event::new(Level::Info, "agent", "Joining cluster...");
                 self.log(event.with("cluster", pool_name(pool)));
@@ -255,7 +272,7 @@ impl Node {
 
     pub(super) fn resolved(&mut self, now: Now, lookup: u64, found: Vec<Result<Vec<SocketAddr>, String>>) {
         let Some((pool, who, names)) = self.joins.resolved(lookup) else { return };
-        let (mut addrs, errors) = join::sort(&names, found);
+        let (mut addrs, mut errors) = join::sort(&names, found);
         // A list of all servers names this node too; that it reaches itself says nothing.
         let own = pools::of(&self.config, pool).advertise;
         let port = pools::port(&self.config, pool);
@@ -266,6 +283,9 @@ impl Node {
             return;
         }
         if addrs.is_empty() {
+            if errors.is_empty() {
+                errors.push(format!("no addresses for {}", names.join(", ")));
+            }
             return self.joined(now, pool, who, 0, errors);
         }
         let call = self.joins.call(pool, who);
@@ -287,7 +307,9 @@ impl Node {
                 let interval = self.joins.tried(pool, now.mono);
                 let cluster = pool_name(pool);
                 if contacted > 0 {
-                    self.joins.succeeded(pool);
+                    if !self.joins.succeeded(pool) {
+                        return;
+                    }
                     let text = "Join cluster completed. Synced with initial agents";
                     let event = Event::new(Level::Info, "agent", text).with("cluster", cluster);
                     return self.log(event.with("num_agents", contacted.to_string()));

@@ -1,7 +1,7 @@
 //! Joining: by an operator's word, by `retry_join`, and by memory of who was there.
 //!
-//! A node that is alone asks its `retry_join` names again every `retry_interval`, for ever, and resolves them
-//! anew each time: the others may come back under any address. (Consul stops at the first success, and a node
+//! A node that is alone, or only with nodes that are as lost as itself, asks its `retry_join` names again every
+//! `retry_interval`, for ever, and resolves them anew each time: the others may come back under any address. (Consul stops at the first success, and a node
 //! whose list names itself always succeeds.)
 
 use super::calls::Caller;
@@ -48,6 +48,8 @@ struct Retry {
     running: bool,
     /// A node that was with others never gives up: `retry_max` is for the start.
     joined: bool,
+    /// The log has its success already.
+    told: bool,
 }
 
 /// Half of the pause after the first failure; it doubles up to `retry_interval`. Nodes that start together find each
@@ -60,7 +62,8 @@ impl Joins {
     /// `names` are tried at once, and later whenever the node is alone.
     pub(super) fn retry(&mut self, pool: Pool, names: Vec<String>, interval: Duration, now: Instant) {
         if !names.is_empty() {
-            let retry = Retry { names, interval, due: now, attempts: 0, running: false, joined: false };
+            let retry =
+                Retry { names, interval, due: now, attempts: 0, running: false, joined: false, told: false };
             self.pools.insert(pool, retry);
         }
     }
@@ -80,6 +83,7 @@ impl Joins {
             if !alone(pool) {
                 retry.attempts = 0;
                 retry.joined = true;
+                retry.told = false;
                 continue;
             }
             retry.running = true;
@@ -95,11 +99,11 @@ impl Joins {
         max > 0 && self.pools.get(&pool).is_some_and(|retry| !retry.joined && retry.attempts > max)
     }
 
-    /// Some others let this node in.
-    pub(super) fn succeeded(&mut self, pool: Pool) {
-        if let Some(retry) = self.pools.get_mut(&pool) {
-            retry.joined = true;
-        }
+    /// Some others let this node in. Says whether that is news since it was alone.
+    pub(super) fn succeeded(&mut self, pool: Pool) -> bool {
+        let Some(retry) = self.pools.get_mut(&pool) else { return false };
+        retry.joined = true;
+        !core::mem::replace(&mut retry.told, true)
     }
 
     /// Whether this is the first try since the node was alone.

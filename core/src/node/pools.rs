@@ -50,6 +50,13 @@ impl Pools {
         Ok(pools)
     }
 
+    #[cfg(feature = "mutants")]
+    pub(super) fn harm(&mut self, mutant: Option<crate::Mutant>) {
+        for machine in [&mut self.lan, &mut self.wan].into_iter().flatten() {
+            machine.mutant = mutant;
+        }
+    }
+
     fn slot(&mut self, pool: Pool) -> &mut Option<Gossip> {
         match pool {
             Pool::Lan => &mut self.lan,

@@ -132,6 +132,8 @@ pub struct Founding {
     /// There is, or may be, something in the log: for good in this life.
     over: bool,
     effects: VecDeque<Effect>,
+    #[cfg(feature = "mutants")]
+    pub(crate) mutant: Option<crate::Mutant>,
 }
 
 #[derive(Debug)]
@@ -157,6 +159,8 @@ impl Founding {
             told: None,
             over: false,
             effects: VecDeque::new(),
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
     }
 
@@ -326,6 +330,10 @@ impl Founding {
             let text =
                 format!("waiting for {missing} more of {} servers to found a cluster with", self.expect);
             return self.say(now, Event::new(Level::Info, LOG, text).with("seen", names()));
+        }
+        if mutant!(self, FoundsWhatItSees) {
+            self.over = true;
+            return self.effects.push_back(Effect::Found(Membership::of_voters(members)));
         }
         let proposer = alive().filter(|server| server.expect != 0).map(|server| &server.id).min();
         if let Some(proposer) = proposer.filter(|id| **id != self.me) {
