@@ -109,6 +109,8 @@ impl Node {
                     let (kind, code) = (stopping.kind, u8::from(!stopping.leaves));
                     self.stopping = None;
                     self.halted = true;
+                    // The last answers too leave after the view that shows their effect.
+                    self.publish();
                     self.outputs.append(&mut self.replies);
                     return self.outputs.push_back(Output::Stopped { kind, code });
                 }

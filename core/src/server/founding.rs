@@ -202,7 +202,7 @@ impl Founding {
             }
         } else if self.proposal.is_some() {
             self.go_on(now, seen);
-        } else if self.expect > 1 && self.next_try <= now {
+        } else if self.expect > 1 && (self.next_try <= now || mutant!(self, FoundsWhatItSees)) {
             self.next_try = now + PAUSE;
             self.look(now, seen);
         }

@@ -60,6 +60,22 @@ impl World {
         self.servers.iter().map(host).collect()
     }
 
+    /// In a run in which packets are lost, a few, and nothing else happens.
+    pub(super) fn loss_is_borne(&self) -> Checked {
+        let lossy =
+            self.gossips() && self.plan.steps.is_empty() && self.plan.knobs.packet_loss_permille <= 50;
+        if !lossy || self.quiet {
+            return Ok(());
+        }
+        let hosts = self.hosts();
+        for (host, server) in hosts.iter().zip(&self.servers) {
+            if let Some(process) = &server.up {
+                cluster::nobody_fails_by_loss(host, &process.view.members, &hosts)?;
+            }
+        }
+        Ok(())
+    }
+
     fn gossip_agrees(&self) -> Checked {
         let hosts = self.hosts();
         for (host, server) in hosts.iter().zip(&self.servers) {

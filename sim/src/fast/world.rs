@@ -612,6 +612,7 @@ impl World {
                 watch::queues_are_bounded(server, process)?;
             }
         }
+        self.loss_is_borne()?;
         invariant::hold!(
             self.heap.len() < 1_000_000,
             "queues are bounded",

@@ -97,6 +97,22 @@ pub(in crate::fast) fn members_are_as_they_are(by: &Host, members: &Members, hos
     Ok(())
 }
 
+/// Lost packets alone, up to one of twenty, make nobody who is up fail: there are indirect probes, probes by stream,
+/// and time to contradict (Lifeguard, Dadgar et al. 2018; pains.md R20).
+pub(in crate::fast) fn nobody_fails_by_loss(by: &Host, members: &Members, hosts: &[Host]) -> Checked {
+    for host in hosts.iter().filter(|host| host.up) {
+        let status = member(members, &host.name).map_or(Status::None, |member| member.status);
+        hold!(
+            status != Status::Failed,
+            "nobody fails by loss alone",
+            "{} sees {} failed",
+            by.name,
+            host.name
+        );
+    }
+    Ok(())
+}
+
 /// Every member that is there has a node, with its ID and its address, and a passing `serfHealth`; every one
 /// that is not is critical, or gone; servers have the `consul` service (wire.md D6; pains.md R9, R10).
 pub(in crate::fast) fn catalog_is_gossip(store: &Store, hosts: &[Host]) -> Checked {
