@@ -8,7 +8,7 @@ use super::world::{SECOND, World};
 
 /// Members that lost sight of each other look for each other every half minute, one of those that are gone at a
 /// time (serf's reconnect), and exchange tables as often.
-const GOSSIP_BOUND: u64 = 240 * SECOND;
+const GOSSIP_BOUND: u64 = 120 * SECOND;
 /// An agent compares itself with the catalog every minute, and tries again within half of one (wire.md E10).
 const CATALOG_BOUND: u64 = 180 * SECOND;
 
