@@ -66,6 +66,9 @@ fn serves(client: &Server, server: u16) {
         "/v1/health/service/web?filter=Service.Port==8080",
         "/v1/status/leader",
         "/v1/status/peers",
+        "/v1/operator/raft/configuration",
+        "/v1/operator/autopilot/configuration",
+        "/v1/coordinate/datacenters",
     ] {
         // A change in between makes them differ: then again.
         let (mut own, mut theirs) = (Value::Null, Value::Null);
@@ -125,6 +128,19 @@ fn serves(client: &Server, server: u16) {
     assert_eq!(client.get("/v1/catalog/service/db").text(), "[]");
     let refused = client.put("/v1/catalog/register", r#"{"Node": "hand"}"#);
     assert_eq!(refused.status, 500, "{}", refused.text());
+
+    // What the leader is asked for.
+    let health = client.get("/v1/operator/autopilot/health");
+    assert_eq!(
+        (health.status, &health.json()["Servers"][0]["Leader"]),
+        (200, &true.into()),
+        "{}",
+        health.text()
+    );
+    assert_eq!(client.get("/v1/operator/autopilot/state").json()["Voters"].as_array().map(Vec::len), Some(1));
+    let refused = client.ask("DELETE", "/v1/operator/raft/peer?id=nobody", "");
+    let text = refused.text();
+    assert!(text.ends_with(r#"id "nobody" was not found in the Raft configuration"#), "{text}");
 
     // Nothing is told again that is told already.
     let before = shown(server, "/v1/catalog/service/web")[0]["ModifyIndex"].clone();
