@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 /// above it, never those below.
 const LAYERS: &[&[&str]] = &[
     &["duration", "event", "ids", "invariant", "map", "mutant", "rng", "time"],
-    &["json", "metrics", "pattern", "plan", "strconv", "types", "wire"],
-    &["gossip", "rpc", "user_event"],
+    &["json", "metrics", "pattern", "strconv", "types", "wire"],
+    &["gossip", "plan", "rpc", "user_event"],
     &["command", "config", "filter"],
     &["raft", "router", "store", "subscribe", "watch"],
     &["agent", "server"],
