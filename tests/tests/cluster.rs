@@ -103,6 +103,13 @@ fn a_server_that_leaves_is_taken_out_of_raft_and_catalog_and_a_leader_that_is_ki
     let leaves = (0..3).find(|at| *at != leader(&servers)).expect("a follower");
     let name = format!("b{}", leaves + 1);
     assert_eq!(servers[leaves].put("/v1/agent/leave", "").status, 200);
+    let knows = |server: &Server| {
+        let members = server.get("/v1/agent/members").json();
+        let all = members.as_array().cloned().unwrap_or_default();
+        // 3: left.
+        all.iter().any(|m| m["Name"] == *name && m["Status"] == 3)
+    };
+    assert!((0..3).any(|at| at != leaves && knows(&servers[at])), "it answers when the others have heard");
     servers[leaves].wait_for_exit();
     servers.remove(leaves);
     let stays = &servers[0];

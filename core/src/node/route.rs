@@ -57,7 +57,7 @@ impl Node {
                 self.to_agent.push_back(AgentInput::CheckDone { run, outcome })
             }
             Input::Reloaded(result) => self.reloaded(result.map(|config| *config)),
-            Input::Stop(kind) => self.stop(now, kind),
+            Input::Stop(kind) => self.stop(now, kind, None),
             Input::Gossip { pool, input } => {
                 self.pools.handle(now.mono, pool, input);
             }
@@ -140,10 +140,7 @@ impl Node {
                     self.outputs.push_back(Output::ReadConfig);
                 }
             }
-            Request::Leave => {
-                self.answer(from, Reply::Done);
-                self.stop(now, StopKind::Leave);
-            }
+            Request::Leave => self.stop(now, StopKind::Leave, Some(from)),
             Request::Join { pool, names } => self.join(from, pool, names),
             Request::ForceLeave { node, prune, wan } => self.force_leave(now, from, &node, prune, wan),
             Request::Event { event, datacenter } => self.shout(now, from, &datacenter, *event),

@@ -10,12 +10,14 @@ use super::Node;
 use super::calls::Caller;
 use super::input::StopKind;
 use super::output::Output;
+use crate::call::Reply;
 use crate::event::{Event, Level};
 use crate::gossip::Input;
 use crate::ids::Pool;
 use crate::raft::{self, Role};
 use crate::time::{Duration, Instant, Now};
 use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 
 const HANDOVER: Duration = Duration::from_secs(2);
 const LEAVING: Duration = Duration::from_secs(10);
@@ -28,6 +30,8 @@ pub(super) struct Stopping {
     leaves: bool,
     step: Step,
     until: Instant,
+    /// Who asked for it; they hear when the pools are left.
+    asked: Vec<Caller>,
 }
 
 #[derive(Debug)]
@@ -39,7 +43,7 @@ enum Step {
 
 impl Node {
     /// Consul's exit codes: leaving is 0; a server that is interrupted does not leave and exits 1.
-    pub(super) fn stop(&mut self, now: Now, kind: StopKind) {
+    pub(super) fn stop(&mut self, now: Now, kind: StopKind, asked: Option<Caller>) {
         let leaves = match kind {
             StopKind::Leave => true,
             StopKind::Interrupt => !self.config.skip_leave_on_interrupt,
@@ -48,13 +52,15 @@ impl Node {
         if let Some(stopping) = &mut self.stopping {
             // Asked twice: whoever asks again does not want to wait.
             stopping.until = now.mono;
+            stopping.asked.extend(asked);
             return self.go_on_stopping(now);
         }
         let text = if leaves { "leaving, then stopping" } else { "shutting down without leaving" };
         self.log(Event::new(Level::Info, "agent", text));
         let leads = self.raft.role() == Role::Leader && self.raft.status().membership.voters.len() > 1;
         let until = now.mono + HANDOVER;
-        self.stopping = Some(Stopping { kind, leaves, step: Step::HandOver, until });
+        self.stopping =
+            Some(Stopping { kind, leaves, step: Step::HandOver, until, asked: asked.into_iter().collect() });
         if leaves && leads {
             let call = self.calls.for_raft(Caller::Duty);
             self.to_raft.push_back(raft::Input::TransferLeadership { call, to: None });
@@ -99,6 +105,7 @@ impl Node {
                     if stopping.leaves {
                         self.forget_members();
                     }
+                    self.answer_who_asked();
                 }
                 Step::Drain => {
                     let quiet =
@@ -107,6 +114,7 @@ impl Node {
                         return;
                     }
                     let (kind, code) = (stopping.kind, u8::from(!stopping.leaves));
+                    self.answer_who_asked();
                     self.stopping = None;
                     self.halted = true;
                     // The last answers too leave after the view that shows their effect.
@@ -115,6 +123,13 @@ impl Node {
                     return self.outputs.push_back(Output::Stopped { kind, code });
                 }
             }
+        }
+    }
+
+    fn answer_who_asked(&mut self) {
+        let asked = self.stopping.as_mut().map(|stopping| core::mem::take(&mut stopping.asked));
+        for caller in asked.into_iter().flatten() {
+            self.answer(caller, Reply::Done);
         }
     }
 }

@@ -102,7 +102,6 @@ impl Raft {
         ballot.record(self.config.id.clone(), true);
         self.state = State::PreCandidate(ballot);
         self.leader = None;
-        self.contact = None;
         self.reset_election_timer();
         self.announce();
         let message =
@@ -121,7 +120,6 @@ impl Raft {
         self.cursor.write_hard(self.hard.clone());
         self.state = State::Candidate(Ballot::default());
         self.leader = None;
-        self.contact = None;
         self.snapshots.forget_incoming();
         self.reset_election_timer();
         self.announce();

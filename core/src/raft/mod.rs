@@ -91,7 +91,7 @@ pub struct Raft {
     state: State,
     /// The leader of this term, when known.
     leader: Option<ServerId>,
-    /// When the leader of this term was last heard.
+    /// When a leader was last heard, of this term or of an earlier one.
     contact: Option<Instant>,
     /// No votes before this: a leader may be reading under a lease that this server granted, perhaps in
     /// its last life. A newer term does not end it, for the leader may not have heard of that.
@@ -318,10 +318,10 @@ impl Raft {
             self.cursor.write_hard(self.hard.clone());
         }
         self.leader = leader;
-        self.contact = None;
         self.snapshots.forget_incoming();
         self.reset_election_timer();
         if let State::Leader(before) = before {
+            self.contact = Some(before.rounds.contact());
             self.end_leadership(before, newer);
         }
         self.announce();

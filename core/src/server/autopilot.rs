@@ -228,7 +228,8 @@ impl Watch {
             self.clean_at = now + TEND_EVERY;
         }
         if let Some(server) = newcomer {
-            if server.bootstrap {
+            let founder = |other: &Server| other.bootstrap && other.id != server.id;
+            if server.bootstrap && known.values().any(founder) {
                 return self.two_founders(server);
             }
             let event = Event::new(Level::Info, LOG, "adding server without a vote");

@@ -215,12 +215,19 @@ fn a_server_that_gossip_has_not_heard_of_yet_stays_for_a_minute() {
 }
 
 #[test]
-fn a_server_that_founded_a_cluster_of_its_own_is_not_taken_in() {
+fn a_founder_that_comes_back_is_taken_in_unless_another_one_is_there() {
     let mut world = World::new(&["a", "b", "c"]);
-    let (id, mut other) = server("d", Status::Alive);
-    other.bootstrap = true;
-    world.known.insert(id, other);
-    assert_eq!(world.pass(SECOND * 60), []);
+    let (id, mut founder) = server("d", Status::Alive);
+    founder.bootstrap = true;
+    world.known.insert(id, founder);
+    if let Some(leader) = world.known.get_mut("a") {
+        leader.bootstrap = true;
+    }
+    assert_eq!(world.pass(SECOND * 60), [], "two clusters have met");
+    if let Some(leader) = world.known.get_mut("a") {
+        leader.bootstrap = false;
+    }
+    assert_ne!(world.pass(SECOND * 60), []);
 }
 
 #[test]
