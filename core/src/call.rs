@@ -39,6 +39,9 @@ pub enum Request {
         /// `?consistent`.
         consistent: bool,
     },
+    /// One of the two above, of an agent that asks another server itself when this one knows no leader: it is not
+    /// held for long.
+    ForAgent(Box<Request>),
     /// Ask another server. Answered by [`Reply::Answer`].
     Ask(Ask),
     /// Nobody waits any more for what [`Request::Ask`] under this number asked. Not answered.

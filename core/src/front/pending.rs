@@ -240,16 +240,23 @@ impl Front {
         }
         match reading.gate(view, now.mono) {
             Gate::Open => self.look_at(now, view, req, reading, Cause::News),
-            Gate::Barrier { consistent } => match self.call(req, call::Request::ReadBarrier { consistent }) {
-                Ok(call) => {
-                    let reading = Box::new(reading);
-                    self.pending.insert(req, Pending::Barrier { call, since: now.mono, reading });
+            Gate::Barrier { consistent } => {
+                let barrier = call::Request::ReadBarrier { consistent };
+                let request = match reading.question {
+                    Question::Http(..) => barrier,
+                    Question::Rpc(..) => call::Request::ForAgent(Box::new(barrier)),
+                };
+                match self.call(req, request) {
+                    Ok(call) => {
+                        let reading = Box::new(reading);
+                        self.pending.insert(req, Pending::Barrier { call, since: now.mono, reading });
+                    }
+                    Err(error) => {
+                        let reply = reading.question.refused(&error);
+                        self.tell(req, reply);
+                    }
                 }
-                Err(error) => {
-                    let reply = reading.question.refused(&error);
-                    self.tell(req, reply);
-                }
-            },
+            }
         }
     }
 

@@ -25,6 +25,11 @@ impl Admission {
         }
     }
 
+    /// Whether a node ID has one name.
+    pub(super) fn has_unique_ids(&self) -> bool {
+        matches!(self, Admission::ConsulLan(_))
+    }
+
     /// Whether members must say all their versions.
     pub(super) fn needs_versions(&self) -> bool {
         !matches!(self, Admission::Any)

@@ -84,6 +84,9 @@ pub struct Config {
     pub response_bytes: usize,
     /// The rumours that a queue holds at least before it drops some; it may hold two per member.
     pub min_queue_depth: usize,
+    /// Whether a name that is claimed from another address is looked into, and given away when nobody answers for it
+    /// where it was; otherwise memberlist's rule, which waits for `dead_node_reclaim`.
+    pub challenges: bool,
     /// Whether members vote on who keeps a name that two claim.
     pub resolve_conflicts: bool,
 }
@@ -144,6 +147,7 @@ impl Config {
             query_bytes: 1024,
             response_bytes: 1024,
             min_queue_depth: 4096,
+            challenges: false,
             resolve_conflicts: false,
         }
     }

@@ -252,6 +252,11 @@ pub enum Effect {
     },
     /// Another member has our name and most members side with it: this node must stop.
     NameLost,
+    /// Somebody answers to our name elsewhere, with our node ID, and was there before us: this node must stop.
+    Twin {
+        /// Where.
+        at: SocketAddr,
+    },
     /// Tell the log.
     Log(Event),
 }

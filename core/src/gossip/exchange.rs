@@ -2,6 +2,7 @@
 //!
 //! Each stream carries one message each way. Its deadline is ours: the driver needs no timers.
 
+use super::challenge::Source;
 use super::serf::{Member, Status};
 use super::wire::{
     Alive, Dead, Ping, PushPull, StreamMessage, StreamReader, Suspect, Vsn, WireError, WireState,
@@ -147,7 +148,11 @@ impl Gossip {
                 let outcome = match message {
                     StreamMessage::PushPull(tables) => {
                         let join = purpose != Purpose::KeepUp;
-                        self.merge(&tables, join, self.ignores_old(purpose))
+                        let source = match purpose {
+                            Purpose::Join(_) => Source::Joined,
+                            Purpose::Reconnect | Purpose::KeepUp => Source::Of(with),
+                        };
+                        self.merge(&tables, join, self.ignores_old(purpose), source)
                     }
                     StreamMessage::Error(text) => Err(format!("remote error: {text}")),
                     _ => Err("the answer to an exchange of tables was something else".to_string()),
@@ -167,7 +172,7 @@ impl Gossip {
                 // The answer is what was known before.
                 let own = self.own_tables(tables.join);
                 self.write(stream, &StreamMessage::PushPull(own));
-                if let Err(why) = self.merge(&tables, tables.join, false) {
+                if let Err(why) = self.merge(&tables, tables.join, false, Source::Unknown) {
                     self.refuse("merge", &format!("Failed push/pull merge: {why}"));
                 }
             }
@@ -219,21 +224,30 @@ impl Gossip {
     }
 
     /// Takes in another's table, or nothing of it.
-    fn merge(&mut self, tables: &PushPull, join: bool, ignore_old: bool) -> Result<(), String> {
+    fn merge(
+        &mut self,
+        tables: &PushPull,
+        join: bool,
+        ignore_old: bool,
+        source: Source,
+    ) -> Result<(), String> {
         self.check_versions(tables)?;
         if join {
             self.config.admission.admit(&self.members_of(tables)?)?;
         }
         for node in &tables.nodes {
             match node.state() {
-                Some(WireState::Alive) => self.on_alive(&Alive {
-                    addr: node.addr.clone(),
-                    incarnation: node.incarnation,
-                    meta: node.meta.clone(),
-                    node: node.name.clone(),
-                    port: node.port,
-                    vsn: node.vsn.clone(),
-                }),
+                Some(WireState::Alive) => {
+                    let alive = Alive {
+                        addr: node.addr.clone(),
+                        incarnation: node.incarnation,
+                        meta: node.meta.clone(),
+                        node: node.name.clone(),
+                        port: node.port,
+                        vsn: node.vsn.clone(),
+                    };
+                    self.on_alive(&alive, source);
+                }
                 Some(WireState::Left) => self.on_dead(&Dead {
                     from: node.name.clone(),
                     incarnation: node.incarnation,

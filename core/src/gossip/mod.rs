@@ -20,6 +20,7 @@
 //! | file | decides |
 //! |---|---|
 //! | `rumour` | what a rumour changes: incarnations, suspicion, refutation, reclaiming a name |
+//! | `challenge` | names that are claimed from elsewhere, node IDs that have two names |
 //! | `probe` | who is probed, how, and when a probe has failed |
 //! | `spread` | who is told what, and what fits into a packet |
 //! | `exchange` | streams: tables, joining, pings where packets fail |
@@ -30,6 +31,7 @@
 //! | `table`, `queue`, `suspicion`, `health`, `refusal`, `scale` | the structures and formulas below |
 
 mod admission;
+mod challenge;
 mod config;
 pub mod consul;
 mod effect;
@@ -63,6 +65,7 @@ use crate::time::{Duration, Instant};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use challenge::{Challenge, Source};
 use exchange::{Joining, Open};
 use health::Health;
 use leave::Leaving;
@@ -91,6 +94,12 @@ pub struct Gossip {
     sequence: u32,
     probe: Option<Probe>,
     relays: BTreeMap<u32, Relay>,
+    /// By the name that is claimed.
+    challenges: BTreeMap<crate::Str, Challenge>,
+    /// Who was seen last with a node ID.
+    owners: BTreeMap<crate::Str, crate::Str>,
+    /// When this node first saw another one.
+    met_at: Option<Instant>,
     streams: BTreeMap<Stream, Open>,
     last_stream: u64,
     joins: BTreeMap<CallId, Joining>,
@@ -157,6 +166,9 @@ impl Gossip {
             sequence: 0,
             probe: None,
             relays: BTreeMap::new(),
+            challenges: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            met_at: None,
             streams: BTreeMap::new(),
             last_stream: 0,
             joins: BTreeMap::new(),
@@ -213,6 +225,7 @@ impl Gossip {
             self.relays.values().map(|relay| relay.until).min(),
             self.suspicions.next_due(),
             self.streams_until(),
+            self.challenges_until(),
             self.leaving.until(),
             self.eager_at(),
         ];
@@ -239,7 +252,7 @@ impl Gossip {
                 Message::Ack(ack) => self.on_ack(ack),
                 Message::Nack(nack) => self.on_nack(nack),
                 Message::Suspect(suspect) => self.on_suspect(suspect),
-                Message::Alive(alive) => self.on_alive(alive),
+                Message::Alive(alive) => self.on_alive(alive, Source::Of(from)),
                 Message::Dead(dead) => self.on_dead(dead),
                 Message::User(bytes) => self.on_user(bytes),
             }
@@ -267,6 +280,7 @@ impl Gossip {
         let now = self.now;
         self.check_probe();
         self.check_relays();
+        self.check_challenges();
         while let Some(overdue) = self.suspicions.pop_due(now) {
             self.on_suspicion_over(overdue);
         }

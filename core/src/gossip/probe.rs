@@ -52,12 +52,12 @@ impl Probe {
 }
 
 impl Gossip {
-    fn next_seq_no(&mut self) -> u32 {
+    pub(super) fn next_seq_no(&mut self) -> u32 {
         self.sequence = self.sequence.wrapping_add(1);
         self.sequence
     }
 
-    fn own_ping(&self, seq_no: u32, node: Str) -> Ping {
+    pub(super) fn own_ping(&self, seq_no: u32, node: Str) -> Ping {
         Ping {
             node,
             seq_no,
@@ -185,6 +185,9 @@ impl Gossip {
         if !ping.node.is_empty() && ping.node != self.config.name {
             return self.refuse("ping", &format!("Got ping for unexpected node '{}'", ping.node));
         }
+        if self.is_own_challenge(ping) {
+            return;
+        }
         let ack = Ack { payload: self.ack_payload(), seq_no: ping.seq_no };
         self.send(ping.reply_to().unwrap_or(from), &Message::Ack(ack));
     }
@@ -220,6 +223,8 @@ impl Gossip {
         } else if let Some(relay) = self.relays.remove(&ack.seq_no) {
             let ack = Ack { payload: Bytes::new(), seq_no: relay.seq_no };
             self.send(relay.asker, &Message::Ack(ack));
+        } else {
+            self.on_challenge_ack(ack.seq_no);
         }
     }
 
@@ -246,6 +251,8 @@ impl Gossip {
             StreamMessage::Ack(ack) if ack.seq_no == asked => {
                 if let Some(probe) = self.probe.as_mut().filter(|probe| probe.seq_no == asked) {
                     probe.streamed = true;
+                } else {
+                    self.on_challenge_ack(asked);
                 }
             }
             _ => self.refuse("stream", "a ping over a stream had another answer than its ack"),
@@ -256,7 +263,7 @@ impl Gossip {
     pub(super) fn on_stream_ping(&mut self, stream: Stream, ping: &Ping) {
         if !ping.node.is_empty() && ping.node != self.config.name {
             self.refuse("ping", &format!("Got ping for unexpected node '{}'", ping.node));
-        } else {
+        } else if !self.is_own_challenge(ping) {
             let ack = StreamMessage::Ack(Ack { payload: Bytes::new(), seq_no: ping.seq_no });
             self.write(stream, &ack);
         }

@@ -3,11 +3,12 @@
 //! A higher incarnation wins; of equal ones, death beats suspicion beats life. Only the member itself
 //! raises its incarnation, to contradict what is said of it.
 
+use super::challenge::Source;
 use super::serf::{Member, Status};
 use super::suspicion::Overdue;
 use super::table::Peer;
 use super::wire::{Alive, Dead, Message, Suspect, Vsn, WireState, ip_bytes, ip_from};
-use super::{Gossip, scale};
+use super::{Gossip, decode_tags, scale};
 use crate::Str;
 use crate::event::Level;
 use alloc::format;
@@ -63,7 +64,7 @@ impl Gossip {
     }
 
     /// Contradicts what is said of this member.
-    fn refute(&mut self, accused: u32) {
+    pub(super) fn refute(&mut self, accused: u32) {
         if mutant!(self, RefutesNothing) {
             return;
         }
@@ -78,7 +79,7 @@ impl Gossip {
     }
 
     /// Somebody is said to be alive.
-    pub(super) fn on_alive(&mut self, alive: &Alive) {
+    pub(super) fn on_alive(&mut self, alive: &Alive, source: Source) {
         let own = alive.node == self.config.name;
         if own && self.has_left() {
             return;
@@ -100,17 +101,24 @@ impl Gossip {
         if let Err(why) = self.admit_one(alive, addr, vsn) {
             return self.refuse("admission", &format!("ignoring alive message for '{}': {why}", alive.node));
         }
+        if self.refuses_second_name(alive, addr) {
+            return;
+        }
         let Some(peer) = self.table.get(&alive.node) else { return self.on_new(alive, addr, vsn) };
         let mut reclaims = false;
         if peer.addr != addr {
             let reclaim = self.config.dead_node_reclaim;
             let free = match peer.state {
                 WireState::Left => true,
+                WireState::Dead if self.config.challenges && same_node(&peer.meta, &alive.meta) => true,
                 WireState::Dead => !reclaim.is_zero() && self.now.since(peer.changed) > reclaim,
                 WireState::Alive | WireState::Suspect => false,
             };
             if !free {
                 let existing = peer.addr;
+                if self.config.challenges {
+                    return self.challenge(alive, (existing, addr), vsn, source);
+                }
                 return self.on_conflict(&alive.node, existing, addr);
             }
             let text = format!(
@@ -130,15 +138,19 @@ impl Gossip {
             self.log(Level::Warn, format!("Refuting an alive message for '{}' ({addr})", alive.node));
             return self.refute(alive.incarnation);
         }
-        if alive.incarnation <= peer.incarnation && !reclaims {
-            return;
+        if alive.incarnation > peer.incarnation || reclaims {
+            self.accept(alive, addr, vsn);
         }
+    }
+
+    /// What a known member says of itself holds from now on.
+    pub(super) fn accept(&mut self, alive: &Alive, addr: SocketAddr, vsn: Vsn) {
         self.suspicions.clear(&alive.node);
         let heard = Alive { port: addr.port(), ..alive.clone() };
         self.spread(&alive.node, &Message::Alive(heard));
         let now = self.now;
         let Some(peer) = self.table.get_mut(&alive.node) else { return };
-        let (was_gone, new_meta) = (peer.is_gone(), peer.meta != alive.meta);
+        let (was_gone, changed) = (peer.is_gone(), peer.meta != alive.meta || peer.addr != addr);
         peer.addr = addr;
         peer.meta = alive.meta.clone();
         peer.vsn = vsn;
@@ -150,7 +162,7 @@ impl Gossip {
         let peer = peer.clone();
         if was_gone {
             self.on_member_alive(&peer);
-        } else if new_meta {
+        } else if changed {
             self.on_member_updated(&peer);
         }
     }
@@ -266,4 +278,10 @@ impl Gossip {
         peer.changed = now;
         self.on_member_gone(&dead.node);
     }
+}
+
+/// Whether two members' tags name the same node ID.
+fn same_node(one: &[u8], other: &[u8]) -> bool {
+    let id = |meta| decode_tags(meta).get("id").filter(|id| !id.is_empty()).cloned();
+    id(one).is_some_and(|one| id(other) == Some(one))
 }

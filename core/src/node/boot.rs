@@ -8,7 +8,7 @@ use super::output::DiskImage;
 use super::placing::Placing;
 use super::pools::Pools;
 use super::tickets::Tickets;
-use super::{Node, founding, pools, publish};
+use super::{Node, cluster, founding, pools, publish};
 use crate::COMPATIBLE_VERSION;
 use crate::agent::Agent;
 use crate::config::RuntimeConfig;
@@ -16,7 +16,7 @@ use crate::ids::{Pool, ServerId};
 use crate::metrics::Recorder;
 use crate::raft::{self, Membership, Raft};
 use crate::rng::{Rng, Seed};
-use crate::router::Router;
+use crate::router::{Patience, Router};
 use crate::server::autopilot::Autopilot;
 use crate::server::{Leader, ServerRecord};
 use crate::store::Store;
@@ -118,6 +118,11 @@ impl Node {
             ..raft_config(&config, &node_id)
         };
         let may_found = bootstrap.is_none();
+        let bootstrap = bootstrap.map(|founders| match founders.voters.len() {
+            // Several founders must all be given the same.
+            1 if founders.cluster == 0 => founders.in_cluster(rng.fork("node.cluster").next_u64()),
+            _ => founders,
+        });
         let raft = Raft::boot(raft_config, disk.raft, bootstrap, rng.fork("raft"), now.mono)
             .map_err(BootError::Raft)?;
         let me = ServerRecord {
@@ -139,7 +144,8 @@ impl Node {
         }
         let founding =
             founding::boot(&config, &node_id, may_found, &disk.local, rng.fork("founding"), now.mono);
-        let pools = Pools::boot(&config, &node_id, &kept.keys, &rng.fork("gossip"), now.mono)?;
+        let cluster = cluster::tag(&raft);
+        let pools = Pools::boot(&config, &node_id, &cluster, &kept.keys, &rng.fork("gossip"), now.mono)?;
         let mut joins = Joins::default();
         for pool in [Pool::Lan, Pool::Wan] {
             if pools.get(pool).is_some() {
@@ -150,7 +156,8 @@ impl Node {
             }
         }
         let hold = config.performance.rpc_hold_timeout;
-        let router = Router::new(config.datacenter.clone(), hold, rng.fork("router"));
+        let patience = Patience::of(config.performance.raft_multiplier);
+        let router = Router::new(config.datacenter.clone(), hold, patience, rng.fork("router"));
         let placing = Placing::new(rng.fork("node.coordinates"), now.mono, &config.coordinates);
         let (coordinates, autopilot) = (config.coordinates, config.autopilot.clone());
         let view = publish::first_view(&config, &node_id, &store, &agent, &raft);
@@ -166,6 +173,8 @@ impl Node {
             health: Arc::default(),
             founding,
             promises: VecDeque::new(),
+            shown_cluster: cluster,
+            stranger_told: None,
             pools,
             joins,
             router,
@@ -216,9 +225,14 @@ impl Node {
 /// disk nor for appends, so that silence means more (docs/cluster.md).
 const ELECTION: Duration = Duration::from_millis(300);
 
+/// The shortest silence after which a follower campaigns.
+pub(super) fn election_timeout(config: &RuntimeConfig) -> Duration {
+    ELECTION * config.performance.raft_multiplier.max(1)
+}
+
 /// Heartbeats six times within an election timeout, a lease of half of it.
 pub(super) fn raft_config(config: &RuntimeConfig, id: &ServerId) -> raft::Config {
-    let election = ELECTION * config.performance.raft_multiplier.max(1);
+    let election = election_timeout(config);
     raft::Config {
         election_timeout: election,
         heartbeat: election / 6,

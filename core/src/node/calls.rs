@@ -57,6 +57,9 @@ pub(super) struct Call {
 #[derive(Debug)]
 struct Forwarded {
     from: Caller,
+    /// How long it may be held, should there be no leader.
+    hold_until: Instant,
+    /// How long its answer is waited for.
     deadline: Instant,
     /// The term of the leader that it was sent to.
     term: Term,
@@ -73,7 +76,9 @@ pub(super) struct Calls {
     /// Accepted by this leader's raft: done when the entry at the index is applied.
     by_index: BTreeMap<Index, (Term, CallId)>,
     /// Waits for a leader, oldest first.
-    held: VecDeque<(Instant, Call)>,
+    held: BTreeMap<u64, (Instant, Call)>,
+    /// Deadlines of `held`, earliest first.
+    held_until: BTreeSet<(Instant, u64)>,
     /// Sent to the leader under this node's number; no answer yet.
     forwarded: BTreeMap<u64, Forwarded>,
     /// The leader accepted it at this index: done when the entry is applied here.
@@ -151,13 +156,16 @@ impl Calls {
         if self.held.len() >= MAX_HELD {
             return Err(call);
         }
-        self.held.push_back((deadline, call));
+        let id = self.number();
+        self.held.insert(id, (deadline, call));
+        self.held_until.insert((deadline, id));
         Ok(())
     }
 
     /// Takes out every held call, because a leader is known now.
-    pub(super) fn release(&mut self) -> VecDeque<(Instant, Call)> {
-        core::mem::take(&mut self.held)
+    pub(super) fn release(&mut self) -> Vec<(Instant, Call)> {
+        self.held_until.clear();
+        core::mem::take(&mut self.held).into_values().collect()
     }
 
     /// Whether `from` asks for the write it numbers `id` for the first time. Messages may come twice, and a
@@ -186,7 +194,13 @@ impl Calls {
 
     /// Remembers a call that goes to the leader; the number to send with it, or the call back when
     /// too many are under way.
-    pub(super) fn forward(&mut self, deadline: Instant, term: Term, call: Call) -> Result<(u64, Work), Call> {
+    pub(super) fn forward(
+        &mut self,
+        hold_until: Instant,
+        deadline: Instant,
+        term: Term,
+        call: Call,
+    ) -> Result<(u64, Work), Call> {
         if self.forwarded.len() >= MAX_FORWARDED {
             return Err(call);
         }
@@ -195,7 +209,7 @@ impl Calls {
             Work::Write(_) => None,
             Work::Barrier { consistent } => Some(consistent),
         };
-        self.forwarded.insert(id, Forwarded { from: call.from, deadline, term, barrier });
+        self.forwarded.insert(id, Forwarded { from: call.from, hold_until, deadline, term, barrier });
         *self.deadlines.entry(deadline).or_default() += 1;
         Ok((id, call.work))
     }
@@ -215,11 +229,35 @@ impl Calls {
                 None => writes.push(f.from),
                 Some(consistent) => {
                     let work = Work::Barrier { consistent };
-                    barriers.push((f.deadline, Call { from: f.from, work }));
+                    barriers.push((f.hold_until, Call { from: f.from, work }));
                 }
             }
         }
         (writes, barriers)
+    }
+
+    /// No leader is known any more. Barriers that it was sent are given back, to be held; of writes, word is waited
+    /// for until `until` at the latest, for it may have been cut off, and the next one may never be seen here.
+    pub(super) fn leaderless(&mut self, until: Instant) -> Vec<(Instant, Call)> {
+        let mut barriers = Vec::new();
+        self.forwarded.retain(|_, f| match f.barrier {
+            None => {
+                f.deadline = f.deadline.min(until);
+                true
+            }
+            Some(consistent) => {
+                let work = Work::Barrier { consistent };
+                barriers.push((f.hold_until, Call { from: f.from.clone(), work }));
+                false
+            }
+        });
+        for (_, deadline, _) in self.elsewhere.values_mut().flatten() {
+            *deadline = (*deadline).min(until);
+        }
+        if !self.forwarded.is_empty() || !self.elsewhere.is_empty() {
+            *self.deadlines.entry(until).or_default() += 1;
+        }
+        barriers
     }
 
     /// The leader accepted a forwarded write at `index`; its result comes from applying it here.
@@ -231,8 +269,11 @@ impl Calls {
     /// Calls whose time is over, with the reply each gets.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<(Caller, Reply)> {
         let mut over = Vec::new();
-        while self.held.front().is_some_and(|(at, _)| *at <= now) {
-            if let Some((_, call)) = self.held.pop_front() {
+        while let Some(&(at, id)) = self.held_until.first()
+            && at <= now
+        {
+            self.held_until.pop_first();
+            if let Some((_, call)) = self.held.remove(&id) {
                 over.push((call.from, Reply::Failed(CallError::NoLeader)));
             }
         }
@@ -266,7 +307,7 @@ impl Calls {
 
     /// The earliest deadline.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let held = self.held.front().map(|(at, _)| *at);
+        let held = self.held_until.first().map(|(at, _)| *at);
         let sent = self.deadlines.keys().next().copied();
         held.into_iter().chain(sent).min()
     }
@@ -283,12 +324,44 @@ mod tests {
         let write = |n| Call { from: front(n), work: Work::Write(Bytes::from_static(b"x")) };
         let read = |n| Call { from: front(n), work: Work::Barrier { consistent: true } };
         for (term, call) in [(1, write(1)), (1, read(2)), (2, write(3))] {
-            calls.forward(until, Term(term), call).expect("there is room");
+            calls.forward(until, until, Term(term), call).expect("there is room");
         }
         let (writes, barriers) = calls.outlived(Term(2));
         assert_eq!(writes, [front(1)]);
         assert_eq!(barriers, [(until, read(2))]);
         assert_eq!(calls.outlived(Term(2)), (Vec::new(), Vec::new()), "the third went to this leader");
+    }
+
+    #[test]
+    fn without_a_leader_what_it_was_sent_is_held_if_it_reads_and_soon_unknown_if_it_writes() {
+        let mut calls = Calls::new(0);
+        let front = |n| Caller::Front(FrontId(0), CallId(n));
+        let read = Call { from: front(1), work: Work::Barrier { consistent: false } };
+        let write = |n| Call { from: front(n), work: Work::Write(Bytes::from_static(b"x")) };
+        for call in [read.clone(), write(2), write(3)] {
+            calls.forward(Instant(5), Instant(100), Term(1), call).expect("there is room");
+        }
+        let (caller, deadline) = calls.answered(3).expect("under way");
+        calls.await_index(Index(7), Term(1), deadline, caller);
+        assert_eq!(calls.leaderless(Instant(20)), [(Instant(5), read)]);
+        assert_eq!(calls.leaderless(Instant(30)), [], "and no later than was said first");
+        assert!(calls.expire(Instant(19)).is_empty());
+        let unknown = |n| (front(n), Reply::Failed(CallError::Unknown));
+        assert_eq!(calls.expire(Instant(20)), [unknown(2), unknown(3)]);
+    }
+
+    #[test]
+    fn the_held_wait_for_their_own_time_each_and_go_on_in_the_order_they_came() {
+        let mut calls = Calls::new(0);
+        let front = |n| Caller::Front(FrontId(0), CallId(n));
+        let write = |n| Call { from: front(n), work: Work::Write(Bytes::from_static(b"x")) };
+        for (until, n) in [(70, 1), (6, 2), (71, 3)] {
+            calls.hold(Instant(until), write(n)).expect("there is room");
+        }
+        assert_eq!(calls.poll_timeout(), Some(Instant(6)));
+        assert_eq!(calls.expire(Instant(6)), [(front(2), Reply::Failed(CallError::NoLeader))]);
+        assert_eq!(calls.release(), [(Instant(70), write(1)), (Instant(71), write(3))]);
+        assert_eq!(calls.poll_timeout(), None);
     }
 
     #[test]

@@ -14,8 +14,8 @@ use bytes::{Buf, BufMut, Bytes};
 /// What one server sends another.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Frame {
-    /// Raft's own.
-    Raft(raft::Message),
+    /// Raft's own, and the cluster of the membership that the sender has; 0 if it knows of none.
+    Raft { cluster: u64, message: raft::Message },
     /// Please do this; `id` is the sender's number for it.
     Ask { id: u64, work: Work },
     /// The write was appended there.
@@ -50,8 +50,9 @@ impl Frame {
     pub(super) fn encode(&self) -> Bytes {
         let mut out = Vec::with_capacity(64);
         match self {
-            Frame::Raft(message) => {
+            Frame::Raft { cluster, message } => {
                 out.put_u8(0);
+                out.put_u64(*cluster);
                 message.encode_into(&mut out);
             }
             Frame::Ask { id, work: Work::Write(command) } => {
@@ -91,13 +92,14 @@ impl Frame {
             return None;
         }
         let kind = bytes.get_u8();
-        if kind == 0 {
-            return raft::Message::decode(bytes).ok().map(Frame::Raft);
-        }
         if bytes.len() < 8 {
             return None;
         }
         let id = bytes.get_u64();
+        if kind == 0 {
+            let message = raft::Message::decode(bytes).ok()?;
+            return Some(Frame::Raft { cluster: id, message });
+        }
         match (kind, bytes.len()) {
             (1, 1..) => Some(Frame::Ask { id, work: Work::Write(bytes) }),
             (2, 1) => Some(Frame::Ask { id, work: Work::Barrier { consistent: bytes.get_u8() != 0 } }),
@@ -186,6 +188,10 @@ mod tests {
     #[test]
     fn every_frame_comes_back_as_it_went() {
         for frame in [
+            Frame::Raft {
+                cluster: 9,
+                message: raft::Message { term: Term(3), body: raft::Body::TimeoutNow },
+            },
             Frame::Ask { id: 7, work: Work::Write(Bytes::from_static(b"x")) },
             Frame::Ask { id: 7, work: Work::Barrier { consistent: true } },
             Frame::Accepted { id: 1, index: Index(2), term: Term(3) },

@@ -1,7 +1,7 @@
 //! What founding a cluster means to the rest of the node; the decisions are in `server/founding.rs`.
 
-use super::Node;
 use super::forward::Frame;
+use super::{Node, cluster};
 use crate::agent::LocalWrite;
 use crate::config::RuntimeConfig;
 use crate::ids::ServerId;
@@ -71,7 +71,11 @@ impl Node {
                     None => LocalWrite::Delete { key },
                 });
             }
-            Effect::Found(membership) => self.to_raft.push_back(raft::Input::Bootstrap(membership)),
+            Effect::Found(membership) => {
+                let id = cluster::of_founders(&membership);
+                let membership = membership.in_cluster(id);
+                self.to_raft.push_back(raft::Input::Bootstrap(membership));
+            }
             Effect::Log(event) => self.log(event),
         }
     }

@@ -105,6 +105,11 @@ impl Node {
                 }
             }
             Effect::NameLost => self.halt(HaltReason::NameLost { name: pools::own_name(&self.config, pool) }),
+            Effect::Twin { at } => {
+                let (name, own) =
+                    (pools::own_name(&self.config, pool), pools::of(&self.config, pool).advertise);
+                self.halt(HaltReason::Twin { name, id: self.id.clone(), at, own });
+            }
             Effect::Log(event) => self.log(event),
         }
     }

@@ -34,6 +34,7 @@
 mod autopilot;
 mod boot;
 mod calls;
+mod cluster;
 mod datacenters;
 mod forward;
 mod founding;
@@ -47,6 +48,7 @@ mod output;
 mod placing;
 mod pools;
 mod publish;
+pub mod recovery;
 mod remote;
 mod route;
 mod stopping;
@@ -59,6 +61,7 @@ pub use boot::{Boot, BootError};
 pub use input::{Input, StopKind};
 pub use output::{DiskBatch, DiskImage, HaltReason, NetOrder, Output};
 
+use crate::Str;
 use crate::agent::{Agent, AgentInput};
 use crate::config::RuntimeConfig;
 use crate::ids::{CallId, FrontId, Index, Pool, ServerId, Ticket};
@@ -109,6 +112,9 @@ pub struct Node {
     founding: Founding,
     /// What is said about founding once a promise is on disk, oldest first.
     promises: VecDeque<(Ticket, ServerId, forward::Frame)>,
+    /// What gossip shows of this server's cluster, and when the log last heard of another one.
+    shown_cluster: Str,
+    stranger_told: Option<Instant>,
     pools: Pools,
     joins: Joins,
     /// The servers that a client asks; on a server, those of other datacenters, and the leader.

@@ -15,7 +15,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 /// Something to do.
 #[derive(Clone, Debug)]
@@ -168,6 +168,17 @@ pub enum HaltReason {
     NameLost {
         /// The name.
         name: Str,
+    },
+    /// Another process has this node's ID and name, and was there before: a data directory was copied.
+    Twin {
+        /// The name.
+        name: Str,
+        /// The ID.
+        id: ServerId,
+        /// Where the other one answers.
+        at: SocketAddr,
+        /// Where this one is.
+        own: IpAddr,
     },
     /// `retry_max` tries to join have failed.
     JoinGivenUp {

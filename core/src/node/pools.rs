@@ -33,13 +33,14 @@ impl Pools {
     pub(super) fn boot(
         config: &RuntimeConfig,
         id: &ServerId,
+        cluster: &Str,
         keys: &BTreeMap<Pool, Keys>,
         rng: &Rng,
         now: Instant,
     ) -> Result<Pools, BootError> {
         let mut pools = Pools::default();
         for pool in [Pool::Lan, Pool::Wan] {
-            let Some(settings) = settings(config, id, pool, keys)? else { continue };
+            let Some(settings) = settings(config, id, cluster, pool, keys)? else { continue };
             let mut effects = Vec::new();
             let rng = rng.fork(if pool == Pool::Lan { "lan" } else { "wan" });
             let machine = Gossip::boot(settings, &rng, now, &mut effects)
@@ -167,6 +168,7 @@ pub(super) fn of(config: &RuntimeConfig, pool: Pool) -> &Settings {
 fn settings(
     config: &RuntimeConfig,
     id: &ServerId,
+    cluster: &Str,
     pool: Pool,
     keys: &BTreeMap<Pool, Keys>,
 ) -> Result<Option<gossip::Config>, BootError> {
@@ -191,8 +193,9 @@ fn settings(
     let probe_interval = tuning.probe_interval.unwrap_or(profile.probe_interval);
     let probe_timeout = tuning.probe_timeout.unwrap_or(profile.probe_timeout);
     Ok(Some(gossip::Config {
-        tags: tags(config, id, pool),
+        tags: tags(config, id, pool, cluster),
         admission,
+        challenges: true,
         envelope: Envelope {
             keyring: keyring.map_err(|error| BootError::Gossip(error.to_string()))?,
             verify_incoming: common.verify_incoming,
@@ -212,7 +215,7 @@ fn settings(
 }
 
 /// What this node shows of itself in a pool.
-fn tags(config: &RuntimeConfig, id: &ServerId, pool: Pool) -> BTreeMap<Str, Str> {
+pub(super) fn tags(config: &RuntimeConfig, id: &ServerId, pool: Pool, cluster: &Str) -> BTreeMap<Str, Str> {
     let build = Str::from(format!("{COMPATIBLE_VERSION}:lictor"));
     if !config.server {
         let reconnect_timeout = config.gossip.advertise_reconnect_timeout;
@@ -233,6 +236,7 @@ fn tags(config: &RuntimeConfig, id: &ServerId, pool: Pool) -> BTreeMap<Str, Str>
         read_replica: false,
         use_tls: false,
         acls: false,
+        cluster: if pool == Pool::Lan { cluster.clone() } else { Str::default() },
     };
     tags.tags()
 }

@@ -1,6 +1,7 @@
 //! The routing table of `node/mod.rs`, as code. Logic stays in the parts.
 
 use super::Node;
+use super::boot::election_timeout;
 use super::calls::{Call, Caller, Work};
 use super::forward::{Frame, Refusal};
 use super::input::{Input, StopKind};
@@ -97,6 +98,10 @@ impl Node {
     }
 
     fn request(&mut self, now: Now, from: Caller, request: Request) {
+        let (request, hold_until) = match request {
+            Request::ForAgent(request) => (*request, self.hold_until(now).min(now.mono + self.brief_hold())),
+            request => (request, self.hold_until(now)),
+        };
         match request {
             Request::Write(command) if !self.config.server => {
                 let own = self.config.datacenter.clone();
@@ -104,7 +109,7 @@ impl Node {
             }
             Request::Write(command) => {
                 let work = Work::write(&command);
-                self.dispatch(now, self.hold_until(now), Call { from, work });
+                self.dispatch(now, hold_until, Call { from, work });
             }
             Request::WriteThere { datacenter, command } => {
                 self.write_there(now, from, &datacenter, &command);
@@ -116,8 +121,10 @@ impl Node {
             }
             Request::ReadBarrier { consistent } => {
                 let work = Work::Barrier { consistent };
-                self.dispatch(now, self.hold_until(now), Call { from, work });
+                self.dispatch(now, hold_until, Call { from, work });
             }
+            // Fronts wrap nothing else.
+            Request::ForAgent(_) => self.answer(from, Reply::Failed(CallError::Busy)),
             Request::Ask(ask) => self.ask_server(now, from, ask),
             Request::Abandon(call) => self.abandon(&from, call),
             // A heartbeat must not need the disk; everything else would be written.
@@ -163,6 +170,12 @@ impl Node {
         now.mono + self.config.performance.rpc_hold_timeout
     }
 
+    /// How long a leader is waited for on behalf of those who have others to ask, and for word of one that was
+    /// sent something: long enough for an election that goes well.
+    fn brief_hold(&self) -> Duration {
+        election_timeout(&self.config) * 2
+    }
+
     /// Sends work to whoever leads: here, elsewhere, or nobody yet.
     fn dispatch(&mut self, now: Now, deadline: Instant, call: Call) {
         if self.raft.role() == Role::Leader {
@@ -170,8 +183,7 @@ impl Node {
         }
         match self.raft.leader().cloned() {
             Some(leader) if leader != self.id => {
-                let sent_until = deadline.max(now.mono + Duration::from_secs(1));
-                match self.calls.forward(sent_until, self.raft.term(), call) {
+                match self.calls.forward(deadline, self.hold_until(now), self.raft.term(), call) {
                     Ok((id, work)) => self.send(leader, Frame::Ask { id, work }),
                     Err(call) => self.answer(call.from, Reply::Failed(CallError::Busy)),
                 }
@@ -218,7 +230,8 @@ impl Node {
                 Event::new(Level::Warn, "agent.server.raft", "dropped a malformed message")
                     .with("from", &*from),
             ),
-            Some(Frame::Raft(message)) => {
+            Some(Frame::Raft { cluster, .. }) if self.is_stranger(now, &from, cluster) => {}
+            Some(Frame::Raft { message, .. }) => {
                 self.to_raft.push_back(raft::Input::Message { from, message });
             }
             Some(Frame::Ask { id, work }) => {
@@ -329,6 +342,7 @@ impl Node {
             } else if let Some(input) = self.next_for_raft() {
                 self.raft.handle(now.mono, input);
             } else {
+                self.show_cluster(now);
                 self.refresh_members();
                 self.go_on_stopping(now);
                 if self.pools.is_quiet() && self.router.is_quiet() {
@@ -366,7 +380,10 @@ impl Node {
 
     fn on_raft(&mut self, now: Now, effect: Effect) {
         match effect {
-            Effect::Send { to, message } => self.send(to, Frame::Raft(message)),
+            Effect::Send { to, message } => {
+                let cluster = self.raft.membership().cluster;
+                self.send(to, Frame::Raft { cluster, message });
+            }
             Effect::Persist { ticket, batch } => {
                 let ticket = self.tickets.issue_raft(ticket);
                 self.persist(ticket, Some(batch));
@@ -388,10 +405,9 @@ impl Node {
             }
             Effect::Rejected { call, error } => {
                 let error = match error {
-                    ProposeError::NotLeader { leader } => CallError::NotLeader { leader },
+                    ProposeError::NotLeader { .. } | ProposeError::Transferring => CallError::NoLeader,
                     ProposeError::Busy => CallError::Busy,
                     ProposeError::TooLarge => CallError::TooLarge,
-                    ProposeError::Transferring => CallError::NoLeader,
                     other => CallError::Refused(other.to_string()),
                 };
                 self.finish(call, Reply::Failed(error));
@@ -399,14 +415,22 @@ impl Node {
             Effect::Lost { call } => self.finish(call, Reply::Failed(CallError::NoLeader)),
             Effect::Unknown { call } => self.finish(call, Reply::Failed(CallError::Unknown)),
             Effect::ReadReady { call, index } => self.finish(call, Reply::Barrier { index }),
-            Effect::ReadRejected { call, error } => {
-                let error = match error {
-                    ReadError::NotLeader { leader } | ReadError::LostLeadership { leader } => {
-                        CallError::NotLeader { leader }
+            Effect::ReadRejected { call, error: ReadError::Busy } => {
+                self.finish(call, Reply::Failed(CallError::Busy));
+            }
+            Effect::ReadRejected {
+                call,
+                error: ReadError::NotLeader { .. } | ReadError::LostLeadership { .. },
+            } => {
+                match self.calls.take(call) {
+                    // Whoever leads next is asked.
+                    Some(from @ Caller::Front(..)) => {
+                        let work = Work::Barrier { consistent: true };
+                        self.dispatch(now, now.mono + self.brief_hold(), Call { from, work });
                     }
-                    ReadError::Busy => CallError::Busy,
-                };
-                self.finish(call, Reply::Failed(error));
+                    Some(from) => self.answer(from, Reply::Failed(CallError::NoLeader)),
+                    None => {}
+                }
             }
             Effect::TransferEnded { call, result } => {
                 let reply = match result {
@@ -527,6 +551,10 @@ impl Node {
                 self.dispatch(now, deadline, call);
             }
             self.to_agent.push_back(AgentInput::ServerUp);
+        } else {
+            for (deadline, call) in self.calls.leaderless(now.mono + self.brief_hold()) {
+                self.dispatch(now, deadline, call);
+            }
         }
     }
 

@@ -15,6 +15,8 @@ use bytes::{Buf, Bytes};
 pub const MAX_FRAME: usize = 64 << 20;
 /// The longest server id, in bytes.
 pub const MAX_ID: usize = 255;
+/// In a membership's number of voters: the ID of the cluster follows behind the learners.
+const HAS_CLUSTER: u16 = 1 << 15;
 /// The most servers in one membership, voters and learners together.
 pub const MAX_SERVERS: usize = 1024;
 
@@ -146,7 +148,12 @@ impl Reader {
     }
 
     fn ids(&mut self) -> Result<BTreeSet<ServerId>, DecodeError> {
-        let count = usize::from(self.u16()?);
+        let count = self.u16()?;
+        self.ids_of(count)
+    }
+
+    fn ids_of(&mut self, count: u16) -> Result<BTreeSet<ServerId>, DecodeError> {
+        let count = usize::from(count);
         if count > MAX_SERVERS {
             return Err(DecodeError::TooLong);
         }
@@ -245,18 +252,30 @@ impl Entry {
 
 impl Membership {
     fn encoded_len(&self) -> usize {
-        4 + self.voters.iter().chain(&self.learners).map(|id| 2 + id.len()).sum::<usize>()
+        let cluster = if self.cluster == 0 { 0 } else { 8 };
+        4 + self.voters.iter().chain(&self.learners).map(|id| 2 + id.len()).sum::<usize>() + cluster
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        for group in [&self.voters, &self.learners] {
-            out.extend_from_slice(&(group.len() as u16).to_le_bytes());
+        let mark = if self.cluster == 0 { 0 } else { HAS_CLUSTER };
+        for (group, mark) in [(&self.voters, mark), (&self.learners, 0)] {
+            out.extend_from_slice(&(group.len() as u16 | mark).to_le_bytes());
             group.iter().for_each(|id| put_id(out, id));
+        }
+        if self.cluster != 0 {
+            put_u64(out, self.cluster);
         }
     }
 
     fn read(r: &mut Reader) -> Result<Membership, DecodeError> {
-        let membership = Membership { voters: r.ids()?, learners: r.ids()? };
+        let count = r.u16()?;
+        let voters = r.ids_of(count & !HAS_CLUSTER)?;
+        let learners = r.ids()?;
+        let cluster = if count & HAS_CLUSTER == 0 { 0 } else { r.u64()? };
+        if cluster == 0 && count & HAS_CLUSTER != 0 {
+            return Err(DecodeError::Value("a cluster has no ID"));
+        }
+        let membership = Membership { voters, learners, cluster };
         if membership.voters.is_disjoint(&membership.learners) {
             Ok(membership)
         } else {

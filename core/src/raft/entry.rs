@@ -60,12 +60,21 @@ pub struct Membership {
     pub voters: BTreeSet<ServerId>,
     /// Servers that receive the log and never vote. Disjoint from `voters`.
     pub learners: BTreeSet<ServerId>,
+    /// The cluster that it is of, made when that was founded and never changed; 0 if nobody made one. Raft itself
+    /// never looks at it.
+    pub cluster: u64,
 }
 
 impl Membership {
     /// A membership of voters alone.
     pub fn of_voters<I: IntoIterator<Item = ServerId>>(voters: I) -> Membership {
-        Membership { voters: voters.into_iter().collect(), learners: BTreeSet::new() }
+        Membership { voters: voters.into_iter().collect(), ..Membership::default() }
+    }
+
+    /// The same, as that of this cluster.
+    #[must_use]
+    pub fn in_cluster(self, cluster: u64) -> Membership {
+        Membership { cluster: cluster.max(1), ..self }
     }
 
     /// Whether `id` elects and commits.

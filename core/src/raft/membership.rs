@@ -191,7 +191,7 @@ mod tests {
 
     fn of(voters: &[&str], learners: &[&str]) -> Membership {
         let set = |ids: &[&str]| ids.iter().map(|id| ServerId::from(*id)).collect();
-        Membership { voters: set(voters), learners: set(learners) }
+        Membership { voters: set(voters), learners: set(learners), cluster: 7 }
     }
 
     #[test]

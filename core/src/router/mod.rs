@@ -7,7 +7,8 @@
 //! shuffled now and then, so that the clients of a datacenter spread over its servers again after one was
 //! away. What was refused by a datacenter without a leader, or never reached a server, is asked again
 //! until `rpc_hold_timeout` is over; so is a read whose answer was lost. A write whose answer was lost is not:
-//! it may have been carried out.
+//! it may have been carried out. An answer is lost too when the server that owes it turns out to be deaf (`vigil`)
+//! and there is another one.
 //!
 //! Differs from Consul's clients in two ways: a connection that cannot be made is tried again too, at once
 //! while there are servers that have not been tried; and a server that refuses a request for what it says
@@ -16,8 +17,10 @@
 mod pool;
 #[cfg(test)]
 mod tests;
+mod vigil;
 
 pub use pool::Server;
+pub use vigil::Patience;
 
 use crate::Str;
 use crate::event::{Event, Level};
@@ -31,6 +34,7 @@ use bytes::Bytes;
 use core::fmt;
 use core::net::SocketAddr;
 use pool::Pool;
+use vigil::{Verdict, Vigil};
 
 /// Calls that may be under way; more are refused as busy.
 pub const MAX_CALLS: usize = 16_384;
@@ -38,6 +42,14 @@ pub const MAX_CALLS: usize = 16_384;
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Pauses between tries begin at this part of `rpc_hold_timeout` and double.
 const FIRST_PAUSE: u32 = 16;
+/// What asks whether a server is there.
+const PING: &str = "Status.Ping";
+/// An empty map.
+const NO_ARGUMENTS: &[u8] = &[0x80];
+/// Why a call to a deaf server is lost.
+const DEAF: &str = "the server does not answer";
+/// What a server says that led and does not any more, of a write whose outcome is unknown.
+const LEADERSHIP_LOST: &str = "leadership lost";
 /// A server adds up to this part of a blocking read's wait.
 const WAIT_JITTER: u32 = 16;
 
@@ -150,14 +162,24 @@ pub enum Effect<W> {
 struct Call<W> {
     who: W,
     ask: Ask,
+    /// The number that whoever asked knows; that of the first try.
+    asked: u64,
+    tried: bool,
     /// When it is no longer made again.
     last_try: Instant,
     /// Where it is under way; `None` while it pauses.
     at: Option<SocketAddr>,
     /// Pauses so far.
     pauses: u32,
-    /// Servers that could not be reached since the last pause.
-    unreached: usize,
+    /// Servers that were tried in vain since the last pause.
+    in_vain: usize,
+}
+
+impl<W> Call<W> {
+    /// Whether it should be answered at once.
+    fn is_prompt(&self) -> bool {
+        !matches!(self.ask.kind, Kind::Wait(_))
+    }
 }
 
 /// The servers of each datacenter, and the calls to them. `W` is who waits.
@@ -170,8 +192,12 @@ pub struct Router<W> {
     /// By datacenter; one without servers is known, but none of its servers is there.
     pools: BTreeMap<Str, Pool>,
     leader: Option<SocketAddr>,
+    vigil: Vigil,
     next: u64,
+    /// By the number of their last try: an answer to an earlier one matches nothing.
     calls: BTreeMap<u64, Call<W>>,
+    /// That number, by the one that whoever asked knows.
+    current: BTreeMap<u64, u64>,
     /// Those that pause, by when they go on.
     pausing: BTreeSet<(Instant, u64)>,
     effects: VecDeque<Effect<W>>,
@@ -179,15 +205,17 @@ pub struct Router<W> {
 
 impl<W> Router<W> {
     /// A router in this datacenter that knows no server. `hold` is `rpc_hold_timeout`.
-    pub fn new(datacenter: Str, hold: Duration, rng: Rng) -> Router<W> {
+    pub fn new(datacenter: Str, hold: Duration, patience: Patience, rng: Rng) -> Router<W> {
         Router {
             datacenter,
             hold,
             rng,
             pools: BTreeMap::new(),
             leader: None,
+            vigil: Vigil::new(patience),
             next: 0,
             calls: BTreeMap::new(),
+            current: BTreeMap::new(),
             pausing: BTreeSet::new(),
             effects: VecDeque::new(),
         }
@@ -240,84 +268,112 @@ impl<W> Router<W> {
             Kind::Wait(wait) => now + wait + wait / WAIT_JITTER + self.hold,
             Kind::Write | Kind::Read => now + self.hold,
         };
+        let asked = self.number();
+        let call = Call { who, ask, asked, tried: false, last_try, at: None, pauses: 0, in_vain: 0 };
+        self.send(now, call);
+        asked
+    }
+
+    fn number(&mut self) -> u64 {
         self.next += 1;
-        self.calls.insert(self.next, Call { who, ask, last_try, at: None, pauses: 0, unreached: 0 });
-        let id = self.next;
-        self.send(now, id);
-        id
+        self.next
     }
 
     /// Whoever asked for a call does not wait any more. A number that is not under way is ignored.
-    pub fn cancel(&mut self, id: u64) {
+    pub fn cancel(&mut self, asked: u64) {
+        let Some(id) = self.current.remove(&asked) else { return };
         let Some(call) = self.calls.remove(&id) else { return };
         match call.at {
-            Some(to) => self.effects.push_back(Effect::Cancel { call: id, to }),
+            Some(to) => {
+                self.vigil.over(Instant::ZERO, to, call.is_prompt(), false);
+                self.effects.push_back(Effect::Cancel { call: id, to });
+            }
             None => self.pausing.retain(|(_, paused)| *paused != id),
         }
     }
 
-    /// Sends a call to the server that is to be asked first.
-    fn send(&mut self, now: Instant, id: u64) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        let to = match &call.ask.to {
-            To::Leader => match self.leader {
-                Some(at) => at,
-                None if now >= call.last_try => return self.finish(id, Err(Failure::NoLeader)),
-                None => return self.pause(now, id),
-            },
+    /// Where a call goes now.
+    fn target(&self, to: &To) -> Option<SocketAddr> {
+        match to {
+            To::Leader => self.leader,
             To::Datacenter(datacenter) => {
-                let pool = self.pools.get(datacenter);
-                match pool.and_then(Pool::preferred) {
-                    Some(server) => server.addr,
-                    None => {
-                        let why = match pool {
-                            _ if *datacenter == self.datacenter => Failure::NoServers,
-                            Some(_) => Failure::NotAvailable,
-                            None => Failure::NoPath,
-                        };
-                        return self.finish(id, Err(why));
-                    }
-                }
+                self.pools.get(datacenter).and_then(Pool::preferred).map(|server| server.addr)
             }
+        }
+    }
+
+    /// Sends a call to the server that is to be asked first.
+    fn send(&mut self, now: Instant, mut call: Call<W>) {
+        let Some(to) = self.target(&call.ask.to) else {
+            let why = match &call.ask.to {
+                To::Leader if now >= call.last_try => Failure::NoLeader,
+                To::Leader => return self.pause(now, call),
+                To::Datacenter(datacenter) if *datacenter == self.datacenter => Failure::NoServers,
+                To::Datacenter(datacenter) if self.pools.contains_key(datacenter) => Failure::NotAvailable,
+                To::Datacenter(_) => Failure::NoPath,
+            };
+            return self.finish(call, Err(why));
         };
-        call.at = Some(to);
         let until = match call.ask.kind {
             Kind::Wait(_) => call.last_try.max(now + self.hold),
             Kind::Write | Kind::Read => now + CALL_TIMEOUT,
         };
-        let Ask { method, body, .. } = &call.ask;
-        self.effects.push_back(Effect::Send { call: id, to, method, body: body.clone(), until });
+        self.vigil.sent(now, to, call.is_prompt(), !self.is_near(&call.ask.to));
+        let id = if call.tried { self.number() } else { call.asked };
+        let (method, body) = (call.ask.method, call.ask.body.clone());
+        self.effects.push_back(Effect::Send { call: id, to, method, body, until });
+        (call.at, call.tried) = (Some(to), true);
+        self.current.insert(call.asked, id);
+        self.calls.insert(id, call);
+    }
+
+    fn is_near(&self, to: &To) -> bool {
+        match to {
+            To::Leader => true,
+            To::Datacenter(datacenter) => *datacenter == self.datacenter,
+        }
     }
 
     /// Goes on with a call later, each time after twice as long.
-    fn pause(&mut self, now: Instant, id: u64) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        call.unreached = 0;
+    fn pause(&mut self, now: Instant, mut call: Call<W>) {
+        call.in_vain = 0;
         let most = self.hold / FIRST_PAUSE * (1 << call.pauses.min(10));
         call.pauses += 1;
         let pause = most / 2 + self.rng.duration(Duration::ZERO, most / 2);
         let until = (now + pause).min(call.last_try);
+        let id = self.number();
         self.pausing.insert((until, id));
+        self.current.insert(call.asked, id);
+        self.calls.insert(id, call);
     }
 
-    fn finish(&mut self, id: u64, result: Result<Bytes, Failure>) {
-        if let Some(call) = self.calls.remove(&id) {
-            self.effects.push_back(Effect::Done { who: call.who, result });
-        }
+    fn finish(&mut self, call: Call<W>, result: Result<Bytes, Failure>) {
+        self.current.remove(&call.asked);
+        self.effects.push_back(Effect::Done { who: call.who, result });
     }
 
     /// A try has ended. A number that is not under way is ignored.
     pub fn answered(&mut self, now: Instant, id: u64, result: Result<Bytes, RpcError>) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        let Some(at) = call.at.take() else { return };
-        let failure = match result {
-            Ok(body) => return self.finish(id, Ok(body)),
-            Err(RpcError::NotConnected(why)) => Failure::NotConnected(why),
-            Err(RpcError::Lost(why)) => Failure::Lost(why),
-            Err(RpcError::Server(text)) => Failure::Server(text),
-        };
+        if self.vigil.answered(now, id) {
+            return;
+        }
+        let Some(at) = self.calls.get(&id).and_then(|call| call.at) else { return };
+        let Some(mut call) = self.calls.remove(&id) else { return };
+        call.at = None;
+        let heard = matches!(result, Ok(_) | Err(RpcError::Server(_)));
+        self.vigil.over(now, at, call.is_prompt(), heard);
+        match result {
+            Ok(body) => self.finish(call, Ok(body)),
+            Err(RpcError::NotConnected(why)) => self.failed(now, call, at, Failure::NotConnected(why)),
+            Err(RpcError::Lost(why)) => self.failed(now, call, at, Failure::Lost(why)),
+            Err(RpcError::Server(text)) => self.failed(now, call, at, Failure::Server(text)),
+        }
+    }
+
+    /// The try of a call at a server was in vain: another one is made, or it is over.
+    fn failed(&mut self, now: Instant, mut call: Call<W>, at: SocketAddr, failure: Failure) {
         let (again, moved_off) = match &failure {
-            Failure::Server(text) => (is_refusal(text), is_refusal(text)),
+            Failure::Server(text) => (is_refusal(text), is_refusal(text) || text.contains(LEADERSHIP_LOST)),
             Failure::Lost(_) => (call.ask.kind != Kind::Write, true),
             _ => (true, true),
         };
@@ -339,30 +395,72 @@ impl<W> Router<W> {
             if moved_off {
                 self.effects.push_back(event(Level::Error, "RPC failed to server"));
             }
-            return self.finish(id, Err(failure));
+            return self.finish(call, Err(failure));
         }
         self.effects.push_back(event(Level::Warn, "Retrying RPC to server"));
-        call.unreached += 1;
-        if !matches!(failure, Failure::Server(_)) && call.unreached < others {
-            return self.send(now, id);
+        call.in_vain += 1;
+        if call.in_vain < others {
+            return self.send(now, call);
         }
-        self.pause(now, id);
+        self.pause(now, call);
+    }
+
+    /// Asks whoever is silent whether it is there, and gives up on those who do not answer that.
+    fn watch(&mut self, now: Instant) {
+        for verdict in self.vigil.due(now) {
+            match verdict {
+                Verdict::Ask(to) => {
+                    let (call, until) = (self.number(), self.vigil.answer_until(now));
+                    let body = Bytes::from_static(NO_ARGUMENTS);
+                    self.vigil.asked(now, to, call);
+                    self.effects.push_back(Effect::Send { call, to, method: PING, body, until });
+                }
+                Verdict::Deaf(at) => self.deaf(now, at),
+            }
+        }
+    }
+
+    /// A server does not answer: what is under way there goes elsewhere, if there is anybody else.
+    fn deaf(&mut self, now: Instant, at: SocketAddr) {
+        self.pools.values_mut().for_each(|pool| pool.failed(at));
+        let there = |(id, call): (&u64, &Call<W>)| {
+            let elsewhere = || self.target(&call.ask.to).is_some_and(|to| to != at);
+            (call.at == Some(at) && elsewhere()).then_some(*id)
+        };
+        let moving: Vec<u64> = self.calls.iter().filter_map(there).collect();
+        if moving.is_empty() {
+            return;
+        }
+        let event = Event::new(Level::Warn, "agent.client", "server does not answer, its calls go elsewhere");
+        let event = event.with("server", at.to_string()).with("calls", moving.len().to_string());
+        self.effects.push_back(Effect::Event(event));
+        for id in moving {
+            let Some(mut call) = self.calls.remove(&id) else { continue };
+            call.at = None;
+            self.effects.push_back(Effect::Cancel { call: id, to: at });
+            self.vigil.over(now, at, call.is_prompt(), false);
+            self.failed(now, call, at, Failure::Lost(DEAF.into()));
+        }
     }
 
     /// When [`Router::wake`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let pausing = self.pausing.first().map(|(at, _)| *at);
-        pausing.into_iter().chain(self.pools.values().filter_map(Pool::shuffle_at)).min()
+        let shuffle = self.pools.values().filter_map(Pool::shuffle_at);
+        shuffle.chain(pausing).chain(self.vigil.poll_timeout()).min()
     }
 
-    /// Goes on with what paused, and shuffles the servers when it is time.
+    /// Goes on with what paused, looks after those who owe answers, and shuffles the servers when it is time.
     pub fn wake(&mut self, now: Instant) {
         self.pools.values_mut().for_each(|pool| pool.shuffle(now, &mut self.rng));
+        self.watch(now);
         while let Some(&(at, id)) = self.pausing.first()
             && at <= now
         {
             self.pausing.pop_first();
-            self.send(now, id);
+            if let Some(call) = self.calls.remove(&id) {
+                self.send(now, call);
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use std::vec::Vec;
 const HOLD: Duration = Duration::from_secs(7);
 
 fn router(servers: u16) -> Router<u32> {
-    let mut router = Router::new(Str::from("dc1"), HOLD, Rng::new(Seed::from_u64(1)));
+    let mut router = Router::new(Str::from("dc1"), HOLD, Patience::of(1), Rng::new(Seed::from_u64(1)));
     router.servers(Instant(0), &known(0..servers), 3);
     router
 }
@@ -73,9 +73,9 @@ fn a_server_that_cannot_be_reached_is_passed_over_at_once_and_asked_last_from_th
     let [(call, first)] = sent[..] else { panic!("{sent:?}") };
     router.answered(Instant(1), call, refused());
     let (sent, _) = drain(&mut router);
-    let [(_, second)] = sent[..] else { panic!("{sent:?}") };
+    let [(again, second)] = sent[..] else { panic!("{sent:?}") };
     assert_ne!(first, second);
-    router.answered(Instant(2), call, Ok(Bytes::new()));
+    router.answered(Instant(2), again, Ok(Bytes::new()));
     router.ask(Instant(3), 2, ask(Kind::Write));
     let (sent, done) = drain(&mut router);
     assert_eq!((sent[0].1, done), (second, [(1, Ok(Bytes::new()))].to_vec()));
@@ -131,6 +131,120 @@ fn a_datacenter_without_a_leader_is_asked_until_the_hold_timeout_is_over() {
     assert_eq!(error.to_string(), "rpc error making call: No cluster leader");
     assert!((5..12).contains(&tries), "{tries} tries");
     assert_eq!(now, Instant(0) + HOLD);
+}
+
+fn at(ms: u64) -> Instant {
+    Instant(0) + Duration::from_millis(ms)
+}
+
+/// Lets time go on until `end`, and gives what was sent and told meanwhile.
+fn pass(router: &mut Router<u32>, end: Instant) -> (Sent, Done) {
+    let (mut sent, mut done) = drain(router);
+    while let Some(due) = router.poll_timeout()
+        && due <= end
+    {
+        router.wake(due);
+        let (more, over) = drain(router);
+        sent.extend(more);
+        done.extend(over);
+    }
+    (sent, done)
+}
+
+#[test]
+fn a_server_that_is_deaf_loses_its_reads_to_another_within_half_a_second_and_its_writes_are_unknown() {
+    let mut router = router(2);
+    router.ask(at(0), 1, ask(Kind::Read));
+    router.ask(at(0), 2, ask(Kind::Write));
+    router.ask(at(0), 3, ask(Kind::Wait(Duration::from_secs(60))));
+    let (sent, _) = drain(&mut router);
+    let deaf = sent[0].1;
+    assert!(sent.iter().all(|(_, to)| *to == deaf));
+    let (sent, done) = pass(&mut router, at(450));
+    let to: Vec<u16> = sent.iter().map(|(_, to)| *to).collect();
+    assert_eq!(to, [deaf, 16_601 - deaf, 16_601 - deaf], "a ping, then both reads at the other one");
+    assert_eq!(done, [(2, Err(Failure::Lost("the server does not answer".into())))]);
+    router.ask(at(450), 4, ask(Kind::Write));
+    assert_eq!(drain(&mut router).0[0].1, 16_601 - deaf);
+}
+
+#[test]
+fn a_server_that_says_that_it_is_there_keeps_its_calls_and_is_asked_ever_less_often() {
+    let mut router = router(2);
+    router.ask(at(0), 1, ask(Kind::Read));
+    let (first, _) = drain(&mut router);
+    let mut pings = 0;
+    let mut now = at(0);
+    while now < at(10_000) {
+        now = router.poll_timeout().expect("it is watched");
+        router.wake(now);
+        let (sent, done) = drain(&mut router);
+        assert!(done.is_empty());
+        for (ping, to) in sent {
+            assert_eq!(to, first[0].1);
+            pings += 1;
+            router.answered(now + Duration::from_millis(20), ping, Ok(Bytes::new()));
+        }
+    }
+    assert!((10..16).contains(&pings), "{pings} pings in ten seconds");
+    router.answered(now, first[0].0, Ok(Bytes::new()));
+    assert_eq!(drain(&mut router).1, [(1, Ok(Bytes::new()))]);
+    assert!(router.poll_timeout().is_some_and(|at| at.since(now).as_secs() > 60), "nobody owes anything");
+}
+
+#[test]
+fn blocking_reads_move_from_a_deaf_server_and_a_late_answer_of_it_is_not_taken_for_the_new_one() {
+    let mut router = router(2);
+    router.ask(at(0), 1, ask(Kind::Wait(Duration::from_secs(60))));
+    let (first, _) = drain(&mut router);
+    let (sent, _) = pass(&mut router, at(1_500));
+    assert_eq!(sent.len(), 2, "{sent:?}");
+    assert_ne!(sent[1].1, first[0].1);
+    router.answered(at(1_600), first[0].0, Ok(Bytes::from_static(b"old")));
+    assert!(drain(&mut router).1.is_empty());
+    router.answered(at(1_700), sent[1].0, Ok(Bytes::from_static(b"new")));
+    assert_eq!(drain(&mut router).1, [(1, Ok(Bytes::from_static(b"new")))]);
+}
+
+#[test]
+fn the_only_server_is_waited_for_however_deaf_it_is() {
+    let mut router = router(1);
+    router.ask(at(0), 1, ask(Kind::Write));
+    let (first, _) = drain(&mut router);
+    let (_, done) = pass(&mut router, at(20_000));
+    assert_eq!(done, []);
+    router.answered(at(20_001), first[0].0, Ok(Bytes::new()));
+    assert_eq!(drain(&mut router).1, [(1, Ok(Bytes::new()))]);
+}
+
+#[test]
+fn a_process_that_stood_still_itself_accuses_nobody() {
+    let mut router = router(2);
+    router.ask(at(0), 1, ask(Kind::Write));
+    drain(&mut router);
+    router.wake(at(100));
+    let (ping, _) = drain(&mut router);
+    router.wake(at(5_000));
+    assert_eq!(drain(&mut router), (Vec::new(), Vec::new()), "the answer may lie there unread");
+    router.answered(at(5_001), ping[0].0, Ok(Bytes::new()));
+    let (_, done) = pass(&mut router, at(5_050));
+    assert_eq!(done, []);
+}
+
+#[test]
+fn who_lost_leadership_is_asked_last_and_who_knows_no_leader_is_passed_over_at_once() {
+    let mut router = router(3);
+    router.ask(at(0), 1, ask(Kind::Write));
+    let (sent, _) = drain(&mut router);
+    let text = "leadership lost while committing log: the outcome is unknown, read before you try again";
+    router.answered(at(1), sent[0].0, Err(RpcError::Server(text.into())));
+    assert!(matches!(drain(&mut router).1[..], [(1, Err(Failure::Server(_)))]));
+    router.ask(at(2), 2, ask(Kind::Write));
+    let (second, _) = drain(&mut router);
+    assert_ne!(second[0].1, sent[0].1);
+    router.answered(at(3), second[0].0, Err(RpcError::Server("No cluster leader".into())));
+    let (third, _) = drain(&mut router);
+    assert!(third[0].1 != second[0].1 && third[0].1 != sent[0].1);
 }
 
 #[test]
@@ -215,7 +329,7 @@ fn the_leader_is_waited_for_and_asked_where_it_is_then() {
     router.wake(at);
     let (sent, _) = drain(&mut router);
     assert_eq!(sent, [(1, 8307)]);
-    router.answered(at, 1, Ok(Bytes::new()));
+    router.answered(at, sent[0].0, Ok(Bytes::new()));
     router.leader(None);
     router.ask(at, 2, to_leader());
     let mut now = at;
@@ -251,7 +365,7 @@ proptest! {
                     router.answered(now, call, Err(RpcError::Server("No cluster leader".into())));
                 }
                 _ => {
-                    if let Some(call) = open.pop() { router.answered(now, call, refused()); }
+                    for call in open.drain(..) { router.answered(now, call, refused()); }
                     now = router.poll_timeout().unwrap_or(now).max(now + Duration::from_secs(1));
                     router.wake(now);
                 }

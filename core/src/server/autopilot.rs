@@ -7,12 +7,13 @@
 use crate::Str;
 use crate::event::{Event, Level};
 use crate::gossip::Status;
-use crate::gossip::consul::Server;
+use crate::gossip::consul::{NO_CLUSTER, Server};
 use crate::ids::ServerId;
 use crate::raft::{Change, Role};
 use crate::time::{Duration, Instant};
 use crate::types::AutopilotConfig;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
@@ -82,6 +83,7 @@ struct Watch {
     last: Option<Change>,
     /// Said already.
     conflict: Option<Str>,
+    strangers: BTreeSet<Str>,
 }
 
 impl Autopilot {
@@ -97,6 +99,7 @@ impl Autopilot {
             missed: BTreeMap::new(),
             last: None,
             conflict: None,
+            strangers: BTreeSet::new(),
         });
     }
 
@@ -154,6 +157,7 @@ impl Autopilot {
         if change.is_some() && watch.last == change {
             effects.retain(|effect| !matches!(effect, Effect::Log(_)));
         }
+        effects.extend(watch.strangers(raft, known));
         watch.last = change;
         // The next change waits for this one, and either may be refused.
         let pause = if watch.last.is_some() { RETRY } else { LOOK_EVERY };
@@ -218,8 +222,11 @@ impl Watch {
         if let Some(id) = self.health.keys().filter(|id| *id != me).find(left) {
             return removed(id, known);
         }
-        let newcomer =
-            known.values().find(|server| server.status == Status::Alive && !membership.contains(&server.id));
+        let newcomer = known.values().find(|server| {
+            server.status == Status::Alive
+                && !membership.contains(&server.id)
+                && is_free(server, membership.cluster)
+        });
         if config.cleanup_dead_servers && (newcomer.is_some() || self.clean_at <= now) {
             if let Some(effects) = self.clean_up(now, config, raft, known) {
                 self.clean_at = now;
@@ -290,6 +297,24 @@ impl Watch {
         self.names.get(id).is_some_and(same)
     }
 
+    /// Says once of each server of another cluster that it is not taken in, and what can be done.
+    fn strangers(&mut self, raft: &Raft<'_>, known: &BTreeMap<ServerId, Server>) -> Vec<Effect> {
+        let membership = &raft.status.membership;
+        let mut effects = Vec::new();
+        for server in known.values().filter(|server| server.status == Status::Alive) {
+            let stranger = !membership.contains(&server.id) && !is_free(server, membership.cluster);
+            if stranger && self.strangers.insert(server.id.clone()) {
+                let text = "not taking in a server of another cluster: if it shall be one of this, stop it, empty its \
+                            data directory, and start it again";
+                let event = of(Event::new(Level::Error, LOG, text), &server.id, known);
+                let event = event.with("cluster", format!("{:016x}", membership.cluster));
+                effects.push(Effect::Log(event.with("other_cluster", &*server.cluster)));
+            }
+        }
+        self.strangers.retain(|id| known.contains_key(id));
+        effects
+    }
+
     fn two_founders(&mut self, server: &Server) -> Vec<Effect> {
         if self.conflict.as_ref() == Some(&server.id) {
             return Vec::new();
@@ -299,6 +324,11 @@ impl Watch {
         let event = Event::new(Level::Error, LOG, text).with("node_to_add", &*server.name);
         Vec::from([Effect::Log(event)])
     }
+}
+
+/// Whether a server may become one of `cluster`: it is of none yet, or was of this one.
+fn is_free(server: &Server, cluster: u64) -> bool {
+    cluster == 0 || *server.cluster == *NO_CLUSTER || *server.cluster == *format!("{cluster:016x}")
 }
 
 fn removed(id: &ServerId, known: &BTreeMap<ServerId, Server>) -> Vec<Effect> {

@@ -1,6 +1,7 @@
 //! The life of the process: files, lock, threads, signals.
 
 mod banner;
+mod consul_files;
 mod data_dir;
 mod ports;
 mod process;

@@ -1,6 +1,7 @@
 //! Starting, running and stopping one agent.
 
 use super::banner::banner;
+use super::consul_files;
 use super::data_dir::DataDir;
 use super::signals::Signals;
 use super::{ports, process};
@@ -74,7 +75,7 @@ fn start(launch: Launch) -> Result<u8, String> {
     let addresses = Addresses::of(&config);
     ports::check(&addresses.tcp(), &addresses.udp())?;
 
-    let (data_dir, node_id, storage, image) = open(&config, &rt)?;
+    let (data_dir, node_id, storage, image) = open(&config, &rt, &log)?;
     let config = Arc::new(config);
     print!("{}", banner(&config, &node_id));
     for warning in &config.warnings {
@@ -105,7 +106,7 @@ fn start(launch: Launch) -> Result<u8, String> {
 
 type Opened = (Option<DataDir>, Str, AnyStorage, DiskImage);
 
-fn open(config: &RuntimeConfig, rt: &TokioRt) -> Result<Opened, String> {
+fn open(config: &RuntimeConfig, rt: &TokioRt, log: &Log) -> Result<Opened, String> {
     if config.data_dir.is_empty() {
         let id =
             if config.node_id.is_empty() { Rng::new(rt.entropy()).uuid() } else { config.node_id.clone() };
@@ -113,9 +114,20 @@ fn open(config: &RuntimeConfig, rt: &TokioRt) -> Result<Opened, String> {
     }
     let dir = DataDir::open(Path::new(&config.data_dir), &config.node_id, rt.entropy())
         .map_err(|e| e.to_string())?;
-    let (storage, image) = LogStorage::open_at(&dir.own).map_err(|e| e.to_string())?;
-    let id = dir.node_id.clone();
-    Ok((Some(dir), id, AnyStorage::Log(Box::new(storage)), image))
+    let (mut storage, mut image) = LogStorage::open_at(&dir.own).map_err(|e| e.to_string())?;
+    let path = Path::new(&config.data_dir);
+    runtime()?
+        .block_on(async {
+            if config.server {
+                image = consul_files::recover(path, image, &mut storage, |event| log.write(&event)).await?;
+            }
+            consul_files::keyrings(path, config, &mut image, &mut storage).await?;
+            Ok::<_, String>((storage, image))
+        })
+        .map(|(storage, image)| {
+            let id = dir.node_id.clone();
+            (Some(dir), id, AnyStorage::Log(Box::new(storage)), image)
+        })
 }
 
 /// One of the two storages, chosen at start.
@@ -338,6 +350,14 @@ fn report(exit: &Exit, log: &Log) -> u8 {
             format!(
                 "stopped, because another node has the name {name} and most members side with it: \
                  give this one another node_name, or stop the other and start this one again"
+            ),
+            1,
+        ),
+        Exit::Halted(HaltReason::Twin { name, id, at, own }) => (
+            Level::Error,
+            format!(
+                "stopped, because node ID {id} is in use twice: {name} at {at} answers, and this node at {own} has \
+                 the same ID, so its data directory is a copy: empty it, or stop the other one"
             ),
             1,
         ),

@@ -6,6 +6,7 @@ use crate::command::Register;
 use crate::config::RuntimeConfig;
 use crate::types::Node;
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::{String, ToString};
 use core::net::IpAddr;
 
@@ -28,12 +29,14 @@ impl NodeInfo {
     pub(in crate::agent) fn new(config: &RuntimeConfig, id: &str) -> NodeInfo {
         let address = config.advertise_addr.to_string();
         let mut tagged_addresses = config.tagged_addresses.clone();
-        let by_family = match config.advertise_addr {
-            IpAddr::V4(_) => ["lan_ipv4", "wan_ipv4"],
-            IpAddr::V6(_) => ["lan_ipv6", "wan_ipv6"],
-        };
-        for key in ["lan", "wan"].iter().chain(&by_family) {
-            tagged_addresses.entry(Str::from(*key)).or_insert_with(|| Str::from(address.as_str()));
+        for (pool, at) in [("lan", config.advertise_addr), ("wan", config.gossip.wan.advertise)] {
+            let family = match at {
+                IpAddr::V4(_) => "ipv4",
+                IpAddr::V6(_) => "ipv6",
+            };
+            for key in [String::from(pool), format!("{pool}_{family}")] {
+                tagged_addresses.entry(Str::from(key)).or_insert_with(|| Str::from(at.to_string()));
+            }
         }
         let mut meta = config.node_meta.clone();
         meta.insert(Str::from("consul-network-segment"), Str::from(""));

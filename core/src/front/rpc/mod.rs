@@ -197,7 +197,8 @@ impl Front {
                 self.outputs.push_back(FrontOutput::RpcReply { req, reply });
             }
             Step::Call(request, finish) => {
-                self.start_call(req, *request, Ending::Rpc(finish)).map_err(Failure::Refused)?;
+                let request = call::Request::ForAgent(request);
+                self.start_call(req, request, Ending::Rpc(finish)).map_err(Failure::Refused)?;
             }
             Step::Read(arguments, read) => {
                 self.metrics.count(now, Metric::RpcQuery);

@@ -11,4 +11,4 @@ pub use rules::LanRules;
 pub(super) use rules::admit_wan;
 pub use server::{Build, Server};
 pub use show::{Row, row};
-pub use tags::{ClientTags, ServerTags, wan_name};
+pub use tags::{ClientTags, NO_CLUSTER, ServerTags, wan_name};

@@ -1,14 +1,10 @@
 //! Whom Consul lets into a pool.
 
 use super::super::serf::{Member, Status};
-use super::server::{Build, Server};
+use super::server::Server;
 use crate::Str;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
-
-/// Builds since this one have unique node ids.
-const UNIQUE_IDS: Build = Build(0, 8, 5);
 
 /// The rules of one datacenter's pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,28 +18,22 @@ pub struct LanRules {
 }
 
 impl LanRules {
-    /// Refuses members of another datacenter, partition or segment, and node ids that two names claim.
+    /// Refuses members of another datacenter, partition or segment, and other names of this node's id. (Two names
+    /// of another node's id are decided one by one, or one that got in would keep everybody from joining.)
     pub(in super::super) fn admit(&self, members: &[Member]) -> Result<(), String> {
-        let mut names_by_id: BTreeMap<&str, &str> = BTreeMap::new();
         for member in members {
             let name = &member.name;
             let id = member.tag("id");
             if !id.is_empty() {
-                if member.status == Status::Left {
+                // Whoever is gone does not conflict: this node may have had another name. (Consul waits until it is
+                // forgotten.)
+                if matches!(member.status, Status::Left | Status::Failed) {
                     continue;
                 }
                 if *id == *self.node_id && !name.eq_ignore_ascii_case(&self.node_name) {
                     return Err(format!(
                         "Member '{name}' has conflicting node ID '{id}' with this agent's ID"
                     ));
-                }
-                if let Some(other) = names_by_id.get(id) {
-                    return Err(format!(
-                        "Member '{name}' has conflicting node ID '{id}' with member '{other}'"
-                    ));
-                }
-                if Build::find(member.tag("build")).is_some_and(|build| build >= UNIQUE_IDS) {
-                    names_by_id.insert(id, name);
                 }
             }
             let datacenter = match member.tag("role") {

@@ -61,6 +61,8 @@ pub struct Server {
     pub read_replica: bool,
     /// Whether its RPC takes TLS.
     pub use_tls: bool,
+    /// The raft cluster that it is of, or `NO_CLUSTER`; empty if it does not say.
+    pub cluster: Str,
     /// What it can do beyond its version: the `ft_` tags.
     pub features: BTreeMap<Str, i64>,
     /// Where the member stands.
@@ -114,6 +116,7 @@ impl Server {
             raft_version: int("raft_vsn")?,
             read_replica: has("nonvoter") || has("read_replica"),
             use_tls: has("use_tls"),
+            cluster: member.tag(super::tags::CLUSTER).into(),
             features,
             datacenter,
             status: member.status,

@@ -11,6 +11,11 @@ const PROTOCOL: (&str, &str, &str) = ("2", "2", "3");
 /// The version of the raft protocol that is shown.
 const RAFT_PROTOCOL: &str = "3";
 
+/// The tag of a server's cluster.
+pub(super) const CLUSTER: &str = "lictor_cluster";
+/// What a server shows as its cluster that is of none yet.
+pub const NO_CLUSTER: &str = "none";
+
 /// What a server shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerTags {
@@ -38,6 +43,8 @@ pub struct ServerTags {
     pub use_tls: bool,
     /// Whether ACLs are on.
     pub acls: bool,
+    /// The raft cluster that it is of, or [`NO_CLUSTER`]; empty: not shown. Ours; Consul's servers have no such thing.
+    pub cluster: Str,
 }
 
 /// What a client agent shows.
@@ -92,6 +99,9 @@ impl ServerTags {
             if let Some(port) = port {
                 set(name, &port.to_string());
             }
+        }
+        if !self.cluster.is_empty() {
+            set(CLUSTER, &self.cluster);
         }
         if self.expect > 0 {
             set("expect", &self.expect.to_string());

@@ -13,6 +13,10 @@ impl Gossip {
     /// A member is there, for the first time or again.
     pub(in super::super) fn on_member_alive(&mut self, peer: &Peer) {
         let mut member = Member::new(peer.name.clone(), peer.addr, &peer.meta, peer.vsn, Status::Alive);
+        self.own_id(&member);
+        if peer.name != self.config.name {
+            self.met_at.get_or_insert(self.now);
+        }
         match self.serf.members.get_mut(&peer.name) {
             Some(known) => {
                 known.member = member.clone();
@@ -39,6 +43,7 @@ impl Gossip {
         let status = known.member.status;
         known.member = Member::new(peer.name.clone(), peer.addr, &peer.meta, peer.vsn, status);
         let member = known.member.clone();
+        self.own_id(&member);
         self.tell(MemberChange::Update, member);
     }
 
@@ -62,9 +67,20 @@ impl Gossip {
         self.tell(change, member);
     }
 
+    /// A node ID is this member's.
+    fn own_id(&mut self, member: &Member) {
+        let id = member.tag("id");
+        if !id.is_empty() && self.config.admission.has_unique_ids() {
+            self.owners.insert(id.into(), member.name.clone());
+        }
+    }
+
     /// Forgets a member.
     pub(super) fn erase(&mut self, name: &str) {
         let Some(mut known) = self.serf.members.remove(name) else { return };
+        if self.owners.get(known.member.tag("id")).is_some_and(|owner| **owner == *name) {
+            self.owners.remove(known.member.tag("id"));
+        }
         self.serf.vivaldi.forget(name);
         self.serf.coordinates.remove(name);
         self.serf.prunes.remove(name);

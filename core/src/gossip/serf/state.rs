@@ -84,14 +84,15 @@ mod tests {
         let rng = Rng::new(Seed::from_u64(1));
         let mut gossip = Gossip::boot(Config::lan("n1".into(), own), &rng, Instant::ZERO, &mut Vec::new())
             .expect("a sound config");
-        gossip.on_alive(&Alive {
+        let alive = Alive {
             addr: Bytes::from_static(&[127, 0, 0, 2]),
             incarnation: 1,
             node: "n2".into(),
             port: 8301,
             vsn: Bytes::copy_from_slice(&VSN),
             ..Alive::default()
-        });
+        };
+        gossip.on_alive(&alive, crate::gossip::challenge::Source::Unknown);
         gossip
     }
 

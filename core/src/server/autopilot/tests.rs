@@ -36,6 +36,7 @@ fn server(id: &str, status: Status) -> (ServerId, Server) {
         raft_version: 3,
         read_replica: false,
         use_tls: false,
+        cluster: Str::default(),
         features: BTreeMap::new(),
         status,
     };
@@ -235,4 +236,17 @@ fn a_server_alone_wakes_for_nothing() {
     let mut world = World::new(&["a"]);
     assert_eq!(world.pass(SECOND), []);
     assert_eq!(world.autopilot.poll_timeout(), None);
+}
+
+#[test]
+fn a_server_of_another_cluster_is_not_taken_in_and_one_that_lost_its_data_is() {
+    let mut world = World::new(&["a", "b", "c"]);
+    world.membership.cluster = 0xab;
+    for (id, cluster) in [("d", "00000000000000cd"), ("e", "none"), ("f", "00000000000000ab"), ("g", "")] {
+        world.known.insert(id.into(), Server { cluster: cluster.into(), ..server(id, Status::Alive).1 });
+    }
+    world.autopilot.hurry(world.now);
+    let changes = world.pass(Duration::from_secs(60));
+    let taken = |id: &str| changes.contains(&Change::AddLearner(id.into()));
+    assert!(taken("e") && taken("f") && !taken("d") && !taken("g"), "{changes:?}");
 }

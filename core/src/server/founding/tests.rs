@@ -65,6 +65,7 @@ impl World {
             raft_version: 3,
             read_replica: false,
             use_tls: false,
+            cluster: Str::default(),
             features: BTreeMap::new(),
             status: if self.views[by].contains(&of) { Status::Alive } else { Status::Failed },
         };

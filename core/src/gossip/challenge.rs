@@ -1,0 +1,396 @@
+//! A name that is claimed from another address: is its owner still where it was?
+//!
+//! A node that died comes back under any address, with its node ID or, when its disk was lost, with a new one; its old
+//! entry may say that it is alive for a while. And a copied data directory, or a careless name, brings a second
+//! process while the first one lives. So the address that is known is asked, by a packet and by a stream, within one
+//! probe interval. When nobody of that name answers there, the claim stands at once; otherwise it is refused.
+//! (memberlist refuses every claim until the owner has been dead for 30 s; its members among ours still do.)
+//!
+//! Of two with the same node ID one has a copy of the other's data directory, and must stop: the one that is told of the
+//! other by a third, or by a member that it asked to be let in, and was with others for less than [`NEW`]. Whoever was
+//! there before hears of the claim from the claimant alone, for nobody passes it on; it goes on and says so. Of two with
+//! different node IDs the later one waits outside, as with memberlist.
+
+use super::decode_tags;
+use super::wire::{Alive, Message, Ping, Vsn};
+use super::{Effect, Gossip, exchange::Talk};
+use crate::Str;
+use crate::event::Level;
+use crate::time::{Duration, Instant};
+use alloc::format;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+/// Challenges at once; claims beyond that are refused.
+const MAX: usize = 64;
+/// A claim that was refused is not looked into again for so long.
+const REMEMBERED: Duration = Duration::from_secs(10);
+/// For so long after it has met others a node is new among them.
+const NEW: Duration = Duration::from_secs(30);
+
+/// Whose word it is that somebody lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// That of the member at this address.
+    Of(SocketAddr),
+    /// That of a member that we asked to let us in.
+    Joined,
+    /// That of somebody who came to us.
+    Unknown,
+}
+
+/// A claim that is looked into.
+#[derive(Debug)]
+pub(super) struct Challenge {
+    claim: Alive,
+    claimed: SocketAddr,
+    vsn: Vsn,
+    /// It came from somebody else than the claimant.
+    told: bool,
+    seq_no: u32,
+    /// Whoever has the name answers until then, or does not have it.
+    until: Instant,
+    answered: bool,
+    /// It was answered for, and stays refused until then.
+    refused: bool,
+}
+
+impl Gossip {
+    /// When the first challenge is over.
+    pub(super) fn challenges_until(&self) -> Option<Instant> {
+        self.challenges.values().map(|challenge| challenge.until).min()
+    }
+
+    /// Somebody claims the name of the first address from the second.
+    pub(super) fn challenge(
+        &mut self,
+        claim: &Alive,
+        (known, claimed): (SocketAddr, SocketAddr),
+        vsn: Vsn,
+        source: Source,
+    ) {
+        let own = claim.node == self.config.name;
+        let told = match source {
+            Source::Of(from) => from != claimed,
+            Source::Joined => true,
+            Source::Unknown => false,
+        };
+        if let Some(challenge) = self.challenges.get_mut(&claim.node).filter(|c| c.claimed == claimed) {
+            if challenge.refused {
+                return self.on_conflict(&claim.node, known, claimed);
+            }
+            challenge.told |= told;
+            if challenge.claim.incarnation < claim.incarnation {
+                challenge.claim = claim.clone();
+            }
+            return;
+        }
+        if self.challenges.len() >= MAX || self.challenges.contains_key(&claim.node) {
+            return self.on_conflict(&claim.node, known, claimed);
+        }
+        if own && claim.incarnation >= self.incarnation {
+            // Others may believe us to be there: they are told where we are.
+            self.refute(claim.incarnation);
+        }
+        // The other one is asked: of our own name we know where we are.
+        let asked = if own { claimed } else { known };
+        let seq_no = self.next_seq_no();
+        let until = self.now + self.config.probe_interval;
+        let ping = self.own_ping(seq_no, claim.node.clone());
+        self.send(asked, &Message::Ping(ping.clone()));
+        self.open(asked, Talk::Pinging { ping, until });
+        let claim = claim.clone();
+        let challenge =
+            Challenge { claim, claimed, vsn, told, seq_no, until, answered: false, refused: false };
+        self.challenges.insert(challenge.claim.node.clone(), challenge);
+    }
+
+    /// An answer to a ping, perhaps to that of a challenge.
+    pub(super) fn on_challenge_ack(&mut self, seq_no: u32) {
+        let running = |challenge: &&mut Challenge| challenge.seq_no == seq_no && !challenge.refused;
+        if let Some(challenge) = self.challenges.values_mut().find(running) {
+            (challenge.answered, challenge.until) = (true, self.now);
+        }
+    }
+
+    /// A ping reached its own sender: the address that is asked is one of ours, and says nothing.
+    pub(super) fn is_own_challenge(&self, ping: &Ping) -> bool {
+        ping.reply_to() == Some(self.config.advertise)
+            && self.challenges.values().any(|challenge| challenge.seq_no == ping.seq_no)
+    }
+
+    /// Decides the challenges whose time is over.
+    pub(super) fn check_challenges(&mut self) {
+        let due = |(_, c): &(&Str, &Challenge)| c.until <= self.now;
+        let names: Vec<Str> = self.challenges.iter().filter(due).map(|(name, _)| name.clone()).collect();
+        for name in names {
+            let Some(mut challenge) = self.challenges.remove(&name) else { continue };
+            if challenge.refused {
+                continue;
+            }
+            let known = self.table.get(&name).map(|peer| peer.addr);
+            if challenge.answered {
+                challenge.refused = true;
+                challenge.until = self.now + REMEMBERED;
+                self.refuse_claim(&challenge, known.unwrap_or(challenge.claimed));
+                self.challenges.insert(name, challenge);
+            } else if name == self.config.name {
+                self.refute(challenge.claim.incarnation);
+            } else if known.is_some_and(|known| known != challenge.claimed) {
+                let text = format!(
+                    "Updating address for node {name} to {}: nobody answers for it where it was",
+                    challenge.claimed
+                );
+                self.log(Level::Info, text);
+                self.accept(&challenge.claim, challenge.claimed, challenge.vsn);
+            }
+        }
+    }
+
+    fn refuse_claim(&mut self, challenge: &Challenge, known: SocketAddr) {
+        let (name, claimed) = (&challenge.claim.node, challenge.claimed);
+        self.on_conflict(name, known, claimed);
+        if *name != self.config.name {
+            return;
+        }
+        let id = decode_tags(&challenge.claim.meta).get("id").cloned().unwrap_or_default();
+        let own_id = self.config.tags.get("id").cloned().unwrap_or_default();
+        let new = self.met_at.is_none_or(|met| self.now < met + NEW);
+        if id == own_id && new && challenge.told {
+            return self.effects.push(Effect::Twin { at: claimed });
+        }
+        let text = format!(
+            "The name '{name}' is taken: the node at {claimed} with ID '{id}' answers to it, and this one at {known} \
+             has ID '{own_id}'. Whoever came later stays outside until the other one is gone: give it another \
+             node_name, or stop the other one"
+        );
+        self.refuse("name", &text);
+    }
+
+    /// Another member that is there has this node ID.
+    pub(super) fn owner_of(&self, id: &str, name: &str) -> Option<(Str, SocketAddr)> {
+        let owner = self.owners.get(id).filter(|owner| !owner.eq_ignore_ascii_case(name))?;
+        let member = &self.serf.members.get(owner)?.member;
+        let there = matches!(member.status, super::Status::Alive | super::Status::Leaving);
+        (there && member.tag("id") == id).then(|| (owner.clone(), member.addr))
+    }
+
+    /// Refuses a second name of a node ID whose owner is there; true if it did.
+    pub(super) fn refuses_second_name(&mut self, alive: &Alive, addr: SocketAddr) -> bool {
+        if !self.config.admission.has_unique_ids() || alive.node == self.config.name {
+            return false;
+        }
+        let tags = decode_tags(&alive.meta);
+        let Some(id) = tags.get("id").filter(|id| !id.is_empty()) else { return false };
+        let Some((owner, at)) = self.owner_of(id, &alive.node) else { return false };
+        let text = format!(
+            "Member '{}' at {addr} has conflicting node ID '{id}' with member '{owner}' at {at}, and is kept out: \
+             if its data directory is a copy, remove node-id from it",
+            alive.node
+        );
+        self.refuse("node-id", &text);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wire::{Ack, WireState, ip_bytes};
+    use super::super::{Admission, Config, Input, VSN, consul, encode_tags};
+    use super::*;
+    use crate::rng::{Rng, Seed};
+    use alloc::collections::BTreeMap;
+    use bytes::Bytes;
+
+    fn at(ms: u64) -> Instant {
+        Instant::ZERO + Duration::from_millis(1_000_000 + ms)
+    }
+
+    fn addr(n: u8) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, n], 8301))
+    }
+
+    fn tags(id: &str) -> BTreeMap<Str, Str> {
+        let pairs = [("role", "node"), ("dc", "dc1"), ("id", id)];
+        pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+    }
+
+    /// A member `me` with the ID `own` at the address 1.
+    struct Me {
+        gossip: Gossip,
+        effects: Vec<Effect>,
+    }
+
+    fn me() -> Me {
+        let rules =
+            consul::LanRules { datacenter: "dc1".into(), node_id: "own".into(), node_name: "me".into() };
+        let config = Config {
+            tags: tags("own"),
+            admission: Admission::ConsulLan(rules),
+            challenges: true,
+            ..Config::lan("me".into(), addr(1))
+        };
+        let mut effects = Vec::new();
+        let gossip = Gossip::boot(config, &Rng::new(Seed::from_u64(1)), at(0), &mut effects).expect("sound");
+        Me { gossip, effects }
+    }
+
+    impl Me {
+        fn hears(&mut self, ms: u64, message: &Message) {
+            let bytes = Bytes::from(message.encode());
+            let input = Input::Packet { from: addr(9), bytes };
+            self.gossip.step(at(ms), input, &mut self.effects);
+        }
+
+        fn alive(&mut self, ms: u64, name: &str, id: &str, n: u8, incarnation: u32) {
+            let alive = Alive {
+                addr: ip_bytes(addr(n).ip()),
+                incarnation,
+                meta: Bytes::from(encode_tags(&tags(id)).expect("short")),
+                node: name.into(),
+                port: 8301,
+                vsn: Bytes::copy_from_slice(&VSN),
+            };
+            self.hears(ms, &Message::Alive(alive));
+        }
+
+        fn passes(&mut self, until: u64) {
+            while self.gossip.deadline() <= at(until) {
+                let due = self.gossip.deadline();
+                self.gossip.step(due, Input::Wake, &mut self.effects);
+            }
+        }
+
+        /// The ping of the challenge that runs is answered.
+        fn answered(&mut self, ms: u64) {
+            let seq_no = self.gossip.challenges.values().next().expect("a challenge").seq_no;
+            self.hears(ms, &Message::Ack(Ack { payload: Bytes::new(), seq_no }));
+        }
+
+        fn place(&self, name: &str) -> Option<SocketAddr> {
+            self.gossip.member(name).map(|member| member.addr)
+        }
+
+        fn logged(&self, text: &str) -> bool {
+            self.effects.iter().any(|e| matches!(e, Effect::Log(event) if event.message.contains(text)))
+        }
+
+        fn twin(&self) -> Option<SocketAddr> {
+            self.effects.iter().find_map(|effect| match effect {
+                Effect::Twin { at } => Some(*at),
+                _ => None,
+            })
+        }
+    }
+
+    #[test]
+    fn a_node_that_died_unnoticed_is_taken_at_its_new_address_within_a_probe_interval() {
+        for id in ["x", "another, for its disk was lost"] {
+            let mut me = me();
+            me.alive(0, "a", "x", 2, 5);
+            me.alive(100, "a", id, 3, 1);
+            assert_eq!(me.place("a"), Some(addr(2)), "it may be there still");
+            me.passes(1_200);
+            assert_eq!(me.place("a"), Some(addr(3)), "{id}");
+            assert!(me.logged("Updating address for node a to 10.0.0.3:8301"));
+            let told = me.effects.iter().any(
+                |e| matches!(e, Effect::Member { member, .. } if &*member.name == "a" && member.addr == addr(3)),
+            );
+            assert!(told);
+        }
+    }
+
+    #[test]
+    fn a_node_known_to_be_dead_is_taken_at_once_if_it_is_the_same_one() {
+        let mut me = me();
+        me.alive(0, "a", "x", 2, 5);
+        let peer = me.gossip.table.get_mut("a").expect("known");
+        peer.state = WireState::Dead;
+        me.alive(100, "a", "x", 3, 1);
+        assert_eq!(me.place("a"), Some(addr(3)));
+    }
+
+    #[test]
+    fn who_answers_keeps_the_name_and_the_log_names_both_addresses() {
+        let mut me = me();
+        me.alive(0, "a", "x", 2, 5);
+        me.alive(100, "a", "x", 3, 9);
+        me.answered(150);
+        me.passes(5_000);
+        me.alive(5_000, "a", "x", 3, 10);
+        me.passes(7_000);
+        assert_eq!(me.place("a"), Some(addr(2)));
+        assert!(me.logged("Name conflict for 'a' both 10.0.0.2:8301 and 10.0.0.3:8301 are claiming"));
+    }
+
+    #[test]
+    fn a_copy_that_comes_when_its_original_lives_stops_and_the_original_does_not() {
+        let mut copy = me();
+        copy.alive(0, "b", "y", 5, 1);
+        copy.alive(0, "me", "own", 2, 7);
+        copy.answered(100);
+        assert_eq!(copy.twin(), Some(addr(2)));
+
+        let mut other = me();
+        other.alive(0, "b", "y", 5, 1);
+        other.alive(0, "me", "another", 2, 7);
+        other.answered(100);
+        assert_eq!(other.twin(), None, "its disk is its own: it waits for the name");
+        assert!(
+            other.logged("The name 'me' is taken: the node at 10.0.0.2:8301 with ID 'another' answers to it")
+        );
+
+        let mut original = me();
+        original.alive(0, "b", "y", 5, 1);
+        original.passes(60_000);
+        original.alive(60_000, "me", "own", 2, 7);
+        original.answered(60_100);
+        assert_eq!(original.twin(), None);
+        assert!(original.logged("Node name conflicts with another node at 10.0.0.2:8301"));
+    }
+
+    #[test]
+    fn who_hears_of_a_claim_from_the_claimant_alone_was_there_first() {
+        let mut original = me();
+        original.alive(0, "b", "y", 5, 1);
+        // The tests' packets come from there.
+        original.alive(100, "me", "own", 9, 7);
+        original.answered(150);
+        assert_eq!(original.twin(), None);
+    }
+
+    #[test]
+    fn a_node_that_moved_tells_those_who_believe_it_to_be_where_it_was() {
+        let mut me = me();
+        me.alive(0, "me", "own", 2, 7);
+        assert!(me.gossip.incarnation > 7);
+        me.passes(2_000);
+        assert_eq!((me.place("me"), me.twin()), (Some(addr(1)), None));
+    }
+
+    #[test]
+    fn a_ping_that_comes_back_to_its_sender_accuses_nobody() {
+        let mut me = me();
+        me.alive(0, "me", "own", 2, 7);
+        let seq_no = me.gossip.challenges.values().next().expect("a challenge").seq_no;
+        let ping = me.gossip.own_ping(seq_no, "me".into());
+        me.effects.clear();
+        me.hears(10, &Message::Ping(ping));
+        assert!(!me.effects.iter().any(|e| matches!(e, Effect::Packet { .. })), "it is not answered");
+    }
+
+    #[test]
+    fn a_second_name_of_a_node_id_is_kept_out_while_the_first_is_there() {
+        let mut me = me();
+        me.alive(0, "a", "x", 2, 1);
+        me.alive(10, "b", "x", 3, 1);
+        assert_eq!(me.place("b"), None);
+        assert!(me.logged(
+            "Member 'b' at 10.0.0.3:8301 has conflicting node ID 'x' with member 'a' at 10.0.0.2:8301"
+        ));
+        let dead = super::super::wire::Dead { from: "c".into(), incarnation: 1, node: "a".into() };
+        me.hears(20, &Message::Dead(dead));
+        me.alive(30, "b", "x", 3, 1);
+        assert_eq!(me.place("b"), Some(addr(3)), "it was renamed");
+    }
+}
