@@ -147,18 +147,21 @@ impl Gossip {
         let Some(known) = self.serf.members.get_mut(&leave.node) else {
             return self.serf.intents.keep(&leave.node, Kind::Leave, leave.ltime, self.now);
         };
-        if leave.ltime <= known.status_ltime {
+        let own = leave.node == self.config.name && self.leaving == Leaving::No;
+        if own && leave.ltime >= known.status_ltime {
+            // Somebody believes an old intent of ours, from before a restart. That we are there may be known to
+            // others at the very time of the leave, when they forced us out and saw us come back.
+            self.broadcast_join();
             return false;
         }
-        if leave.node == self.config.name && self.leaving == Leaving::No {
-            // Somebody believes an old intent of ours, from before a restart.
-            self.broadcast_join();
+        if leave.ltime <= known.status_ltime {
             return false;
         }
         (known.status_ltime, known.leave_ltime) = (leave.ltime, leave.ltime);
         match known.member.status {
             Status::Alive => {
                 known.member.status = Status::Leaving;
+                known.leaving_since = Some(self.now);
                 let member = known.member.clone();
                 self.effects.push(Effect::Member { change: MemberChange::Update, member });
             }

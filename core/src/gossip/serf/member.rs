@@ -106,4 +106,6 @@ pub(in super::super) struct Known {
     pub(super) leave_ltime: u64,
     /// When it failed or left.
     pub(super) gone_at: Option<Instant>,
+    /// When it last began to leave.
+    pub(super) leaving_since: Option<Instant>,
 }

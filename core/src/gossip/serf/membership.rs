@@ -25,12 +25,15 @@ impl Gossip {
             }
             None => {
                 let intent = self.serf.intents.of(&peer.name);
-                if let Some((_, true)) = intent {
+                let leaves = matches!(intent, Some((_, true)));
+                if leaves {
                     member.status = Status::Leaving;
                 }
+                let leaving_since = leaves.then_some(self.now);
                 let status_ltime = intent.map_or(0, |(ltime, _)| ltime);
                 let leave_ltime = if member.status == Status::Leaving { status_ltime } else { 0 };
-                let known = Known { member: member.clone(), status_ltime, leave_ltime, gone_at: None };
+                let known =
+                    Known { member: member.clone(), status_ltime, leave_ltime, gone_at: None, leaving_since };
                 self.serf.members.insert(peer.name.clone(), known);
             }
         }

@@ -1,8 +1,8 @@
 //! Forgetting those that are gone for long, and trying to reach those that failed.
 
-use super::super::Gossip;
 use super::super::exchange::Purpose;
-use super::member::{Known, Status};
+use super::super::{Effect, Gossip};
+use super::member::{Known, MemberChange, Status};
 use crate::Str;
 use crate::duration;
 use crate::time::Duration;
@@ -11,6 +11,9 @@ use core::net::SocketAddr;
 
 /// The tag by which a member says how long it may be failed before it is forgotten.
 const RECONNECT_TAG: &str = "rc_tm";
+
+/// A leave is over long before: the word is spread for 5 s, and 5 s more go by until the member is gone.
+const LEAVING_FOR: Duration = Duration::from_secs(60);
 
 impl Gossip {
     /// How long this member may be gone.
@@ -33,8 +36,22 @@ impl Gossip {
         let names: Vec<Str> =
             self.serf.members.iter().filter(|(_, known)| gone(known)).map(|(name, _)| name.clone()).collect();
         names.iter().for_each(|name| self.erase(name));
+        self.take_back();
         let (now, timeout) = (self.now, self.config.recent_intent_timeout);
         self.serf.intents.forget_old(now, timeout);
+    }
+
+    /// Who meant to leave and is still there does not leave: somebody forced it out when it was failed, it came back,
+    /// and nothing newer than that intent was ever said. (serf shows such a member as leaving for good.)
+    fn take_back(&mut self) {
+        for (name, known) in &mut self.serf.members {
+            let long = known.leaving_since.is_some_and(|at| self.now.since(at) > LEAVING_FOR);
+            if known.member.status == Status::Leaving && long && *name != self.config.name {
+                known.member.status = Status::Alive;
+                let member = known.member.clone();
+                self.effects.push(Effect::Member { change: MemberChange::Update, member });
+            }
+        }
     }
 
     /// Tries one failed member: the likelier, the more of them there are.

@@ -74,7 +74,7 @@ mod tests {
     use super::super::super::{Config, Gossip, Status, VSN};
     use super::super::message::{self, Join, Leave, PushPull};
     use crate::rng::{Rng, Seed};
-    use crate::time::Instant;
+    use crate::time::{Duration, Instant};
     use alloc::vec::Vec;
     use bytes::Bytes;
     use core::net::SocketAddr;
@@ -121,5 +121,25 @@ mod tests {
             gossip.merge_serf_state(&message::encode(message::PUSH_PULL, &state), false);
             assert_eq!(gossip.member("n2").map(|member| member.status), Some(status), "time {ltime}");
         }
+    }
+
+    #[test]
+    fn a_member_that_means_to_leave_and_is_there_a_minute_later_is_alive() {
+        let mut gossip = pool();
+        gossip.on_leave_intent(&Leave { ltime: 9, node: "n2".into(), prune: false });
+        for (seconds, status) in [(60, Status::Leaving), (61, Status::Alive)] {
+            gossip.now = Instant::ZERO + Duration::from_secs(seconds);
+            gossip.reap();
+            assert_eq!(gossip.member("n2").map(|member| member.status), Some(status), "after {seconds} s");
+        }
+    }
+
+    #[test]
+    fn a_leave_of_ones_own_is_refuted_also_when_others_know_of_the_return_at_its_very_time() {
+        let mut gossip = pool();
+        gossip.on_join_intent(&Join { ltime: 9, node: "n1".into() });
+        gossip.on_leave_intent(&Leave { ltime: 9, node: "n1".into(), prune: false });
+        let said: PushPull = message::decode(&gossip.serf_state()[1..]).expect("its own state");
+        assert!(said.status_ltimes["n1"] > 9, "{:?}", said.status_ltimes);
     }
 }
