@@ -63,6 +63,7 @@ fn longest_gap(client: &Server, during: impl FnOnce()) -> Duration {
 }
 
 #[test]
+#[ignore = "on a machine that runs much else two servers may not keep a leader; by hand: cargo test --test frozen -- --ignored"]
 fn writes_through_an_agent_go_on_when_the_leader_is_frozen_whichever_server_the_agent_prefers() {
     let servers = cluster();
     let client = client(&servers);
