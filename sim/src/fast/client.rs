@@ -45,6 +45,8 @@ pub(super) struct Client {
     pub(super) round: u64,
     /// The last request came to nothing.
     pub(super) failed: bool,
+    /// An unknown outcome has been forgiven.
+    pub(super) excused: bool,
 }
 
 const SERVICES: [&str; 3] = ["web", "db", "cache"];
@@ -67,6 +69,7 @@ impl Client {
             under: None,
             round: 0,
             failed: false,
+            excused: false,
         }
     }
 
