@@ -45,8 +45,8 @@ pub(super) struct Client {
     pub(super) round: u64,
     /// The last request came to nothing.
     pub(super) failed: bool,
-    /// An unknown outcome has been forgiven.
-    pub(super) excused: bool,
+    /// How often an unknown outcome has been forgiven.
+    pub(super) forgiven: usize,
 }
 
 const SERVICES: [&str; 3] = ["web", "db", "cache"];
@@ -69,7 +69,7 @@ impl Client {
             under: None,
             round: 0,
             failed: false,
-            excused: false,
+            forgiven: 0,
         }
     }
 
