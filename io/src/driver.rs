@@ -79,6 +79,11 @@ pub enum CallOrder {
         /// The server's RPC address.
         to: SocketAddr,
     },
+    /// Close the connection; what is under way on it is lost.
+    Drop {
+        /// The server's RPC address.
+        to: SocketAddr,
+    },
 }
 
 impl CallOrder {
@@ -86,7 +91,7 @@ impl CallOrder {
     pub fn to(&self) -> SocketAddr {
         match self {
             CallOrder::Make(call) => call.to,
-            CallOrder::Cancel { to, .. } => *to,
+            CallOrder::Cancel { to, .. } | CallOrder::Drop { to } => *to,
         }
     }
 }
@@ -221,6 +226,11 @@ fn carry_out<R: Rt>(rt: &R, node: &mut Node, hands: &Hands, meter: &mut Meter, s
             Output::CancelRpc { call, to } => {
                 if let Some(calls) = &hands.calls {
                     let _ = calls.send(CallOrder::Cancel { call, to });
+                }
+            }
+            Output::DropRpc { to } => {
+                if let Some(calls) = &hands.calls {
+                    let _ = calls.send(CallOrder::Drop { to });
                 }
             }
             Output::Persist { ticket, batch } => {

@@ -75,6 +75,12 @@ pub enum Output {
         /// Where it was sent.
         to: SocketAddr,
     },
+    /// This server does not answer: close the connection to it, and report what is still under way there as lost.
+    /// Whoever has its address now is reached by a new one.
+    DropRpc {
+        /// The server's RPC address.
+        to: SocketAddr,
+    },
     /// Write this batch; batches reach the disk in ticket order.
     Persist {
         /// Numbered without gaps from 1.

@@ -107,6 +107,7 @@ impl Node {
                 self.outputs.push_back(Output::Rpc { call, to, method, body, until });
             }
             Effect::Cancel { call, to } => self.outputs.push_back(Output::CancelRpc { call, to }),
+            Effect::Drop { to } => self.outputs.push_back(Output::DropRpc { to }),
             Effect::Event(event) => self.log(event),
             Effect::Done { who, result } => {
                 match &result {

@@ -147,6 +147,11 @@ pub enum Effect<W> {
         /// Where it is under way.
         to: SocketAddr,
     },
+    /// This server does not answer: its connection may lead nowhere. Make a new one for what comes next.
+    Drop {
+        /// Which.
+        to: SocketAddr,
+    },
     /// The call that `who` asked for is over.
     Done {
         /// Who asked.
@@ -441,6 +446,7 @@ impl<W> Router<W> {
             self.vigil.over(now, at, call.is_prompt(), false);
             self.failed(now, call, at, Failure::Lost(DEAF.into()));
         }
+        self.effects.push_back(Effect::Drop { to: at });
     }
 
     /// When [`Router::wake`] has something to do.

@@ -42,7 +42,7 @@ fn drain(router: &mut Router<u32>) -> (Sent, Done) {
         match effect {
             Effect::Send { call, to, .. } => sent.push((call, to.port())),
             Effect::Done { who, result } => done.push((who, result)),
-            Effect::Event(_) | Effect::Cancel { .. } => {}
+            Effect::Event(_) | Effect::Cancel { .. } | Effect::Drop { .. } => {}
         }
     }
     (sent, done)

@@ -18,6 +18,11 @@ use tokio::sync::mpsc;
 pub async fn call<R: Rt>(rt: R, mut orders: mpsc::UnboundedReceiver<CallOrder>, inbox: mpsc::Sender<Input>) {
     let mut connections: BTreeMap<SocketAddr, mpsc::UnboundedSender<CallOrder>> = BTreeMap::new();
     while let Some(mut order) = orders.recv().await {
+        if let CallOrder::Drop { to } = order {
+            // It ends when nobody can order anything of it.
+            connections.remove(&to);
+            continue;
+        }
         if let Some(connection) = connections.get(&order.to()) {
             match connection.send(order) {
                 Ok(()) => continue,

@@ -278,6 +278,13 @@ impl World {
         self.look_at_line(conn, 1, self.now);
     }
 
+    /// A host closes its connection to a server.
+    pub(super) fn drop_line(&mut self, slot: usize, to: SocketAddr) {
+        if let Some(conn) = self.lines.to.get(&(slot, to)).copied() {
+            self.close_line(conn, 0, "the server does not answer");
+        }
+    }
+
     fn close_line(&mut self, conn: u64, end: usize, why: &str) {
         let Some(slot) = self.lines.host(conn, end) else { return };
         self.hang_up(conn, slot);

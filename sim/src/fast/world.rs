@@ -408,6 +408,7 @@ impl World {
             }
             // It is answered to nobody.
             Output::CancelRpc { .. } => {}
+            Output::DropRpc { to } => self.drop_line(slot, to),
         }
     }
 

@@ -85,7 +85,7 @@ async fn talk<R: Rt>(
                     calling.call(rt.now().mono, call, method, body, until);
                 }
                 Some(CallOrder::Cancel { call, .. }) => calling.cancel(call),
-                None => return String::new(),
+                Some(CallOrder::Drop { .. }) | None => break "the server does not answer".to_owned(),
             },
             sent = write.write(&out), if !out.is_empty() => match sent {
                 Ok(0) => break "EOF".to_owned(),
