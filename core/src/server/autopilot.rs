@@ -278,9 +278,14 @@ impl Watch {
                 self.replaced(id, known) || self.missed.get(id).is_some_and(|at| *at + STALE_AFTER <= now)
             }
         };
-        // As many may fail as the others can go on without.
-        let gone = membership.voters.iter().filter(|id| is_gone(id)).count();
-        let may_remove = (voters - 1) / 2 >= gone.max(1) && voters > config.min_quorum as usize;
+        // As many may be away as the others can go on without. Of one that gossip does not know nobody can say that
+        // it will be back: it is not taken out yet, and still counts.
+        let is_away = |id: &ServerId| {
+            let there = |server: &Server| matches!(server.status, Status::Alive | Status::Leaving);
+            *id != raft.status.id && !known.get(id).is_some_and(there)
+        };
+        let away = membership.voters.iter().filter(|id| is_away(id)).count();
+        let may_remove = (voters - 1) / 2 >= away && voters > config.min_quorum as usize;
         let learner = membership.learners.iter().find(|id| is_gone(id));
         let voter = || membership.voters.iter().filter(|_| may_remove).find(|id| is_gone(id));
         let id = learner.or_else(voter)?;

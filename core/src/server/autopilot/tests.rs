@@ -195,6 +195,17 @@ fn a_failed_server_is_taken_out_within_ten_seconds_unless_half_are_gone_or_min_q
 }
 
 #[test]
+fn a_failed_server_stays_while_another_one_is_not_to_be_seen() {
+    let mut world = World::new(&["a", "b", "c"]);
+    // It lost its disk; this leader is new, and has never heard its name.
+    world.known.remove("c");
+    world.set("b", Status::Failed);
+    assert_eq!(world.pass(SECOND * 50), [], "without it there would be no quorum");
+    world.set("b", Status::Alive);
+    assert_eq!(world.pass(SECOND * 30), [Change::Remove("c".into())]);
+}
+
+#[test]
 fn a_server_of_the_same_name_with_a_new_id_takes_the_place_of_the_old_one() {
     let mut world = World::new(&["a", "b", "c"]);
     world.pass(SECOND);

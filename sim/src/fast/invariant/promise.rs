@@ -8,12 +8,11 @@ use lictor_core::raft::{Body, Message};
 use lictor_core::time::Instant;
 use lictor_core::view::View;
 
-/// The first byte of a frame that holds one of raft's messages (core/src/node/forward.rs).
-const RAFT: u8 = 0;
-
-/// Raft's message in a frame, if it is one.
+/// Raft's message in a frame, if it is one: after a byte of 0 and the cluster (core/src/node/forward.rs). One that
+/// cannot be read is a mistake of this function.
 pub(in crate::fast) fn raft_message(frame: &Bytes) -> Option<Message> {
-    if frame.first() == Some(&RAFT) { Message::decode(frame.slice(1..)).ok() } else { None }
+    let raft = frame.first() == Some(&0);
+    raft.then(|| Message::decode(frame.slice(9..)).expect("raft's messages are read as they are written"))
 }
 
 /// Votes, requests for votes and acknowledgements leave when what they rest on is on the platter (raft paper,
