@@ -45,6 +45,8 @@ pub(super) struct Challenge {
     claim: Alive,
     claimed: SocketAddr,
     vsn: Vsn,
+    /// Where the other one is asked for.
+    asked: SocketAddr,
     /// It came from somebody else than the claimant.
     told: bool,
     seq_no: u32,
@@ -101,13 +103,17 @@ impl Gossip {
         self.open(asked, Talk::Pinging { ping, until });
         let claim = claim.clone();
         let challenge =
-            Challenge { claim, claimed, vsn, told, seq_no, until, answered: false, refused: false };
+            Challenge { claim, claimed, vsn, asked, told, seq_no, until, answered: false, refused: false };
         self.challenges.insert(challenge.claim.node.clone(), challenge);
     }
 
-    /// An answer to a ping, perhaps to that of a challenge.
-    pub(super) fn on_challenge_ack(&mut self, seq_no: u32) {
-        let running = |challenge: &&mut Challenge| challenge.seq_no == seq_no && !challenge.refused;
+    /// An answer to a ping, perhaps to that of a challenge; `from` in a packet. Numbers begin anew with each life of a
+    /// node, so an answer from elsewhere is to a ping of an earlier one: somebody stood still meanwhile.
+    pub(super) fn on_challenge_ack(&mut self, seq_no: u32, from: Option<SocketAddr>) {
+        let running = |challenge: &&mut Challenge| {
+            let asked = from.is_none_or(|from| from == challenge.asked);
+            challenge.seq_no == seq_no && !challenge.refused && asked
+        };
         if let Some(challenge) = self.challenges.values_mut().find(running) {
             (challenge.answered, challenge.until) = (true, self.now);
         }

@@ -249,7 +249,7 @@ impl Gossip {
             match message {
                 Message::Ping(ping) => self.on_ping(from, ping),
                 Message::IndirectPing(ask) => self.on_indirect_ping(from, ask),
-                Message::Ack(ack) => self.on_ack(ack),
+                Message::Ack(ack) => self.on_ack(ack, from),
                 Message::Nack(nack) => self.on_nack(nack),
                 Message::Suspect(suspect) => self.on_suspect(suspect),
                 Message::Alive(alive) => self.on_alive(alive, Source::Of(from)),

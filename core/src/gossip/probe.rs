@@ -211,8 +211,8 @@ impl Gossip {
         self.send(target, &Message::Ping(self.own_ping(seq_no, ask.node.clone())));
     }
 
-    /// An answer to a ping of ours.
-    pub(super) fn on_ack(&mut self, ack: &Ack) {
+    /// An answer to a ping of ours, from this address.
+    pub(super) fn on_ack(&mut self, ack: &Ack, from: SocketAddr) {
         if let Some(probe) = self.probe.take_if(|probe| probe.seq_no == ack.seq_no) {
             self.health.apply(-1);
             // Later, it may have come through another member: that says nothing about the distance.
@@ -224,7 +224,7 @@ impl Gossip {
             let ack = Ack { payload: Bytes::new(), seq_no: relay.seq_no };
             self.send(relay.asker, &Message::Ack(ack));
         } else {
-            self.on_challenge_ack(ack.seq_no);
+            self.on_challenge_ack(ack.seq_no, Some(from));
         }
     }
 
@@ -252,7 +252,7 @@ impl Gossip {
                 if let Some(probe) = self.probe.as_mut().filter(|probe| probe.seq_no == asked) {
                     probe.streamed = true;
                 } else {
-                    self.on_challenge_ack(asked);
+                    self.on_challenge_ack(asked, None);
                 }
             }
             _ => self.refuse("stream", "a ping over a stream had another answer than its ack"),

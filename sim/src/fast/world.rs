@@ -548,7 +548,7 @@ impl World {
     fn check_commit(&mut self, slot: usize, id: &ServerId, from: u64, now: Shown) -> Checked {
         let known = self.seen.committed();
         let shadow = &self.servers[slot].shadow;
-        raft::committed_for_ever(&mut self.seen, shadow, id, from, now.commit)?;
+        raft::committed_for_ever(&mut self.seen, shadow, id, from, (now.term, now.commit))?;
         if self.seen.committed() == known {
             return Ok(());
         }

@@ -14,6 +14,8 @@ pub(in crate::fast) struct Seen {
     leaders: BTreeMap<u64, ServerId>,
     /// Everything ever committed; index 1 comes first.
     committed: Vec<Entry>,
+    /// The term in which each was first seen committed.
+    committed_in: Vec<u64>,
     /// Every entry that ever stood in any log, with the term of the one before it.
     positions: HashMap<(u64, u64), (u64, Entry)>,
     votes: HashMap<(ServerId, u64), ServerId>,
@@ -128,7 +130,8 @@ pub(in crate::fast) fn log_matching(
     Ok(())
 }
 
-/// Leader completeness: whatever was committed is in the log of every later leader (thesis, figure 3.2).
+/// Leader completeness: whatever was committed is in the log of the leaders of all later terms (thesis, figure 3.2);
+/// one of an earlier term may hear of its election when it is over.
 pub(in crate::fast) fn leader_completeness(
     seen: &Seen,
     shadow: &Shadow,
@@ -136,7 +139,8 @@ pub(in crate::fast) fn leader_completeness(
     term: u64,
     from: u64,
 ) -> Checked {
-    for entry in seen.committed.iter().skip(from.max(shadow.base()) as usize) {
+    let committed = seen.committed.iter().zip(&seen.committed_in).skip(from.max(shadow.base()) as usize);
+    for (entry, _) in committed.filter(|(_, committed_in)| **committed_in < term) {
         let mine = shadow.get(entry.index.0);
         hold!(
             mine.is_some_and(|e| e.term == entry.term),
@@ -150,14 +154,14 @@ pub(in crate::fast) fn leader_completeness(
 }
 
 /// State machine safety: what is committed at an index is the same everywhere and for ever (thesis, figure
-/// 3.2). `upto` is what the server now holds for committed, `from` what it held before. Entries that are
+/// 3.2). `upto` is what the server now holds for committed, in `term`, `from` what it held before. Entries that are
 /// news to everybody are remembered.
 pub(in crate::fast) fn committed_for_ever(
     seen: &mut Seen,
     shadow: &Shadow,
     id: &ServerId,
     from: u64,
-    upto: u64,
+    (term, upto): (u64, u64),
 ) -> Checked {
     for index in from.max(shadow.base()) + 1..=upto {
         let mine = shadow.get(index);
@@ -179,6 +183,7 @@ pub(in crate::fast) fn committed_for_ever(
                     seen.committed()
                 );
                 seen.committed.push(mine.clone());
+                seen.committed_in.push(term);
             }
         }
     }
