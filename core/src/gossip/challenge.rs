@@ -243,8 +243,12 @@ mod tests {
 
     impl Me {
         fn hears(&mut self, ms: u64, message: &Message) {
+            self.hears_from(addr(9), ms, message);
+        }
+
+        fn hears_from(&mut self, from: SocketAddr, ms: u64, message: &Message) {
             let bytes = Bytes::from(message.encode());
-            let input = Input::Packet { from: addr(9), bytes };
+            let input = Input::Packet { from, bytes };
             self.gossip.step(at(ms), input, &mut self.effects);
         }
 
@@ -269,8 +273,9 @@ mod tests {
 
         /// The ping of the challenge that runs is answered.
         fn answered(&mut self, ms: u64) {
-            let seq_no = self.gossip.challenges.values().next().expect("a challenge").seq_no;
-            self.hears(ms, &Message::Ack(Ack { payload: Bytes::new(), seq_no }));
+            let Challenge { seq_no, asked, .. } =
+                *self.gossip.challenges.values().next().expect("a challenge");
+            self.hears_from(asked, ms, &Message::Ack(Ack { payload: Bytes::new(), seq_no }));
         }
 
         fn place(&self, name: &str) -> Option<SocketAddr> {
@@ -327,6 +332,17 @@ mod tests {
         me.passes(7_000);
         assert_eq!(me.place("a"), Some(addr(2)));
         assert!(me.logged("Name conflict for 'a' both 10.0.0.2:8301 and 10.0.0.3:8301 are claiming"));
+    }
+
+    #[test]
+    fn an_answer_from_elsewhere_is_to_a_ping_of_an_earlier_life() {
+        let mut me = me();
+        me.alive(0, "b", "y", 5, 1);
+        me.alive(0, "me", "own", 2, 7);
+        let seq_no = me.gossip.challenges.values().next().expect("a challenge").seq_no;
+        me.hears_from(addr(5), 100, &Message::Ack(Ack { payload: Bytes::new(), seq_no }));
+        me.passes(5_000);
+        assert_eq!(me.twin(), None);
     }
 
     #[test]
