@@ -2,6 +2,7 @@
 //! them on one machine.
 
 use crate::http::{Response, request_at};
+use crate::namespace::Network;
 use crate::server::binary;
 use crate::{Scratch, process};
 use serde_json::{Value, json};
@@ -47,6 +48,8 @@ pub struct Node {
     pub more: Value,
     /// What the command line begins with: nothing, or a way into a namespace.
     pub within: Vec<String>,
+    /// Another program than the one of this tree, such as a Consul to compare with.
+    pub program: Option<PathBuf>,
     child: Option<Child>,
     scratch: Scratch,
 }
@@ -62,6 +65,7 @@ impl Node {
             data: scratch.path().join("data"),
             more,
             within: Vec::new(),
+            program: None,
             child: None,
             scratch,
         }
@@ -79,7 +83,8 @@ impl Node {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log_file()).expect("a log");
         let errors = log.try_clone().expect("a log");
         let mut words = self.within.clone();
-        words.push(binary().display().to_string());
+        let program = self.program.as_deref().unwrap_or_else(|| binary());
+        words.push(program.display().to_string());
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).arg("agent").arg("-config-file").arg(file);
         let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn();
@@ -199,6 +204,20 @@ impl Cluster {
             agents: (0..agents).map(agent).collect(),
             servers: servers.iter().enumerate().map(server).collect(),
         }
+    }
+
+    /// Three servers and an agent on the first four hosts of a network, in this order; nothing runs yet.
+    pub fn prepare_on(network: &Network, name: &str) -> Cluster {
+        let mut cluster = Cluster::prepare(name, 1);
+        let servers: Vec<_> = (0..3).map(|i| network.host(i).ip).collect();
+        for (i, node) in cluster.servers.iter_mut().chain(&mut cluster.agents).enumerate() {
+            let host = network.host(i as u8);
+            node.ip = host.ip;
+            node.api = SocketAddr::new(host.api, 8500);
+            node.within = host.within;
+            node.more["retry_join"] = json!(servers);
+        }
+        cluster
     }
 
     /// Starts all and waits until they are one.

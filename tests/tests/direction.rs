@@ -41,7 +41,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("io", &["lictor-core"]),
     ("bins", &["lictor-core", "lictor-io"]),
     ("sim", &["lictor-core", "lictor-io"]),
-    ("benches", &["lictor-core", "lictor-io", "lictor-sim"]),
+    ("benches", &["lictor-core", "lictor-io", "lictor-sim", "lictor-tests"]),
     ("tests", &["lictor-core"]),
     ("tests/fuzz", &["lictor-core"]),
 ];

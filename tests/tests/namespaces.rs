@@ -5,22 +5,12 @@
 use lictor_tests::namespace::Network;
 use lictor_tests::node::Cluster;
 use lictor_tests::writers::{Writers, assert_kept};
-use serde_json::json;
-use std::net::SocketAddr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Three servers and an agent on the hosts of a network, in this order.
+/// Three servers and an agent that are one, on the hosts of a network in this order.
 fn cluster_on(network: &Network, name: &str) -> Cluster {
-    let mut cluster = Cluster::prepare(name, 1);
-    let servers: Vec<_> = (0..3).map(|i| network.host(i).ip).collect();
-    for (i, node) in cluster.servers.iter_mut().chain(&mut cluster.agents).enumerate() {
-        let host = network.host(i as u8);
-        node.ip = host.ip;
-        node.api = SocketAddr::new(host.api, 8500);
-        node.within = host.within;
-        node.more["retry_join"] = json!(servers);
-    }
+    let mut cluster = Cluster::prepare_on(network, name);
     cluster.launch();
     cluster.wait_until_whole();
     cluster

@@ -1,12 +1,13 @@
 //! Lictor beside bare servers and Consul. `--help` says how.
 
+use lictor_benches::built;
 use lictor_benches::floor::{self, disk::flushes};
 use lictor_benches::report::{Spread, number, table, time};
 use lictor_benches::subject::{Kind, Subject};
 use lictor_benches::workload::{closed, fan_out, populate, scale, scheduling};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Duration;
 
 const HELP: &str = "\
@@ -86,34 +87,13 @@ fn parse(arguments: &[String]) -> io::Result<Options> {
     Ok(options)
 }
 
-/// The release binary of the agent, built if need be, or the one that `LICTOR_BIN` names.
-fn lictor() -> io::Result<PathBuf> {
-    if let Some(binary) = std::env::var_os("LICTOR_BIN") {
-        return Ok(binary.into());
-    }
-    let own = std::env::current_exe()?;
-    let dir = own.parent().ok_or_else(|| io::Error::other("no directory of its own"))?;
-    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build.args(["build", "--quiet", "--package", "lictor-bins", "--bin", "lictor"]);
-    build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    if dir.ends_with("release") {
-        build.arg("--release");
-    } else {
-        eprintln!("side-by-side: this is a debug build: its numbers say nothing about a release build");
-    }
-    if !build.status()?.success() {
-        return Err(io::Error::other("lictor does not build"));
-    }
-    Ok(dir.join("lictor"))
-}
-
 fn measure(options: &Options) -> io::Result<()> {
     let base = match std::env::var_os("SIDE_BY_SIDE_DIR") {
         Some(dir) => PathBuf::from(dir),
         None => Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")).join("side-by-side"),
     };
     std::fs::create_dir_all(&base)?;
-    let mut agents = vec![(Kind::Lictor, lictor()?)];
+    let mut agents = vec![(Kind::Lictor, built::lictor()?)];
     if let Some(consul) = std::env::var_os("CONSUL_BIN") {
         agents.push((Kind::Consul, consul.into()));
     }
