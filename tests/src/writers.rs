@@ -107,12 +107,16 @@ pub fn assert_kept<'a>(all: &[Written], prefix: &str, nodes: impl IntoIterator<I
         println!("{count} writes answered: {answer}");
     }
     for node in nodes {
-        let answer = node.ask("GET", &format!("/v1/kv/{prefix}/?keys&consistent"), "");
-        let held = answer.expect("an answer").json();
-        let held: BTreeSet<&str> =
-            held.as_array().into_iter().flatten().filter_map(|key| key.as_str()).collect();
-        let acknowledged = all.iter().flat_map(|written| &written.acknowledged);
-        let lost: Vec<&String> = acknowledged.filter(|key| !held.contains(key.as_str())).collect();
+        let lost = lost_at(all, prefix, node);
         assert!(lost.is_empty(), "acknowledged and not there for {}: {lost:?}", node.name);
     }
+}
+
+/// The keys of acknowledged writes that a node does not have.
+pub fn lost_at<'a>(all: &'a [Written], prefix: &str, node: &Node) -> Vec<&'a str> {
+    let answer = node.ask("GET", &format!("/v1/kv/{prefix}/?keys&consistent"), "");
+    let held = answer.expect("an answer").json();
+    let held: BTreeSet<&str> = held.as_array().into_iter().flatten().filter_map(|key| key.as_str()).collect();
+    let acknowledged = all.iter().flat_map(|written| &written.acknowledged);
+    acknowledged.map(String::as_str).filter(|key| !held.contains(key)).collect()
 }
