@@ -110,6 +110,12 @@ mutants! {
     /// A member that is said to be suspect or dead does not contradict. SWIM (2002), section 4.2.
     /// Seen by: no up node stays failed.
     RefutesNothing = "refutes-nothing",
+    /// A suspicion never ends: whoever died is suspected for ever. Lifeguard (2018), IV-B.
+    /// Seen by: the dead are found in time.
+    SuspectsForEver = "suspects-for-ever",
+    /// Whoever is told to use a key forgets all others, and reads nobody who was not told yet.
+    /// Seen by: gossip after the healing, and that a change of keys comes to its end.
+    UseForgetsKeys = "use-forgets-keys",
 }
 
 #[cfg(all(test, feature = "mutants"))]

@@ -44,6 +44,16 @@ fn cuts_losses_and_starved_processes_are_forgotten_once_they_are_over() {
 }
 
 #[test]
+fn the_dead_are_found_within_the_time_that_the_parameters_give() {
+    sweep("cluster-deaths", 0..2);
+}
+
+#[test]
+fn starved_processes_make_nobody_else_fail_for_long() {
+    sweep("cluster-starved", 0..2);
+}
+
+#[test]
 fn servers_and_agents_come_back_under_any_address() {
     sweep("cluster-moves", 0..5);
 }
@@ -56,6 +66,11 @@ fn a_cluster_is_rolled_one_by_one() {
 #[test]
 fn agents_and_a_minority_of_servers_lose_their_disks() {
     sweep("cluster-disks", 0..4);
+}
+
+#[test]
+fn the_gossip_key_is_changed_and_nobody_is_lost() {
+    sweep("cluster-keys", 0..2);
 }
 
 #[test]

@@ -36,6 +36,11 @@ fn partitions_of_every_shape_are_survived() {
 }
 
 #[test]
+fn leaders_that_do_not_hear_of_their_successors_answer_nothing_stale() {
+    sweep("handover", 0..4);
+}
+
+#[test]
 fn a_lost_quorum_comes_back() {
     sweep("quorum-loss", 0..4);
 }

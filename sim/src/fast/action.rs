@@ -68,6 +68,8 @@ pub enum Action {
     Member(Change, usize),
     /// An operator asks the leader to hand over, to this server or to any.
     Transfer(Option<usize>),
+    /// The leader is asked to hand over to whom it likes, and hears nobody from then on.
+    Overrule,
     /// For so many milliseconds clients do not pause between requests.
     Burst(u64),
 }
@@ -137,6 +139,7 @@ impl fmt::Display for Action {
             Action::Member(change, s) => write!(f, "{} {}", change.name(), s + 1),
             Action::Transfer(None) => f.write_str("transfer"),
             Action::Transfer(Some(s)) => write!(f, "transfer {}", s + 1),
+            Action::Overrule => f.write_str("overrule"),
             Action::Burst(ms) => write!(f, "burst {ms}"),
         }
     }
@@ -182,6 +185,7 @@ impl FromStr for Action {
             "step" => Action::Step(slot(0)?, number(1)?),
             "transfer" if args.is_empty() => Action::Transfer(None),
             "transfer" => Action::Transfer(Some(slot(0)?)),
+            "overrule" => Action::Overrule,
             "burst" => Action::Burst(count(0)?),
             other => match CHANGES.iter().find(|(_, name)| *name == other) {
                 Some((change, _)) => Action::Member(*change, slot(0)?),

@@ -38,6 +38,8 @@ pub(super) struct Client {
     count: u64,
     /// The `ModifyIndex` seen last, by key.
     modified: BTreeMap<String, u64>,
+    /// Value and flags read last, by key.
+    contents: BTreeMap<String, (Vec<u8>, u64)>,
     /// The `X-Consul-Index` seen last, by target.
     indexes: BTreeMap<Target, u64>,
     pub(super) under: Option<Under>,
@@ -65,6 +67,7 @@ impl Client {
             luck,
             count: 0,
             modified: BTreeMap::new(),
+            contents: BTreeMap::new(),
             indexes: BTreeMap::new(),
             under: None,
             round: 0,
@@ -140,7 +143,10 @@ impl Client {
     fn work(&mut self, knobs: &Knobs) -> Call {
         match self.luck.below(100) {
             0..24 => {
-                let (key, value, flags) = (self.key(knobs), self.value(knobs), self.luck.below(3));
+                let key = self.key(knobs);
+                let again = self.luck.permille(knobs.repeat_permille);
+                let known = self.contents.get(&key).filter(|_| again).cloned();
+                let (value, flags) = known.unwrap_or_else(|| (self.value(knobs), self.luck.below(3)));
                 Call::Write(Write::Put { key, value, flags })
             }
             24..36 => {
@@ -224,9 +230,11 @@ impl Client {
                 if let Found::Keys(entries) = &answer.found {
                     for entry in entries {
                         self.modified.insert(entry.key.clone(), entry.modify_index);
+                        self.contents.insert(entry.key.clone(), (entry.value.clone(), entry.flags));
                     }
                     if let (Target::Key(key), true) = (target, entries.is_empty()) {
                         self.modified.remove(key);
+                        self.contents.remove(key);
                     }
                 }
             }

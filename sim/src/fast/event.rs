@@ -27,6 +27,8 @@ pub(super) enum Event {
     Resolved { slot: usize, life: u32, lookup: u64, found: Vec<Result<Vec<SocketAddr>, String>> },
     /// The owner of an agent's services does the next thing.
     Chore { slot: usize },
+    /// The keeper of the keys does the next thing.
+    Keeper,
     /// A deadline of a server may have come.
     Wake { slot: usize, life: u32 },
     /// A flush ends.

@@ -19,6 +19,9 @@ impl World {
             return;
         }
         self.line(slot, || format!("PLAN #{} {}", step.id, step.action));
+        if !matches!(step.action, Action::Crash(_) | Action::Restart(_)) {
+            self.disturb();
+        }
         match step.action {
             Action::Crash(slot) if luck.ratio(1, 3) => self.die(slot, step.id),
             Action::Crash(slot) if self.servers[slot].up.is_some() => {
@@ -54,6 +57,7 @@ impl World {
             Action::Step(slot, ms) => self.servers[slot].clock.step(ms),
             Action::Member(change, slot) => self.ask_for(change, slot),
             Action::Transfer(slot) => self.ask_for_transfer(slot),
+            Action::Overrule => self.overrule(),
             Action::Burst(ms) => self.burst_until = self.now + ms * MS,
         }
     }
@@ -105,6 +109,7 @@ impl World {
 
     /// A process is gone: everybody who waited for it is told so, sooner or later.
     pub(super) fn ended(&mut self, slot: usize) {
+        self.servers[slot].since = self.now;
         self.run.restarts.push(Restart { server: slot as u32, at: self.now });
         self.lines_ended(slot);
         self.conns_ended(slot);
@@ -113,6 +118,7 @@ impl World {
             self.heap.push(self.now + MS, Event::Broken { client, round, refused: false });
         }
         self.operator.server_ended(slot);
+        self.keeper.host_ended(slot);
     }
 
     /// A node has ended itself.
@@ -211,6 +217,7 @@ impl World {
     /// Everything works again: links, disks, clocks and processes.
     pub(super) fn heal(&mut self) {
         self.line(0, || "HEAL".into());
+        self.disturb();
         self.net.calm();
         self.names.calm();
         self.burst_until = 0;
@@ -253,6 +260,6 @@ fn named_slot(action: &Action) -> Option<usize> {
         | Action::Cut(s, _)
         | Action::Clog(s, ..) => Some(*s),
         Action::Transfer(slot) => *slot,
-        Action::Partition(_) | Action::Mend | Action::Burst(_) | Action::Permute => None,
+        Action::Partition(_) | Action::Mend | Action::Burst(_) | Action::Permute | Action::Overrule => None,
     }
 }

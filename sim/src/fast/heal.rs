@@ -30,6 +30,7 @@ impl World {
             self.run_until(self.now + 2 * election);
         }
         self.demand_gossip();
+        self.demand(90 * SECOND, "a change of keys comes to its end", World::keys_rest);
         self.demand(bound, "one leader, and everybody caught up", World::is_settled);
         // A blocking read lasts at most 8.5 s by its server's clock.
         self.demand(25 * SECOND, "every request is answered or given up", World::nobody_waits);

@@ -182,6 +182,33 @@ fn txn_answer(reply: &HttpReply) -> Result<TxnAnswer, String> {
     entries.collect::<Result<_, _>>().map(TxnAnswer::Done)
 }
 
+/// The keys of one pool, as an agent lists them.
+#[derive(Clone, Debug)]
+pub(super) struct PoolKeys {
+    /// How many members have each key.
+    pub(super) keys: Vec<(String, u64)>,
+    /// How many members seal with each key.
+    pub(super) primary: Vec<(String, u64)>,
+    /// How many members there are.
+    pub(super) nodes: u64,
+}
+
+/// What an agent lists of all pools.
+pub(super) fn keyring(reply: &HttpReply) -> Result<Vec<PoolKeys>, String> {
+    let value = json::parse(&reply.body).map_err(|e| e.to_string())?;
+    array(&value)?.iter().map(pool_keys).collect()
+}
+
+fn pool_keys(pool: &Value<'_>) -> Result<PoolKeys, String> {
+    let counts = |name| {
+        let Kind::Object(fields) = &field(pool, name)?.kind else {
+            return Err(format!("{name}: not an object"));
+        };
+        fields.iter().map(|(key, _)| Ok((key.to_string(), number(field(pool, name)?, key)?))).collect()
+    };
+    Ok(PoolKeys { keys: counts("Keys")?, primary: counts("PrimaryKeys")?, nodes: number(pool, "NumNodes")? })
+}
+
 fn entry(value: &Value<'_>) -> Result<Entry, String> {
     let bytes = match &field(value, "Value")?.kind {
         Kind::Null => Vec::new(),

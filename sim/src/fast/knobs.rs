@@ -67,6 +67,8 @@ knobs! {
     services = 2, calm Some(1);
     /// 1: gossip is encrypted.
     encrypt = 0, calm Some(0);
+    /// Mean time between two changes of the gossip key, in milliseconds; 0: it is never changed.
+    rotate_ms = 0, calm Some(0);
     /// Datagrams in a thousand that are lost.
     packet_loss_permille = 0, calm Some(0);
     /// How old the answers of the name server are, in milliseconds.
@@ -87,6 +89,8 @@ knobs! {
     keys = 8, calm None;
     /// Largest value, in bytes.
     value_bytes = 40, calm Some(16);
+    /// Writes in a thousand that write what the client has last read there.
+    repeat_permille = 0, calm Some(0);
     /// Reads in a thousand that are `?stale`.
     stale_permille = 250, calm Some(0);
     /// Reads in a thousand that are `?consistent`.
@@ -136,6 +140,7 @@ impl Knobs {
         one_of("servers", (1..=7).contains(&self.servers))?;
         one_of("spares", self.spares <= 4)?;
         one_of("agents", self.agents <= if self.gossip == 1 { 20 } else { 0 } && self.buried <= self.agents)?;
+        one_of("rotate_ms", self.rotate_ms == 0 || self.encrypt == 1)?;
         one_of("services", self.services <= 64)?;
         one_of("seconds", (1..=3600).contains(&self.seconds))?;
         one_of("multiplier", (1..=10).contains(&self.multiplier))?;

@@ -47,6 +47,8 @@ marks! {
     TimedOut => "watch ran into its time";
     /// A compare-and-set was refused.
     CasRefused => "compare-and-set refused";
+    /// A write of what was there already.
+    WroteTheSame => "write of what was there";
     /// A transaction was rolled back.
     RolledBack => "transaction rolled back";
     /// A leader asked to read found its lease over.
@@ -57,6 +59,8 @@ marks! {
     MembershipUnderPartition => "membership changed under partition";
     /// Leadership was handed over.
     Transferred => "leadership handed over";
+    /// A leader was elected while an older one had not noticed yet.
+    TwoLeaders => "leader elected while another still led";
     /// A disk was lost and its server replaced.
     DiskReplaced => "lost disk, server replaced";
     /// A process stopped itself because its disk failed.
@@ -79,12 +83,20 @@ marks! {
     ServiceSynced => "agent's service in the catalog";
     /// A dead agent was critical in the catalog, or gone from it.
     DeadSeen => "dead agent shown as such";
+    /// Whoever was dead for as long as it may take was not alive in another's eyes.
+    DeathFound => "death found in time";
+    /// Somebody who is well showed another who is well as failed, for a moment.
+    WronglyFailed => "wrongly failed for a moment";
     /// A process ended because it was told to.
     Stopped => "ended when told";
     /// All servers came back with each other's addresses.
     AddressesPermuted => "addresses permuted";
     /// A client agent lost its disk.
     AgentDiskLost => "agent lost its disk";
+    /// The gossip key was changed in all three steps.
+    KeyChanged => "gossip key changed";
+    /// A command about keys was not carried out by everybody, and was repeated.
+    KeysNotByAll => "command about keys repeated";
     /// The name server gave a wrong answer.
     NamesLied => "name server lied";
     /// A DNS question about a service was answered with an address.

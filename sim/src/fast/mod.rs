@@ -14,7 +14,7 @@
 //! | `server`, `disk`, `clock`, `net` | what nodes run on |
 //! | `peers`, `gossip`, `stream`, `rpc`, `dns`, `address` | the same for clusters that gossip |
 //! | `client`, `traffic`, `http`, `agents` | what clients do |
-//! | `faults`, `operator`, `heal`, `quiet` | what is done to the cluster |
+//! | `faults`, `operator`, `keys`, `heal`, `quiet`, `detection` | what is done to the cluster, and what is demanded of it |
 //! | `invariant`, `verdict`, `marks` | what must hold, and what must be met |
 //! | `run`, `trace`, `shrink`, `sweep` | runs, their logs, smaller ones, and many |
 
@@ -23,6 +23,7 @@ mod address;
 mod agents;
 mod client;
 mod clock;
+mod detection;
 mod disk;
 mod dns;
 mod event;
@@ -31,6 +32,7 @@ mod gossip;
 mod heal;
 mod http;
 mod invariant;
+mod keys;
 pub mod knobs;
 pub mod luck;
 pub mod marks;

@@ -71,6 +71,12 @@ impl Net {
         self.groups.is_empty() && self.links.iter().all(|link| !link.cut)
     }
 
+    /// Whether all links do what links should, but for loss by chance.
+    pub(super) fn is_calm(&self, now: u64) -> bool {
+        let ill = |link: &Link| link.cut || link.deaf || link.clogged_until > now;
+        self.groups.is_empty() && !self.links.iter().any(ill)
+    }
+
     /// Decides about a message that leaves at `now`.
     pub(super) fn send(&mut self, now: u64, a: usize, b: usize) -> Fate {
         if !self.is_open(a, b) {

@@ -69,6 +69,16 @@ impl World {
         self.enqueue(Request::TransferLeadership(to), Some(1));
     }
 
+    /// The leader tells a successor to take over at once, and does not hear that it has: it goes on leading until it
+    /// notices that nobody answers.
+    pub(super) fn overrule(&mut self) {
+        let Some(leader) = self.leader() else { return };
+        self.ask(leader, Request::TransferLeadership(None));
+        (0..self.servers.len())
+            .filter(|other| *other != leader)
+            .for_each(|other| self.net.cut(other, leader));
+    }
+
     fn enqueue(&mut self, request: Request, tries_left: Option<u32>) {
         self.operator.tasks.push_back(Task { request, tries_left });
     }

@@ -21,6 +21,7 @@ impl World {
     pub(super) fn demand_gossip(&mut self) {
         if self.gossips() {
             self.demand_quiet(GOSSIP_BOUND, World::gossip_agrees);
+            self.detection.agreed = self.violation.is_none();
         }
     }
 
@@ -49,7 +50,7 @@ impl World {
         }
     }
 
-    fn hosts(&self) -> Vec<Host> {
+    pub(super) fn hosts(&self) -> Vec<Host> {
         let host = |server: &super::server::Server| Host {
             id: server.id.clone(),
             name: server.name().clone(),
@@ -76,7 +77,7 @@ impl World {
         Ok(())
     }
 
-    fn gossip_agrees(&self) -> Checked {
+    pub(super) fn gossip_agrees(&self) -> Checked {
         let hosts = self.hosts();
         for (host, server) in hosts.iter().zip(&self.servers) {
             if let Some(process) = &server.up {

@@ -25,7 +25,7 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         name: "calm",
         about: "no faults at all; one, three or five servers",
-        required: &[Mark::Woken, Mark::CasRefused, Mark::RolledBack, Mark::DnsAnswered],
+        required: &[Mark::Woken, Mark::WroteTheSame, Mark::CasRefused, Mark::RolledBack, Mark::DnsAnswered],
         draw: |d| d.knobs.servers = *d.luck.pick(&[1, 3, 5]),
     },
     Scenario {
@@ -33,6 +33,12 @@ pub const ALL: &[Scenario] = &[
         about: "partitions of every shape: majority and minority, one alone, bridges, one-way cuts, clogs",
         required: &[Mark::LeaderChanged, Mark::LeaderDeposed, Mark::Forwarded, Mark::UnknownWrite],
         draw: partition,
+    },
+    Scenario {
+        name: "handover",
+        about: "leaders hand over and do not hear that they have, while clients ask old and new ones",
+        required: &[Mark::TwoLeaders, Mark::LeaseRefused, Mark::LeaderDeposed],
+        draw: handover,
     },
     Scenario {
         name: "quorum-loss",
@@ -107,6 +113,18 @@ pub const ALL: &[Scenario] = &[
         draw: cluster::faults,
     },
     Scenario {
+        name: "cluster-deaths",
+        about: "servers and agents die and stay dead for a minute, and packets are lost",
+        required: &[Mark::DeathFound],
+        draw: cluster::deaths,
+    },
+    Scenario {
+        name: "cluster-starved",
+        about: "a third of all processes get to run only now and then",
+        required: &[Mark::PacketLost, Mark::ServiceSynced],
+        draw: cluster::starved,
+    },
+    Scenario {
         name: "cluster-moves",
         about: "every restart under another address, all servers at once too; name servers late or lying",
         required: &[Mark::AddressesPermuted, Mark::LeaderChanged, Mark::NamesLied],
@@ -123,6 +141,12 @@ pub const ALL: &[Scenario] = &[
         about: "agents that lose their disks, and a minority of servers too",
         required: &[Mark::AgentDiskLost, Mark::DiskReplaced],
         draw: cluster::disks,
+    },
+    Scenario {
+        name: "cluster-keys",
+        about: "the gossip key is changed, step by step, while processes die, stand still and are cut off",
+        required: &[Mark::KeyChanged, Mark::KeysNotByAll, Mark::PacketLost],
+        draw: cluster::keys,
     },
     Scenario {
         name: "chaos",
@@ -153,6 +177,7 @@ impl Scenario {
         draft.knobs.servers = *draft.luck.pick(&[3, 3, 3, 5]);
         draft.knobs.multiplier = *draft.luck.pick(&[1, 1, 2, 5]);
         draft.knobs.seconds = 20 + 10 * draft.knobs.multiplier;
+        draft.knobs.repeat_permille = 150;
         draft.knobs.keys = draft.luck.between(2, 12);
         draft.knobs.delay_us = draft.luck.between(200, 5000);
         draft.knobs.ordered = u64::from(draft.luck.ratio(3, 4));
@@ -264,6 +289,20 @@ fn partition(d: &mut Draft) {
     let election = d.election_ms();
     for at in d.moments(election * 3) {
         d.split(at, election * 3);
+    }
+}
+
+/// The successor needs no vote of the old leader, and need not wait for its lease: only a round of acknowledgements
+/// tells the old one that it may not answer.
+fn handover(d: &mut Draft) {
+    d.knobs.consistent_permille = 500;
+    d.knobs.stale_permille = 50;
+    d.knobs.keys = d.luck.between(2, 4);
+    let election = d.election_ms();
+    for at in d.moments(election * 4) {
+        d.at(at, Action::Overrule);
+        d.at(at + 20, Action::Burst(election));
+        d.at(at + election * 2, Action::Mend);
     }
 }
 

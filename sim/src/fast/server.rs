@@ -5,6 +5,7 @@ use super::disk::{Disk, Shadow};
 use super::dns::SERVERS;
 use super::event::Event;
 use super::gossip::LAN;
+use super::keys::{FIRST, key_bytes};
 use super::knobs::Knobs;
 use super::luck::Luck;
 use crate::oracle::Target;
@@ -71,7 +72,11 @@ pub(super) struct Server {
     pub(super) calls: BTreeMap<ReqId, (u64, StreamId)>,
     /// What the owner of its services waits for.
     pub(super) chore: Option<ReqId>,
+    /// What the keeper of the keys waits for.
+    pub(super) errand: Option<ReqId>,
     pub(super) disk_full: bool,
+    /// When the process started or ended last.
+    pub(super) since: u64,
     /// It was told to end.
     pub(super) stopping: bool,
     /// The address that the process started with.
@@ -114,7 +119,7 @@ impl Server {
         if gossip {
             config.ports.serf_lan = Some(LAN);
             config.gossip.lan.retry_join = vec![SERVERS.into()];
-            config.gossip.encrypt = (knobs.encrypt == 1).then(|| Secret(vec![7; 32]));
+            config.gossip.encrypt = (knobs.encrypt == 1).then(|| Secret(key_bytes(FIRST)));
         }
         Server {
             slot,
@@ -132,7 +137,9 @@ impl Server {
             waiting: BTreeMap::new(),
             calls: BTreeMap::new(),
             chore: None,
+            errand: None,
             disk_full: false,
+            since: 0,
             stopping: false,
             at: None,
             doomed: None,
@@ -148,6 +155,7 @@ impl Server {
     /// Starts the process from its disk, at an address. The node's outputs are not drained yet.
     pub(super) fn boot(&mut self, now: u64, at: IpAddr) -> Result<(), BootError> {
         self.life += 1;
+        self.since = now;
         self.at = Some(at);
         let entropy = Luck::of(self.seed, "entropy", (self.slot as u64) << 32 | u64::from(self.life)).draw();
         let seed = Seed::from_u64(entropy);
@@ -190,6 +198,7 @@ impl Server {
         self.shown = Shown::default();
         self.calls.clear();
         self.chore = None;
+        self.errand = None;
         std::mem::take(&mut self.waiting)
     }
 

@@ -108,6 +108,9 @@ impl World {
         if self.servers[slot].chore == Some(req) {
             return self.on_chore_done(slot, &reply);
         }
+        if self.servers[slot].errand == Some(req) {
+            return self.on_errand_done(slot, &reply);
+        }
         let Some(Waiting { client, round, .. }) = self.servers[slot].waiting.remove(&req) else {
             let what = format!("n{} answers request {req}, for which nobody waits", slot + 1);
             return self.fail(Violation::invariant("one answer per request", what));

@@ -7,10 +7,12 @@
 use super::address::Addresses;
 use super::agents::Owner;
 use super::client::{Client, Role};
+use super::detection::Detection;
 use super::disk::Flushed;
 use super::dns::NameServer;
 use super::event::{Event, Heap};
 use super::invariant::{self, Checked, client, cluster, promise, raft, store, watch};
+use super::keys::Keeper;
 use super::luck::Luck;
 use super::marks::{Mark, Marks};
 use super::net::Net;
@@ -53,6 +55,8 @@ pub(super) struct World {
     pub(super) owners: Vec<Owner>,
     pub(super) clients: Vec<Client>,
     pub(super) operator: Operator,
+    pub(super) keeper: Keeper,
+    pub(super) detection: Detection,
     /// Clients do not pause until then.
     pub(super) burst_until: u64,
     /// Clients ask nothing new.
@@ -105,6 +109,8 @@ impl World {
             owners: (0..slots as u64).map(|n| Owner::new(Luck::of(seed, "owner", n))).collect(),
             clients,
             operator: Operator::default(),
+            detection: Detection::default(),
+            keeper: Keeper::new(Luck::of(seed, "keeper", 0)),
             burst_until: 0,
             quiet: false,
             next_req: 0,
@@ -136,6 +142,9 @@ impl World {
             (0..slots).for_each(|slot| world.heap.push(SECOND + slot as u64 * MS, Event::Chore { slot }));
         }
         world.run.agents = (0..slots as u32).filter(|n| !world.servers[*n as usize].serves()).collect();
+        if world.plan.knobs.rotate_ms > 0 {
+            world.heap.push(SECOND, Event::Keeper);
+        }
         world.heap.push(200 * MS, Event::Operator);
         world.heap.push(SECOND, Event::Audit);
         world
@@ -217,6 +226,7 @@ impl World {
             Event::Next { client } => self.on_next(client),
             Event::Step(number) => self.on_step(number),
             Event::Operator => self.on_operator(),
+            Event::Keeper => self.on_keeper(),
             Event::Audit => self.audit(),
         }
     }
@@ -509,6 +519,9 @@ impl World {
                 self.marks.hit(Mark::LeaderChanged);
             }
             raft::leader_completeness(&self.seen, &self.servers[slot].shadow, &id, now.term, 0)?;
+            if self.servers.iter().any(|other| other.slot != slot && other.is_awake() && other.shown.leads) {
+                self.marks.hit(Mark::TwoLeaders);
+            }
             self.line(slot, || format!("leads term {}", now.term));
         }
         if before.leads && !now.leads {
@@ -583,6 +596,9 @@ impl World {
                 ));
             };
             if let Some((command, _)) = self.reference.apply(&entry) {
+                if self.reference.at(index).is_some_and(|store| store::was_there(store, &command)) {
+                    self.marks.hit(Mark::WroteTheSame);
+                }
                 self.run.log.push(Committed { index, at: self.now, command });
             }
         }
@@ -600,7 +616,7 @@ impl World {
 
     /// What is too dear to check after every event.
     fn audit(&mut self) {
-        let checked = self.check_all();
+        let checked = self.check_all().and_then(|()| self.detection_is_bounded());
         self.check(checked);
         self.heap.push(self.now + SECOND, Event::Audit);
     }

@@ -1,10 +1,10 @@
 //! How fast news spreads, how fast a death is found, and what it costs.
 
-use super::World;
+use super::{Bounds, World};
 use bytes::Bytes;
-use lictor_core::gossip::{Config, Effect, Input, Status};
+use lictor_core::gossip::{Config, Effect, Input, MemberChange, Status};
 use lictor_core::ids::CallId;
-use lictor_core::time::Duration;
+use lictor_core::time::{Duration, Instant};
 
 /// What was measured in one pool.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -13,39 +13,54 @@ pub struct Spread {
     pub n: usize,
     /// From the first join until everybody knows everybody.
     pub assembled: Duration,
+    /// From the join of one more until everybody knows it.
+    pub joined: Duration,
     /// From a shout until the last member heard it.
     pub event: Duration,
     /// From a crash until the first member told it failed.
     pub first_failed: Duration,
     /// From a crash until the last one did.
     pub last_failed: Duration,
+    /// Members that were called failed and were not.
+    pub wrongly_failed: usize,
     /// Bytes of packets that one member sends in a second when nothing happens.
-    pub idle_bytes: u64,
+    pub idle_bytes: f64,
     /// Packets that one member sends in a second when nothing happens.
     pub idle_packets: f64,
     /// Bytes on streams that one member sends in a second when nothing happens.
-    pub idle_stream_bytes: u64,
+    pub idle_stream_bytes: f64,
 }
 
-/// Assembles a pool of `n`, lets it rest, shouts, crashes one, and measures. `None`: something took longer
-/// than it may.
+/// Assembles a pool of `n`, lets it rest for as long as all need to exchange tables once, lets one more join, shouts,
+/// crashes one, and measures. `None`: something took longer than it may.
 pub fn measure_spread(n: usize, seed: u64, configure: impl Fn(&mut Config)) -> Option<Spread> {
-    let limit = Duration::from_secs(180);
+    let limit = Duration::from_secs(300);
     let mut world = World::new(n, seed, |_, config| configure(config));
+    // That everybody hears of everybody is a lot to remember.
+    world.listens = false;
     let all: Vec<usize> = (0..n).collect();
-    (1..n).for_each(|i| world.join(i, i / 2));
-    let assembled = world.run_until(limit, |world| world.all_see(&all, &all, Status::Alive))?;
+    let late = n - 1;
+    let others = &all[..late];
+    (1..late).for_each(|i| world.join(i, i / 2));
+    let assembled = world.run_until(limit, |world| world.all_see(others, others, Status::Alive))?;
+    let joined = {
+        world.join(late, 0);
+        world.run_until(limit, |world| world.all_see(&all, &all, Status::Alive))?
+    };
     // Until the last rumour was sent as often as it may be.
     world.run(Duration::from_secs(30));
+    world.listens = true;
     let before = (world.packets, world.packet_bytes, world.stream_bytes);
-    world.run(Duration::from_secs(60));
-    let each = n as u64 * 60;
+    let rest = Bounds::new(world.config(0), n).exchange();
+    world.run(rest);
+    let each = n as f64 * rest.as_secs_f64();
+    let (packets, bytes, streamed) =
+        (world.packets - before.0, world.packet_bytes - before.1, world.stream_bytes - before.2);
+    let wrongly_failed = world.changes(MemberChange::Failed, Instant::ZERO);
 
     let at = world.now();
     world.told.clear();
     let (name, payload) = ("deploy".into(), Bytes::from_static(b"now"));
-    let (packets, bytes, streamed) =
-        (world.packets - before.0, world.packet_bytes - before.1, world.stream_bytes - before.2);
     world.tell(0, Input::UserEvent { call: CallId(0), name, payload, coalesce: false });
     let heard = |world: &World| {
         world.told.iter().filter(|told| matches!(told.what, Effect::UserEvent { .. })).count() == n
@@ -55,17 +70,18 @@ pub fn measure_spread(n: usize, seed: u64, configure: impl Fn(&mut Config)) -> O
 
     let at = world.now();
     world.told.clear();
-    world.crash(n - 1);
-    let survivors = &all[..n - 1];
-    world.run_until(limit, |world| world.all_see(survivors, &[n - 1], Status::Failed))?;
+    world.crash(late);
+    world.run_until(limit, |world| world.all_see(others, &[late], Status::Failed))?;
     Some(Spread {
         n,
         assembled,
+        joined,
         event,
         first_failed: world.told.first()?.at.since(at),
         last_failed: world.told.last()?.at.since(at),
-        idle_bytes: bytes / each,
-        idle_packets: packets as f64 / each as f64,
-        idle_stream_bytes: streamed / each,
+        wrongly_failed,
+        idle_bytes: bytes as f64 / each,
+        idle_packets: packets as f64 / each,
+        idle_stream_bytes: streamed as f64 / each,
     })
 }

@@ -64,8 +64,10 @@ pub struct World {
     rng: Rng,
     /// The two ends of each connection.
     ends: BTreeMap<(usize, Stream), (usize, Stream)>,
-    /// All that was told, in order.
+    /// All that was told, in order, unless nobody listens.
     pub told: Vec<Happened>,
+    /// Whether what is told is kept.
+    pub listens: bool,
     /// Packets sent, whether they arrived or not.
     pub packets: u64,
     /// Their bytes, without IP and UDP headers.
@@ -92,6 +94,7 @@ impl World {
             rng: Rng::new(Seed::from_u64(seed)),
             ends: BTreeMap::new(),
             told: Vec::new(),
+            listens: true,
             packets: 0,
             packet_bytes: 0,
             stream_bytes: 0,
@@ -109,6 +112,11 @@ impl World {
     /// The time.
     pub fn now(&self) -> Instant {
         self.now
+    }
+
+    /// The settings of a member.
+    pub fn config(&self, i: usize) -> &Config {
+        &self.hosts[i].config
     }
 
     /// How many members there are, up or not.
@@ -281,7 +289,8 @@ impl World {
                     }
                 }
                 Effect::Log(_) | Effect::Coordinate { .. } => {}
-                what => self.told.push(Happened { at: self.now, member: i, what }),
+                what if self.listens => self.told.push(Happened { at: self.now, member: i, what }),
+                _ => {}
             }
         }
         let Some(gossip) = &self.hosts[i].gossip else { return };

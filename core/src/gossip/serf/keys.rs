@@ -3,7 +3,7 @@
 //! A rotation installs the new key everywhere, then uses it everywhere, then removes the old one. At
 //! each step all members can still read each other.
 
-use super::super::wire::Key;
+use super::super::wire::{Key, Keyring};
 use super::super::{Effect, Gossip};
 use super::asked::Asker;
 use super::message::{self, KeyRequest, KeyResponse};
@@ -155,6 +155,9 @@ impl Gossip {
             _ => ring.remove(&request.key),
         }
         .map_err(|error| error.to_string())?;
+        if mutant!(self, UseForgetsKeys) && command == USE {
+            *ring = Keyring::new(ring.keys().first().cloned()).map_err(|error| error.to_string())?;
+        }
         if *ring != before {
             let keys = ring.keys().to_vec();
             self.effects.push(Effect::PersistKeys { keys });

@@ -16,6 +16,10 @@ pub(crate) struct Args {
     pub(crate) scenario: Option<String>,
     /// A server, counted from 1.
     pub(crate) node: Option<u64>,
+    /// Sizes of pools of gossip.
+    pub(crate) members: Option<Vec<usize>>,
+    /// Rumours go out with the next round.
+    pub(crate) tick: bool,
     pub(crate) file: Option<String>,
 }
 
@@ -32,6 +36,8 @@ impl Args {
                 "--seconds" => args.seconds = Some(number(value()?)?),
                 "--seeds" => args.seeds = Some(number(value()?)?),
                 "--scenario" => args.scenario = Some(value()?),
+                "--members" => args.members = Some(sizes(&value()?)?),
+                "--tick" => args.tick = true,
                 "--node" => args.node = Some(number(value()?)?),
                 flag if flag.starts_with('-') => return Err(format!("unknown option {flag}")),
                 file => args.file = Some(file.into()),
@@ -68,6 +74,15 @@ impl Args {
             (None, None) => Err("which run? name a plan file, or --seed N --scenario NAME".into()),
         }
     }
+}
+
+/// Numbers of members, with commas between them.
+fn sizes(text: &str) -> Result<Vec<usize>, String> {
+    let size = |word: &str| match word.parse() {
+        Ok(size @ 3..=50_000) => Ok(size),
+        _ => Err(format!("{word:?} is no number of members between 3 and 50000")),
+    };
+    text.split(',').map(size).collect()
 }
 
 /// A number as it is; anything else (a commit's hash) spread over the numbers below a billion.

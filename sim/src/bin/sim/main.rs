@@ -3,6 +3,7 @@
 mod args;
 mod cpu;
 mod failure;
+mod gossip;
 mod one;
 mod sweep;
 
@@ -19,6 +20,7 @@ usage: sim COMMAND [OPTIONS]
   shrink    make a failing seed or plan smaller, as long as it fails the same way
   diff      run the same plan twice and name the first difference
   explain   the whole column log of a run, or of one server of it
+  gossip    pools of gossip alone, measured against memberlist's formulas
   canary    a scenario that must fail: shows that the checkers see
   mutants   known bugs put back one by one: each must be found (needs --features mutants)
   list      scenarios, knobs and marks
@@ -50,6 +52,8 @@ fn main() -> ExitCode {
         "shrink" => one::shrink(&args),
         "diff" => one::diff(&args),
         "explain" => one::explain(&args),
+        "gossip" if args.help => help(gossip::HELP),
+        "gossip" => gossip::gossip(&args),
         "mutants" if args.help => help(sweep::MUTANTS_HELP),
         "mutants" => sweep::mutants(&args),
         "list" => one::list(),

@@ -97,6 +97,47 @@ pub(in crate::fast) fn members_are_as_they_are(by: &Host, members: &Members, hos
     Ok(())
 }
 
+/// Whether this member is shown as failed.
+pub(in crate::fast) fn is_failed(members: &Members, host: &Host) -> bool {
+    member(members, &host.name).is_some_and(|member| member.status == Status::Failed)
+}
+
+/// Whoever is dead is not alive in anybody's eyes after a round of probes, the longest suspicion and a rumour's way,
+/// as long as nothing else goes wrong (SWIM, 4.3: time-bounded completeness; Lifeguard, IV-B).
+pub(in crate::fast) fn the_dead_are_found<'a>(
+    by: &Host,
+    members: &Members,
+    dead: impl Iterator<Item = &'a Host>,
+    bound: u64,
+) -> Checked {
+    for host in dead {
+        let status = member(members, &host.name).map_or(Status::None, |member| member.status);
+        hold!(
+            status != Status::Alive,
+            "the dead are found in time",
+            "{} sees {} alive, which has been down for {:.1} s and more",
+            by.name,
+            host.name,
+            bound as f64 / 1e9
+        );
+    }
+    Ok(())
+}
+
+/// Members that are starved accuse others of their own slowness; whoever is well contradicts, and stays failed in the
+/// eyes of others who are well for no longer than that takes (Lifeguard, I and V; pains.md R20).
+pub(in crate::fast) fn the_starved_harm_nobody(by: &Host, host: &Host, shown: u64, bound: u64) -> Checked {
+    hold!(
+        shown <= bound,
+        "the starved harm nobody",
+        "{} has seen {} failed for {:.1} s, and both are well",
+        by.name,
+        host.name,
+        shown as f64 / 1e9
+    );
+    Ok(())
+}
+
 /// Lost packets alone, up to one of twenty, make nobody who is up fail: there are indirect probes, probes by stream,
 /// and time to contradict (Lifeguard, Dadgar et al. 2018; pains.md R20).
 pub(in crate::fast) fn nobody_fails_by_loss(by: &Host, members: &Members, hosts: &[Host]) -> Checked {

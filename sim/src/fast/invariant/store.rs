@@ -1,10 +1,11 @@
 //! The replicated state.
 
 use super::{Checked, hold};
-use lictor_core::command::Command;
+use lictor_core::command::{Command, KvCommand};
 use lictor_core::ids::ServerId;
 use lictor_core::raft::{Entry, Payload};
 use lictor_core::store::{Applied, Store};
+use lictor_core::types::KvOp;
 use lictor_core::watch::ChangeSet;
 use std::collections::VecDeque;
 
@@ -55,6 +56,12 @@ impl Reference {
     pub(in crate::fast) fn at(&self, index: u64) -> Option<&Store> {
         self.stores.get(usize::try_from(index.checked_sub(self.first)?).ok()?)
     }
+}
+
+/// Whether `command`, the last one that the store applied, wrote a key that had this value and these flags already.
+pub(in crate::fast) fn was_there(store: &Store, command: &Command) -> bool {
+    let Command::Kv(KvCommand { op: KvOp::Set, dir_ent }) = command else { return false };
+    store.kv(&dir_ent.key).is_some_and(|entry| entry.modify_index < store.applied())
 }
 
 /// Equal stores at equal applied indexes, through snapshots and restarts too (thesis, figure 3.2, state

@@ -54,6 +54,7 @@ fn news_index(store: &Store, target: &Target) -> Option<u64> {
 /// The front knows exactly the requests whose clients still wait: it forgets none and hoards none.
 pub(in crate::fast) fn nothing_is_forgotten(server: &Server, process: &Process) -> Checked {
     let waiting = server.waiting.len() + server.calls.len() + usize::from(server.chore.is_some());
+    let waiting = waiting + usize::from(server.errand.is_some());
     hold!(
         process.front.pending() == waiting,
         "no request is forgotten",

@@ -95,6 +95,52 @@ pub(super) fn faults(d: &mut Draft) {
     }
 }
 
+/// Some die, one after the other, and stay dead until everybody must have noticed.
+pub(super) fn deaths(d: &mut Draft) {
+    cluster(d);
+    d.knobs.servers = *d.luck.pick(&[3, 5]);
+    d.knobs.agents = d.luck.between(2, 8);
+    d.knobs.clients = 3;
+    d.knobs.services = 1;
+    d.knobs.seconds = 90;
+    d.knobs.packet_loss_permille = *d.luck.pick(&[0, 0, 20]);
+    d.knobs.buried = d.luck.below(2);
+    // One server, so that a majority is left, and any agents.
+    let server = d.slot();
+    let first = d.knobs.slots();
+    let last = d.knobs.hosts();
+    for slot in (first..last).chain([server]) {
+        if slot == server || d.luck.ratio(1, 2) {
+            let at = 8000 + d.luck.below(12_000);
+            d.at(at, Action::Crash(slot));
+            let back = 80_000 + d.luck.below(15_000);
+            d.at(back, Action::Restart(slot));
+        }
+    }
+}
+
+/// Processes on hosts that are far too busy.
+pub(super) fn starved(d: &mut Draft) {
+    cluster(d);
+    d.knobs.agents = d.luck.between(4, 9);
+    d.knobs.clients = 4;
+    d.knobs.services = 1;
+    d.knobs.seconds = 60;
+    d.knobs.packet_loss_permille = *d.luck.pick(&[10, 20]);
+    let hosts = d.knobs.hosts();
+    let server = d.slot();
+    let agents = d.knobs.slots()..hosts;
+    let starved: Vec<usize> = [server].into_iter().chain(agents).take(hosts / 3).collect();
+    for slot in starved {
+        let still = *d.luck.pick(&[400, 2000, 6000]);
+        let mut at = 10_000 + d.luck.below(3000);
+        while at < d.end() {
+            d.stand_still(at, slot, still);
+            at += still * 3 + d.luck.around(1000);
+        }
+    }
+}
+
 /// Whoever starts again starts elsewhere; name servers are late, or lie.
 pub(super) fn moves(d: &mut Draft) {
     cluster(d);
@@ -152,6 +198,26 @@ pub(super) fn disks(d: &mut Draft) {
         }
         if d.luck.ratio(1, 4) {
             d.split(at + 200, 4000);
+        }
+    }
+}
+
+/// The gossip key is changed while things break.
+pub(super) fn keys(d: &mut Draft) {
+    cluster(d);
+    d.knobs.encrypt = 1;
+    d.knobs.seconds = 80;
+    d.knobs.rotate_ms = *d.luck.pick(&[2000, 10_000]);
+    d.knobs.flush_us = *d.luck.pick(&[300, 20_000]);
+    d.knobs.packet_loss_permille = *d.luck.pick(&[0, 20, 100]);
+    let hosts = d.knobs.hosts() as u64;
+    for at in d.moments(5000) {
+        let slot = d.luck.below(hosts) as usize;
+        match d.luck.below(6) {
+            0..3 => d.bounce(at, slot, 2000),
+            3 => d.stand_still(at, slot, 4000),
+            4 => d.split(at, 3000),
+            _ => d.rehome(at, slot, 1000),
         }
     }
 }

@@ -1,0 +1,127 @@
+//! Who is shown as what, and for how long: against the bounds that the protocol's parameters give.
+//!
+//! Looked at once a second, while faults last too. A bound counts from the last moment at which anything was wrong
+//! beside processes being down.
+
+use super::action::Action;
+use super::invariant::Checked;
+use super::invariant::cluster::{self, Host};
+use super::marks::Mark;
+use super::world::{SECOND, World};
+use crate::gossip::Bounds;
+use lictor_core::Str;
+use lictor_core::gossip::Config;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+/// Between two looks.
+const LOOK: u64 = SECOND;
+
+/// What is remembered from one look to the next.
+#[derive(Debug, Default)]
+pub(super) struct Detection {
+    /// The last moment at which a link was cut or a process stood still.
+    disturbed_at: u64,
+    /// Everybody has seen everybody as they are, and nothing happens any more.
+    pub(super) agreed: bool,
+    /// Since when an observer shows a member as failed: observer, member.
+    failed_since: BTreeMap<(usize, usize), u64>,
+}
+
+/// How long things may take, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    death: u64,
+    refuted: u64,
+}
+
+impl World {
+    /// Something that gossip may notice begins or ends.
+    pub(super) fn disturb(&mut self) {
+        self.detection.disturbed_at = self.now;
+    }
+
+    fn times(&self) -> Times {
+        let config = Config::lan(Str::from("n"), SocketAddr::from(([10, 0, 0, 0], 8301)));
+        let bounds = Bounds::new(&config, self.servers.len());
+        let nanos = |duration: std::time::Duration| duration.as_nanos() as u64;
+        // Rumours that are lost come with tables.
+        let lossy = self.plan.knobs.packet_loss_permille > 0;
+        let tables = if lossy { 2 * nanos(bounds.exchange()) } else { 0 };
+        // Who hears that it is called failed says so in a rumour, and that is heard within a rumour's time.
+        let refuted = 2 * nanos(bounds.spread()) + LOOK;
+        Times { death: nanos(bounds.death()) + 2 * LOOK + tables, refuted: refuted + tables }
+    }
+
+    /// Every second, while faults last and after.
+    pub(super) fn detection_is_bounded(&mut self) -> Checked {
+        if !self.gossips() {
+            return Ok(());
+        }
+        if !self.net.is_calm(self.now) || self.servers.iter().any(|server| server.paused) {
+            self.disturb();
+        }
+        if self.detection.agreed {
+            self.gossip_agrees()?;
+        }
+        let hosts = self.hosts();
+        self.the_dead_are_found(&hosts)?;
+        self.the_starved_harm_nobody(&hosts)
+    }
+
+    /// Whether a host has been as it is, and everything else in order, for so long.
+    fn has_been(&self, slot: usize, up: bool, time: u64) -> bool {
+        let server = &self.servers[slot];
+        let since = server.since.max(self.detection.disturbed_at);
+        server.up.is_some() == up && since + time <= self.now
+    }
+
+    fn the_dead_are_found(&mut self, hosts: &[Host]) -> Checked {
+        let bound = self.times().death;
+        let slots = 0..hosts.len();
+        let dead: Vec<usize> = slots.clone().filter(|slot| self.has_been(*slot, false, bound)).collect();
+        if dead.is_empty() {
+            return Ok(());
+        }
+        let living: Vec<usize> = slots.filter(|slot| self.has_been(*slot, true, bound)).collect();
+        for slot in living {
+            let Some(process) = &self.servers[slot].up else { continue };
+            let dead = dead.iter().map(|slot| &hosts[*slot]);
+            cluster::the_dead_are_found(&hosts[slot], &process.view.members, dead, bound)?;
+            self.marks.hit(Mark::DeathFound);
+        }
+        Ok(())
+    }
+
+    /// In a run in which some stand still now and then, and nothing else happens.
+    fn the_starved_harm_nobody(&mut self, hosts: &[Host]) -> Checked {
+        let starved: Option<BTreeSet<usize>> = self
+            .plan
+            .steps
+            .iter()
+            .map(|step| match step.action {
+                Action::Pause(slot) | Action::Resume(slot) => Some(slot),
+                _ => None,
+            })
+            .collect();
+        let Some(starved) = starved.filter(|starved| !starved.is_empty() && !self.quiet) else {
+            return Ok(());
+        };
+        let bound = self.times().refuted;
+        let well: Vec<usize> = (0..hosts.len()).filter(|slot| !starved.contains(slot)).collect();
+        for slot in &well {
+            let Some(process) = &self.servers[*slot].up else { continue };
+            for other in &well {
+                let pair = (*slot, *other);
+                if !cluster::is_failed(&process.view.members, &hosts[*other]) {
+                    self.detection.failed_since.remove(&pair);
+                    continue;
+                }
+                self.marks.hit(Mark::WronglyFailed);
+                let since = *self.detection.failed_since.entry(pair).or_insert(self.now);
+                cluster::the_starved_harm_nobody(&hosts[*slot], &hosts[*other], self.now - since, bound)?;
+            }
+        }
+        Ok(())
+    }
+}
