@@ -21,7 +21,8 @@ const TELL_EVERY: Duration = Duration::from_secs(300);
 /// What a server shows of its cluster; empty: it has a log that tells of none.
 pub(super) fn tag(raft: &Raft) -> Str {
     match raft.membership().cluster {
-        0 if raft.is_fresh() => Str::from(NO_CLUSTER),
+        // Who voted and got nothing of the log before it was taken out can be of any cluster.
+        0 if raft.has_no_log() => Str::from(NO_CLUSTER),
         0 => Str::default(),
         cluster => Str::from(format!("{cluster:016x}")),
     }

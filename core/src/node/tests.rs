@@ -5,7 +5,7 @@ use crate::Str;
 use crate::agent::AgentRequest;
 use crate::call::{Reply, Request};
 use crate::config::RuntimeConfig;
-use crate::ids::{CallId, FrontId, Ticket};
+use crate::ids::{CallId, FrontId, Term, Ticket};
 use crate::raft::Membership;
 use crate::rng::Seed;
 use crate::time::{Instant, Now, WallTime};
@@ -62,6 +62,31 @@ fn register(node: &mut Node, call: u64) {
     let request = AgentRequest::RegisterService { definition, replace_existing_checks: false };
     let (from, call) = (FrontId(0), CallId(call));
     node.handle(NOW, Input::Call { from, call, request: Request::Agent(request) });
+}
+
+#[test]
+fn a_server_that_voted_and_holds_no_log_is_of_no_cluster() {
+    let mut config = RuntimeConfig { node_name: Str::from("n3"), server: true, ..RuntimeConfig::default() };
+    config.ports.serf_lan = Some(8301);
+    let mut disk = DiskImage::default();
+    disk.raft.hard.term = Term(8);
+    let boot = Boot {
+        config: Arc::new(config),
+        node_id: Str::from("11111111-2222-3333-4444-555555555555"),
+        disk,
+        bootstrap: None,
+        addresses: BTreeMap::new(),
+        seed: Seed::from_u64(1),
+    };
+    let node = Node::boot(boot, NOW).expect("a vote alone boots");
+    let shown = node
+        .view()
+        .members
+        .lan
+        .iter()
+        .find(|member| *member.name == *"n3")
+        .map(|own| own.tag("lictor_cluster"));
+    assert_eq!(shown, Some("none"), "else no cluster takes it in");
 }
 
 #[test]

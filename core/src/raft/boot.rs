@@ -115,6 +115,11 @@ impl Raft {
         self.hard == HardState::default() && self.log.last() == LogId::default()
     }
 
+    /// Whether it has no log and never had: it may have voted, and has acknowledged nothing to anybody.
+    pub fn has_no_log(&self) -> bool {
+        self.log.last() == LogId::default()
+    }
+
     pub(super) fn on_bootstrap(&mut self, membership: Membership) {
         if self.is_fresh() {
             self.found(membership);
