@@ -267,6 +267,26 @@ fn keys_are_rotated_without_anybody_failing() {
 }
 
 #[test]
+fn who_has_left_need_not_answer_a_command_about_keys() {
+    let keyring = Keyring::new([Key::new(&key(1)).expect("32 bytes")]).expect("one key");
+    let mut world = World::new(4, 12, |_, config| config.envelope.keyring = keyring.clone());
+    (1..4).for_each(|i| world.join(i, 0));
+    world.run(Duration::from_secs(20));
+    world.tell(3, Input::Leave { call: CallId(1) });
+    world.run(Duration::from_secs(14));
+    world.crash(3);
+    let command = KeyCommand::Install(key(2));
+    world.tell(1, Input::Keys { call: CallId(2), command, relay_factor: 0 });
+    world.run(Duration::from_secs(10));
+    let report = world.told.iter().find_map(|told| match &told.what {
+        Effect::KeysDone { report, .. } => Some(report.clone()),
+        _ => None,
+    });
+    let report = report.expect("an end");
+    assert_eq!((report.nodes, report.responses, report.errors), (3, 3, 0), "{report:?}");
+}
+
+#[test]
 fn a_stranger_without_the_key_neither_gets_in_nor_does_harm() {
     let keyring = Keyring::new([Key::new(&key(1)).expect("32 bytes")]).expect("one key");
     let mut world = World::new(4, 10, |i, config| {

@@ -4,7 +4,7 @@
 //! each step all members can still read each other.
 
 use super::super::wire::{Key, Keyring};
-use super::super::{Effect, Gossip};
+use super::super::{Effect, Gossip, Status};
 use super::asked::Asker;
 use super::message::{self, KeyRequest, KeyResponse};
 use super::query::{INTERNAL, Incoming, QueryOptions};
@@ -56,7 +56,7 @@ impl KeyCommand {
 /// What the members said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyReport {
-    /// How many members there are.
+    /// How many members there are, but for those that left.
     pub nodes: usize,
     /// How many answered. Fewer than `nodes`: the command is to be repeated.
     pub responses: usize,
@@ -106,7 +106,9 @@ impl Gossip {
     pub(in super::super) fn command_keys(&mut self, call: CallId, command: &KeyCommand, relay_factor: u8) {
         let (name, key) = command.parts();
         let payload = message::encode(message::KEY_REQUEST, &KeyRequest { key });
-        let report = KeyReport { nodes: self.serf.members.len(), ..KeyReport::default() };
+        // Who has left will not come back without the key: it joins as a new node does.
+        let asked = self.serf.members.values().filter(|known| known.member.status != Status::Left);
+        let report = KeyReport { nodes: asked.count(), ..KeyReport::default() };
         let name: Str = format!("{INTERNAL}{name}").as_str().into();
         let options = QueryOptions { relay_factor, ..QueryOptions::default() };
         let asker = Asker::Keys(call, report);
