@@ -69,6 +69,16 @@ fn agents_and_a_minority_of_servers_lose_their_disks() {
 }
 
 #[test]
+fn datacenters_answer_each_other_after_every_cut_and_stay_apart() {
+    sweep("cluster-wan", 0..3);
+}
+
+#[test]
+fn names_and_ids_have_one_owner_whoever_else_claims_them() {
+    sweep("cluster-names", 0..4);
+}
+
+#[test]
 fn the_gossip_key_is_changed_and_nobody_is_lost() {
     sweep("cluster-keys", 0..2);
 }

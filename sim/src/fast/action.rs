@@ -42,6 +42,8 @@ pub enum Action {
     Stop(usize),
     /// The host is gone with its address, and will start under one that nobody ever had.
     Move(usize),
+    /// The second, an agent, starts from a copy of the first one's disk, and so with its ID; under its name too, if so.
+    Clone(usize, usize, bool),
     /// All servers are gone at once, and will start with each other's addresses.
     Permute,
     /// Datagrams from the first to the second are lost, while streams get through.
@@ -122,6 +124,7 @@ impl fmt::Display for Action {
             Action::Leave(s) => write!(f, "leave {}", s + 1),
             Action::Stop(s) => write!(f, "stop {}", s + 1),
             Action::Move(s) => write!(f, "move {}", s + 1),
+            Action::Clone(a, b, name) => write!(f, "clone {} {} {}", a + 1, b + 1, u8::from(*name)),
             Action::Permute => f.write_str("permute"),
             Action::Deaf(a, b) => write!(f, "deaf {} {}", a + 1, b + 1),
             Action::Partition(groups) => {
@@ -168,6 +171,7 @@ impl FromStr for Action {
             "leave" => Action::Leave(slot(0)?),
             "stop" => Action::Stop(slot(0)?),
             "move" => Action::Move(slot(0)?),
+            "clone" => Action::Clone(slot(0)?, slot(1)?, count(2)? != 0),
             "permute" => Action::Permute,
             "deaf" => Action::Deaf(slot(0)?, slot(1)?),
             "partition" => {

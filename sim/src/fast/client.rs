@@ -23,6 +23,8 @@ pub(super) enum Role {
 pub(super) struct Under {
     /// Its place in the history.
     pub(super) operation: usize,
+    /// The datacenter that it is about.
+    pub(super) centre: usize,
     pub(super) slot: usize,
     pub(super) life: u32,
     pub(super) req: u64,
@@ -34,6 +36,8 @@ pub(super) struct Client {
     pub(super) number: u32,
     pub(super) role: Role,
     home: usize,
+    /// The datacenter that it asks about, wherever it asks.
+    pub(super) centre: usize,
     pub(super) luck: Luck,
     count: u64,
     /// The `ModifyIndex` seen last, by key.
@@ -64,6 +68,7 @@ impl Client {
             number,
             role,
             home,
+            centre: 0,
             luck,
             count: 0,
             modified: BTreeMap::new(),
@@ -74,6 +79,11 @@ impl Client {
             failed: false,
             forgiven: 0,
         }
+    }
+
+    /// The same, which asks about that datacenter.
+    pub(super) fn of(self, centre: usize) -> Client {
+        Client { centre, ..self }
     }
 
     /// The next request and the server that gets it; `None` when a script is over.

@@ -64,6 +64,7 @@ impl World {
         if self.detection.agreed {
             self.gossip_agrees()?;
         }
+        self.names_have_one_owner()?;
         let hosts = self.hosts();
         self.the_dead_are_found(&hosts)?;
         self.the_starved_harm_nobody(&hosts)
@@ -79,14 +80,20 @@ impl World {
     fn the_dead_are_found(&mut self, hosts: &[Host]) -> Checked {
         let bound = self.times().death;
         let slots = 0..hosts.len();
-        let dead: Vec<usize> = slots.clone().filter(|slot| self.has_been(*slot, false, bound)).collect();
+        let mut dead: Vec<usize> = slots.clone().filter(|slot| self.has_been(*slot, false, bound)).collect();
+        if self.plan.knobs.late() < hosts.len() {
+            // A living host may bear the name.
+            let outside = self.outsiders();
+            dead.retain(|slot| !outside.contains(slot));
+        }
         if dead.is_empty() {
             return Ok(());
         }
         let living: Vec<usize> = slots.filter(|slot| self.has_been(*slot, true, bound)).collect();
         for slot in living {
             let Some(process) = &self.servers[slot].up else { continue };
-            let dead = dead.iter().map(|slot| &hosts[*slot]);
+            let here = |dead: &&usize| hosts[**dead].centre == hosts[slot].centre;
+            let dead = dead.iter().filter(here).map(|slot| &hosts[*slot]);
             cluster::the_dead_are_found(&hosts[slot], &process.view.members, dead, bound)?;
             self.marks.hit(Mark::DeathFound);
         }

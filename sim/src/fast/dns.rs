@@ -7,7 +7,9 @@ use super::world::{MS, World};
 use lictor_core::node::Input;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// The name under which all servers are found.
+/// The name under which all servers of all datacenters are found.
+pub(super) const EVERYWHERE: &str = "everywhere.sim";
+/// The name under which all servers of the own datacenter are found.
 pub(super) const SERVERS: &str = "servers.sim";
 /// Mean time until an answer.
 const ANSWERS_AFTER: u64 = 10 * MS;
@@ -38,7 +40,7 @@ impl World {
     /// Finds the addresses of names: literally given, or those of all servers.
     pub(super) fn resolve(&mut self, slot: usize, lookup: u64, names: &[String], port: u16) {
         let delay = self.names.luck.around(ANSWERS_AFTER);
-        let found = names.iter().map(|name| self.addresses_of(name, port)).collect();
+        let found = names.iter().map(|name| self.addresses_of(slot, name, port)).collect();
         let life = self.servers[slot].life;
         self.heap.push(self.now + delay, Event::Resolved { slot, life, lookup, found });
     }
@@ -55,14 +57,14 @@ impl World {
         }
     }
 
-    fn addresses_of(&mut self, name: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+    fn addresses_of(&mut self, asker: usize, name: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
         if let Ok(address) = name.parse() {
             return Ok(vec![address]);
         }
         if let Ok(ip) = name.parse() {
             return Ok(vec![SocketAddr::new(ip, port)]);
         }
-        if name != SERVERS {
+        if name != SERVERS && name != EVERYWHERE {
             return Err("no such host".into());
         }
         if self.names.luck.permille(self.names.lies) {
@@ -70,7 +72,11 @@ impl World {
             return self.lie(port);
         }
         let at = self.now.saturating_sub(self.names.lag);
-        let servers = 0..self.plan.knobs.slots();
+        let meant = |server: &&super::server::Server| {
+            let here = self.centre_of(server.slot) == self.centre_of(asker);
+            server.serves() && (here || name == EVERYWHERE)
+        };
+        let servers = self.servers.iter().filter(meant).map(|server| server.slot);
         let all: Vec<IpAddr> = servers.map(|slot| self.addresses.then(at, slot)).collect();
         Ok(all.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
     }

@@ -19,7 +19,7 @@ impl World {
             return;
         }
         self.line(slot, || format!("PLAN #{} {}", step.id, step.action));
-        if !matches!(step.action, Action::Crash(_) | Action::Restart(_)) {
+        if !matches!(step.action, Action::Crash(_) | Action::Restart(_) | Action::Clone(..)) {
             self.disturb();
         }
         match step.action {
@@ -41,6 +41,7 @@ impl World {
                 self.addresses.renew(self.now, slot);
                 self.crash(slot, &mut luck);
             }
+            Action::Clone(from, to, name) => self.copy(from, to, name),
             Action::Permute => self.permute(&mut luck),
             Action::Deaf(a, b) => self.net.deafen(a, b),
             Action::Partition(groups) => self.net.partition(groups),
@@ -110,7 +111,9 @@ impl World {
     /// A process is gone: everybody who waited for it is told so, sooner or later.
     pub(super) fn ended(&mut self, slot: usize) {
         self.servers[slot].since = self.now;
-        self.run.restarts.push(Restart { server: slot as u32, at: self.now });
+        for centre in &mut self.centres {
+            centre.run.restarts.push(Restart { server: slot as u32, at: self.now });
+        }
         self.lines_ended(slot);
         self.conns_ended(slot);
         self.peers_lost(slot);
@@ -132,6 +135,10 @@ impl World {
                 let (kept, _) = self.servers[slot].disk.crash(&mut luck);
                 self.written(slot, before, &kept);
                 self.line(slot, || "halts: its disk failed".into());
+            }
+            Output::Halt { why: HaltReason::Twin { at, .. } } if self.servers[slot].is_copy() => {
+                self.marks.hit(Mark::TwinStopped);
+                self.line(slot, || format!("halts: its ID is in use at {at}"));
             }
             Output::Stopped { .. } if self.servers[slot].stopping => {
                 self.marks.hit(Mark::Stopped);
@@ -199,6 +206,21 @@ impl World {
         }
     }
 
+    /// An agent's data directory is copied to a host of agents that has none yet, and the copy is started.
+    fn copy(&mut self, from: usize, to: usize, name: bool) {
+        let spare = self.plan.knobs.hosts() - self.plan.knobs.copies as usize..self.plan.knobs.hosts();
+        if from >= self.servers.len() || !spare.contains(&to) || self.servers[from].serves() {
+            return;
+        }
+        if self.servers[to].up.is_some() {
+            self.ended(to);
+        }
+        let (id, disk) = (self.servers[from].id.clone(), self.servers[from].disk.platter.clone());
+        let name = name.then(|| self.servers[from].name().clone());
+        self.servers[to].become_copy(id, disk, name);
+        self.start(to);
+    }
+
     fn disk_full(&mut self, slot: usize, full: bool) {
         self.servers[slot].disk_full = full;
         self.feed(slot, Input::DiskFull(full));
@@ -229,6 +251,14 @@ impl World {
             if self.servers[slot].disk_full {
                 self.disk_full(slot, false);
             }
+            if self.servers[slot].is_copy() {
+                // The operator has found out.
+                if self.servers[slot].up.is_some() {
+                    self.ended(slot);
+                }
+                self.servers[slot].replace_disk();
+                self.owners[slot].forget();
+            }
             let buried = self.servers.len() - self.plan.knobs.buried as usize;
             if slot >= buried {
                 self.die(slot, slot as u64);
@@ -256,6 +286,7 @@ fn named_slot(action: &Action) -> Option<usize> {
         | Action::Leave(s)
         | Action::Stop(s)
         | Action::Move(s)
+        | Action::Clone(_, s, _)
         | Action::Deaf(s, _)
         | Action::Cut(s, _)
         | Action::Clog(s, ..) => Some(*s),

@@ -11,6 +11,7 @@ use crate::oracle::{Call, Mode, Registration, Target, Write};
 use lictor_core::dns::{self, Outcome, Transport};
 use lictor_core::rng::{Rng, Seed};
 use std::collections::VecDeque;
+use std::ops::Range;
 
 /// How often progress is looked at.
 const LOOK: u64 = 100 * MS;
@@ -61,27 +62,31 @@ impl World {
         }
     }
 
-    /// So many servers vote in the end: the founders, or whoever autopilot finds.
-    fn voters(&self) -> usize {
-        if self.gossips() { self.plan.knobs.slots() } else { self.plan.knobs.servers as usize }
+    /// These servers vote in the end: the founders, or whoever autopilot finds.
+    fn voters(&self, centre: usize) -> Range<usize> {
+        match centre {
+            0 if self.gossips() => 0..self.plan.knobs.slots(),
+            0 => 0..self.plan.knobs.servers as usize,
+            _ => self.plan.knobs.near()..self.plan.knobs.hosts(),
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        (0..self.centres.len()).all(|centre| self.centre_is_settled(centre))
     }
 
     /// One leader, its membership as planned, everybody at its index.
-    fn is_settled(&self) -> bool {
-        let Some(leader) = self.leader() else { return false };
+    fn centre_is_settled(&self, centre: usize) -> bool {
+        let Some(leader) = self.leader_of(centre) else { return false };
         let Some(process) = &self.servers[leader].up else { return false };
         let status = &process.view.raft.status;
-        let founders = self.voters();
+        let founders = &self.servers[self.voters(centre)];
         let members = &status.membership;
-        let all_vote = self.servers.iter().take(founders).all(|s| members.is_voter(&s.id));
-        let exact = members.voters.len() == founders && members.learners.is_empty();
+        let all_vote = founders.iter().all(|s| members.is_voter(&s.id));
+        let exact = members.voters.len() == founders.len() && members.learners.is_empty();
         let applied = process.view.raft.applied;
-        let equal = self
-            .servers
-            .iter()
-            .take(founders)
-            .all(|s| s.up.as_ref().is_some_and(|p| p.view.raft.applied == applied));
-        let one = self.servers.iter().take(founders).filter(|s| s.shown.leads).count() == 1;
+        let equal = founders.iter().all(|s| s.up.as_ref().is_some_and(|p| p.view.raft.applied == applied));
+        let one = founders.iter().filter(|s| s.shown.leads).count() == 1;
         one && all_vote && exact && equal && self.operator.is_idle() && status.last_index == applied
     }
 
@@ -111,12 +116,17 @@ impl World {
         servers.join("; ") + &membership.unwrap_or_default()
     }
 
-    /// One client per founder and agent writes and reads through it.
+    /// One client per founder and agent, and per datacenter, writes and reads through it.
     fn probe_everybody(&mut self) {
+        (0..self.centres.len()).for_each(|centre| self.probe_centre(centre));
+    }
+
+    fn probe_centre(&mut self, centre: usize) {
         let founders = 0..self.plan.knobs.servers as usize;
         let agents = self.plan.knobs.slots()..self.servers.len();
+        let outside = self.outsiders();
         for slot in founders.chain(agents) {
-            if self.servers[slot].up.is_none() {
+            if self.servers[slot].up.is_none() || outside.contains(&slot) {
                 continue;
             }
             let key = format!("fresh/{slot}");
@@ -139,7 +149,8 @@ impl World {
             ]);
             let client = self.clients.len();
             let luck = Luck::of(self.plan.seed, "probe", slot as u64);
-            self.clients.push(Client::new(1000 + slot as u32, Role::Script(calls), slot, luck));
+            let number = 1000 + 500 * centre as u32 + slot as u32;
+            self.clients.push(Client::new(number, Role::Script(calls), slot, luck).of(centre));
             self.heap.push(self.now, Event::Next { client });
         }
     }

@@ -14,11 +14,11 @@ use std::fmt::Write as _;
 
 const CLIENT: SocketAddr = SocketAddr::new(core::net::IpAddr::V4(core::net::Ipv4Addr::LOCALHOST), 1);
 
-/// The request that asks for `call`.
-pub(super) fn request(call: &Call) -> HttpRequest {
-    let (method, target, body) = match call {
+/// The request that asks for `call`, in that datacenter if it is another.
+pub(super) fn request(call: &Call, datacenter: Option<&str>) -> HttpRequest {
+    let (method, mut target, body) = match call {
         Call::Read { target, mode, wait } => ("GET", read_target(target, *mode, *wait), Bytes::new()),
-        Call::Write(write) => write_parts(write),
+        Call::Write(write) => write_parts(write, datacenter.unwrap_or_default()),
         Call::Txn { steps, mode } => {
             let mut target = String::from("/v1/txn");
             match mode {
@@ -29,6 +29,11 @@ pub(super) fn request(call: &Call) -> HttpRequest {
             ("PUT", target, txn_body(steps))
         }
     };
+    // Registrations name it in their body, and nowhere else.
+    let in_body = matches!(call, Call::Write(Write::Register(_) | Write::Deregister(_)));
+    if let Some(name) = datacenter.filter(|_| !in_body) {
+        let _ = write!(target, "{}dc={name}", if target.contains('?') { '&' } else { '?' });
+    }
     HttpRequest { method: method.into(), target, headers: Vec::new(), body, remote: CLIENT }
 }
 
@@ -50,7 +55,7 @@ fn read_target(target: &Target, mode: Mode, wait: Option<Wait>) -> String {
     out
 }
 
-fn write_parts(write: &Write) -> (&'static str, String, Bytes) {
+fn write_parts(write: &Write, datacenter: &str) -> (&'static str, String, Bytes) {
     match write {
         Write::Put { key, value, flags } => {
             ("PUT", format!("/v1/kv/{key}?flags={flags}"), Bytes::copy_from_slice(value))
@@ -61,13 +66,14 @@ fn write_parts(write: &Write) -> (&'static str, String, Bytes) {
         Write::Delete { key } => ("DELETE", format!("/v1/kv/{key}"), Bytes::new()),
         Write::DeleteCas { key, index } => ("DELETE", format!("/v1/kv/{key}?cas={index}"), Bytes::new()),
         Write::DeleteTree { prefix } => ("DELETE", format!("/v1/kv/{prefix}?recurse"), Bytes::new()),
-        Write::Register(r) => ("PUT", "/v1/catalog/register".into(), register_body(r)),
-        Write::Deregister(d) => ("PUT", "/v1/catalog/deregister".into(), deregister_body(d)),
+        Write::Register(r) => ("PUT", "/v1/catalog/register".into(), register_body(r, datacenter)),
+        Write::Deregister(d) => ("PUT", "/v1/catalog/deregister".into(), deregister_body(d, datacenter)),
     }
 }
 
-fn register_body(r: &Registration) -> Bytes {
-    let mut out = format!("{{\"Node\":\"{}\",\"Address\":\"{}\"", r.node, r.address);
+fn register_body(r: &Registration, datacenter: &str) -> Bytes {
+    let mut out =
+        format!("{{\"Datacenter\":\"{datacenter}\",\"Node\":\"{}\",\"Address\":\"{}\"", r.node, r.address);
     if !r.service_id.is_empty() {
         let _ = write!(
             out,
@@ -86,9 +92,9 @@ fn register_body(r: &Registration) -> Bytes {
     Bytes::from(out)
 }
 
-fn deregister_body(d: &Deregistration) -> Bytes {
+fn deregister_body(d: &Deregistration, datacenter: &str) -> Bytes {
     Bytes::from(format!(
-        "{{\"Node\":\"{}\",\"ServiceID\":\"{}\",\"CheckID\":\"{}\"}}",
+        "{{\"Datacenter\":\"{datacenter}\",\"Node\":\"{}\",\"ServiceID\":\"{}\",\"CheckID\":\"{}\"}}",
         d.node, d.service_id, d.check_id
     ))
 }

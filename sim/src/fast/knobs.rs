@@ -63,6 +63,12 @@ knobs! {
     agents = 0, calm None;
     /// The last so many agents are dead when everything heals, and stay so.
     buried = 0, calm Some(0);
+    /// Servers of a second datacenter, whose numbers come last; all servers are in one more pool then.
+    far_servers = 0, calm Some(0);
+    /// The last so many agents but the copies bear the names of the first ones, and start when the plan says so.
+    namesakes = 0, calm Some(0);
+    /// The last so many agents start as copies of others, when the plan says so.
+    copies = 0, calm Some(0);
     /// Services that each node's owner looks after.
     services = 2, calm Some(1);
     /// 1: gossip is encrypted.
@@ -129,9 +135,24 @@ impl Knobs {
         (self.servers + self.spares) as usize
     }
 
-    /// Servers, spares and agents.
-    pub fn hosts(&self) -> usize {
+    /// Servers, spares and agents of the first datacenter.
+    pub fn near(&self) -> usize {
         self.slots() + self.agents as usize
+    }
+
+    /// All hosts.
+    pub fn hosts(&self) -> usize {
+        self.near() + self.far_servers as usize
+    }
+
+    /// The datacenter of a host: 0 or 1.
+    pub fn datacenter(&self, slot: usize) -> usize {
+        usize::from(slot >= self.near())
+    }
+
+    /// Hosts that wait for the plan to start them come last, from this one.
+    pub fn late(&self) -> usize {
+        self.hosts() - (self.namesakes + self.copies) as usize
     }
 
     /// Checks that the run makes sense.
@@ -140,6 +161,10 @@ impl Knobs {
         one_of("servers", (1..=7).contains(&self.servers))?;
         one_of("spares", self.spares <= 4)?;
         one_of("agents", self.agents <= if self.gossip == 1 { 20 } else { 0 } && self.buried <= self.agents)?;
+        let alone = self.spares + self.namesakes + self.copies + self.buried + self.rotate_ms == 0;
+        one_of("far_servers", self.far_servers == 0 || self.far_servers <= 5 && self.gossip == 1 && alone)?;
+        let late = self.namesakes + self.copies;
+        one_of("namesakes", self.namesakes + late <= self.agents && (late == 0 || self.buried == 0))?;
         one_of("rotate_ms", self.rotate_ms == 0 || self.encrypt == 1)?;
         one_of("services", self.services <= 64)?;
         one_of("seconds", (1..=3600).contains(&self.seconds))?;

@@ -97,6 +97,16 @@ marks! {
     KeyChanged => "gossip key changed";
     /// A command about keys was not carried out by everybody, and was repeated.
     KeysNotByAll => "command about keys repeated";
+    /// A process that was started from a copied data directory stopped itself.
+    TwinStopped => "copy of a running node stopped itself";
+    /// Of two living agents with one name the later one waited outside to the end.
+    NameRefused => "second agent of a name kept out";
+    /// An agent took a name over whose first owner had died.
+    NameTakenOver => "name of a dead agent taken over";
+    /// A request for another datacenter was answered from there.
+    AnsweredAbroad => "answered from another datacenter";
+    /// A request for another datacenter was refused, for no server of it could be reached.
+    NoPath => "no path to the other datacenter";
     /// The name server gave a wrong answer.
     NamesLied => "name server lied";
     /// A DNS question about a service was answered with an address.

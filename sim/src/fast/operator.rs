@@ -85,7 +85,13 @@ impl World {
 
     /// The running server that leads the newest term, as it sees itself.
     pub(super) fn leader(&self) -> Option<usize> {
-        let leads = |s: &&super::server::Server| s.is_awake() && s.shown.leads;
+        self.leader_of(0)
+    }
+
+    /// The same in that datacenter.
+    pub(super) fn leader_of(&self, centre: usize) -> Option<usize> {
+        let here = |slot| self.centre_of(slot) == centre;
+        let leads = |s: &&super::server::Server| here(s.slot) && s.is_awake() && s.shown.leads;
         self.servers.iter().filter(leads).max_by_key(|s| s.shown.term).map(|s| s.slot)
     }
 

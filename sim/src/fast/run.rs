@@ -40,9 +40,11 @@ pub fn run(plan: &Plan, trace: Trace) -> Report {
     }
     let mut confirmed = 0;
     if world.violation.is_none() {
-        match judge(&world.run, plan.seed) {
-            Ok(count) => confirmed = count,
-            Err(violation) => world.fail(violation),
+        for centre in 0..world.centres.len() {
+            match judge(&world.centres[centre].run, plan.seed) {
+                Ok(count) => confirmed += count,
+                Err(violation) => world.fail(violation),
+            }
         }
     }
     Report {
@@ -52,7 +54,7 @@ pub fn run(plan: &Plan, trace: Trace) -> Report {
         violation: world.violation,
         marks: world.marks,
         server_ns: world.server_ns,
-        operations: world.run.operations.len(),
+        operations: world.centres.iter().map(|centre| centre.run.operations.len()).sum(),
         confirmed,
     }
 }

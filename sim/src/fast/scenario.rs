@@ -143,6 +143,18 @@ pub const ALL: &[Scenario] = &[
         draw: cluster::disks,
     },
     Scenario {
+        name: "cluster-names",
+        about: "two agents of one name, and agents that start from copied data directories",
+        required: &[Mark::NameRefused, Mark::NameTakenOver, Mark::TwinStopped, Mark::PacketLost],
+        draw: cluster::names,
+    },
+    Scenario {
+        name: "cluster-wan",
+        about: "two datacenters whose links are cut, one way or both, while clients of each ask the other",
+        required: &[Mark::AnsweredAbroad, Mark::NoPath, Mark::Founded, Mark::LeaderChanged],
+        draw: cluster::wan,
+    },
+    Scenario {
         name: "cluster-keys",
         about: "the gossip key is changed, step by step, while processes die, stand still and are cut off",
         required: &[Mark::KeyChanged, Mark::KeysNotByAll, Mark::PacketLost],

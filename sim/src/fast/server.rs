@@ -1,10 +1,10 @@
 //! One simulated host: a server or client agent that may be running, with its disk and its clocks.
 
 use super::clock::Clock;
-use super::disk::{Disk, Shadow};
-use super::dns::SERVERS;
+use super::disk::{Disk, Platter, Shadow};
+use super::dns::{EVERYWHERE, SERVERS};
 use super::event::Event;
-use super::gossip::LAN;
+use super::gossip::{LAN, WAN};
 use super::keys::{FIRST, key_bytes};
 use super::knobs::Knobs;
 use super::luck::Luck;
@@ -22,6 +22,9 @@ use lictor_core::view::View;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+
+/// The names of datacenters.
+pub(super) const CENTRES: [&str; 2] = ["dc1", "dc2"];
 
 /// A running process.
 #[derive(Debug)]
@@ -77,6 +80,10 @@ pub(super) struct Server {
     pub(super) disk_full: bool,
     /// When the process started or ended last.
     pub(super) since: u64,
+    /// What it logged last about its name being another's.
+    pub(super) refused: Option<String>,
+    /// Its disk is a copy of another's.
+    copy: bool,
     /// It was told to end.
     pub(super) stopping: bool,
     /// The address that the process started with.
@@ -95,6 +102,16 @@ pub(super) fn server_id(slot: usize, incarnation: u32) -> ServerId {
     Str::from(format!("5e7e0000-0000-4000-8000-0000{:04x}{incarnation:04x}", slot + 1))
 }
 
+/// The name of a host. The last agents but the copies may have those of the first ones.
+fn own_name(slot: usize, knobs: &Knobs) -> Str {
+    let namesakes = knobs.hosts() - (knobs.copies + knobs.namesakes) as usize;
+    let bears = match slot.checked_sub(namesakes) {
+        Some(n) if n < knobs.namesakes as usize => knobs.slots() + n,
+        _ => slot,
+    };
+    Str::from(format!("n{}", bears + 1))
+}
+
 /// The slot in an ID.
 pub(super) fn slot_of(id: &str) -> Option<usize> {
     usize::from_str_radix(id.get(28..32)?, 16).ok()?.checked_sub(1)
@@ -102,15 +119,18 @@ pub(super) fn slot_of(id: &str) -> Option<usize> {
 
 impl Server {
     pub(super) fn new(slot: usize, seed: u64, knobs: &Knobs) -> Server {
-        let founders = (0..knobs.servers as usize).map(|slot| server_id(slot, 0));
-        let founder = slot < knobs.servers as usize;
+        let centre = knobs.datacenter(slot);
+        let founders = if centre == 0 { 0..knobs.servers as usize } else { knobs.near()..knobs.hosts() };
+        let (founder, count) = (founders.contains(&slot), founders.len());
+        let founders = founders.map(|slot| server_id(slot, 0));
         let gossip = knobs.gossip == 1;
         let mut luck = Luck::of(seed, "server", slot as u64);
         let drift = luck.below(2 * knobs.drift_ppm + 1) as i64 - knobs.drift_ppm as i64;
         let mut config = RuntimeConfig {
-            node_name: Str::from(format!("n{}", slot + 1)),
-            server: slot < knobs.slots(),
-            bootstrap_expect: if founder || !gossip { knobs.servers as u32 } else { 0 },
+            node_name: own_name(slot, knobs),
+            datacenter: Str::from(CENTRES[centre]),
+            server: slot < knobs.slots() || centre > 0,
+            bootstrap_expect: if founder || !gossip { count as u32 } else { 0 },
             raft_snapshot_threshold: knobs.snapshot_every,
             raft_trailing_logs: knobs.trailing_logs,
             ..RuntimeConfig::default()
@@ -119,6 +139,10 @@ impl Server {
         if gossip {
             config.ports.serf_lan = Some(LAN);
             config.gossip.lan.retry_join = vec![SERVERS.into()];
+            if knobs.far_servers > 0 {
+                config.ports.serf_wan = Some(WAN);
+                config.gossip.wan.retry_join = vec![EVERYWHERE.into()];
+            }
             config.gossip.encrypt = (knobs.encrypt == 1).then(|| Secret(key_bytes(FIRST)));
         }
         Server {
@@ -140,11 +164,13 @@ impl Server {
             errand: None,
             disk_full: false,
             since: 0,
+            refused: None,
+            copy: false,
             stopping: false,
             at: None,
             doomed: None,
             // Servers that gossip found their cluster by themselves, unless there is but one.
-            bootstrap: (founder && (!gossip || knobs.servers == 1)).then(|| Membership::of_voters(founders)),
+            bootstrap: (founder && (!gossip || count == 1)).then(|| Membership::of_voters(founders)),
             config: Arc::new(config),
             seed,
             #[cfg(feature = "mutants")]
@@ -156,6 +182,7 @@ impl Server {
     pub(super) fn boot(&mut self, now: u64, at: IpAddr) -> Result<(), BootError> {
         self.life += 1;
         self.since = now;
+        self.refused = None;
         self.at = Some(at);
         let entropy = Luck::of(self.seed, "entropy", (self.slot as u64) << 32 | u64::from(self.life)).draw();
         let seed = Seed::from_u64(entropy);
@@ -202,8 +229,29 @@ impl Server {
         std::mem::take(&mut self.waiting)
     }
 
+    /// The disk is a copy of another's from now on, and perhaps the name too.
+    pub(super) fn become_copy(&mut self, id: ServerId, disk: Platter, name: Option<Str>) {
+        self.disk.platter = disk;
+        (self.id, self.copy) = (id, true);
+        if let Some(name) = name {
+            self.rename(name);
+        }
+    }
+
+    /// Whether its disk is a copy of another's.
+    pub(super) fn is_copy(&self) -> bool {
+        self.copy
+    }
+
+    fn rename(&mut self, name: Str) {
+        self.config = Arc::new(RuntimeConfig { node_name: name, ..(*self.config).clone() });
+    }
+
     /// A new disk, and so a new identity.
     pub(super) fn replace_disk(&mut self) {
+        if std::mem::take(&mut self.copy) {
+            self.rename(Str::from(format!("n{}", self.slot + 1)));
+        }
         self.disk.wipe();
         self.incarnation += 1;
         self.id = server_id(self.slot, self.incarnation);

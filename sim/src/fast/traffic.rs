@@ -5,6 +5,7 @@ use super::event::Event;
 use super::http;
 use super::invariant::client;
 use super::marks::Mark;
+use super::server::CENTRES;
 use super::server::Waiting;
 use super::verdict::{Kind, Violation};
 use super::world::{MS, SECOND, World};
@@ -31,11 +32,14 @@ impl World {
         let round = it.round;
         self.next_req += 1;
         let life = self.servers[slot].life;
-        it.under = Some(Under { operation: self.run.operations.len(), slot, life, req: self.next_req });
+        let centre = it.centre;
+        let operation = self.centres[centre].run.operations.len();
+        it.under = Some(Under { operation, centre, slot, life, req: self.next_req });
         let lost = it.luck.permille(self.plan.knobs.client_loss_permille) && !self.quiet;
         let delay = it.luck.around(MS / 5);
-        let request = http::request(&call);
-        self.run.operations.push(Operation {
+        let abroad = self.plan.knobs.datacenter(slot) != centre;
+        let request = http::request(&call, abroad.then(|| CENTRES[centre]));
+        self.centres[centre].run.operations.push(Operation {
             client: it.number,
             server: slot as u32,
             begin: self.now,
@@ -49,7 +53,7 @@ impl World {
         let lies = self.plan.knobs.liar == 1 && client == 0 && self.clients[client].luck.ratio(1, 4);
         if lies
             && matches!(
-                self.run.operations.last(),
+                self.centres[centre].run.operations.last(),
                 Some(Operation { call: Call::Write(Write::Put { .. }), .. })
             )
         {
@@ -75,7 +79,7 @@ impl World {
             return self.heap.push(at, Event::Broken { client, round, refused: true });
         }
         self.clients[client].under = Some(Under { life: self.servers[slot].life, ..under });
-        let call = &self.run.operations[under.operation].call;
+        let call = &self.centres[under.centre].run.operations[under.operation].call;
         self.line(slot, || format!("client {client}: {} {}", request.method, request.target));
         if call.writes() && !self.servers[slot].shown.leads {
             self.marks.hit(Mark::Forwarded);
@@ -85,6 +89,8 @@ impl World {
             self.marks.hit(Mark::NoQuorum);
         }
         let blocks = match call {
+            // Of what is not here nobody can be woken here.
+            _ if self.centre_of(slot) != under.centre => None,
             Call::Read { target, wait: Some(wait), .. } => Some((target.clone(), wait.index)),
             _ => None,
         };
@@ -126,7 +132,7 @@ impl World {
 
     pub(super) fn on_answer(&mut self, client: usize, round: u64, reply: &HttpReply) {
         let Some(under) = self.current(client, round) else { return };
-        let call = &self.run.operations[under.operation].call;
+        let call = &self.centres[under.centre].run.operations[under.operation].call;
         match http::outcome(call, reply) {
             Ok(outcome) => {
                 self.line(under.slot, || format!("client {client} hears {} {outcome:?}", reply.status));
@@ -158,11 +164,18 @@ impl World {
     }
 
     fn finish(&mut self, client: usize, under: Under, outcome: Outcome) {
-        let operation = &mut self.run.operations[under.operation];
+        let operation = &mut self.centres[under.centre].run.operations[under.operation];
         operation.end = Some(self.now);
         operation.outcome = outcome;
-        let operation = &self.run.operations[under.operation];
-        note_marks(&mut self.marks, operation, &self.run.operations);
+        let operation = &self.centres[under.centre].run.operations[under.operation];
+        note_marks(&mut self.marks, operation, &self.centres[under.centre].run.operations);
+        if self.plan.knobs.datacenter(under.slot) != under.centre {
+            match &operation.outcome {
+                Outcome::Failed(why) if why.contains("No path to datacenter") => self.marks.hit(Mark::NoPath),
+                Outcome::Failed(_) | Outcome::Unknown => {}
+                _ => self.marks.hit(Mark::AnsweredAbroad),
+            }
+        }
         self.clients[client].learn(&operation.call, &operation.outcome);
         self.clients[client].under = None;
         self.clients[client].failed = matches!(operation.outcome, Outcome::Failed(_) | Outcome::Unknown);
@@ -173,7 +186,7 @@ impl World {
                 client::index_never_runs_back(&mut self.indexes, operation.client, target, *mode, answer);
             self.check(checked);
         }
-        let outcome = self.run.operations[under.operation].outcome.clone();
+        let outcome = self.centres[under.centre].run.operations[under.operation].outcome.clone();
         self.script_must_succeed(client, under, &outcome);
         self.rest(client);
     }
@@ -183,10 +196,10 @@ impl World {
     /// became of it.
     fn script_must_succeed(&mut self, client: usize, under: Under, outcome: &Outcome) {
         let scripted = matches!(self.clients[client].role, Role::Script(_));
-        let agent = under.slot >= self.plan.knobs.slots();
+        let agent = under.slot >= self.plan.knobs.slots() || under.centre != self.centre_of(under.slot);
         let forgiven = self.clients[client].forgiven;
         if scripted && agent && *outcome == Outcome::Unknown && forgiven < self.plan.knobs.slots() {
-            let call = self.run.operations[under.operation].call.clone();
+            let call = self.centres[under.centre].run.operations[under.operation].call.clone();
             self.clients[client].forgiven += 1;
             if let Role::Script(calls) = &mut self.clients[client].role {
                 calls.push_front(call);
@@ -194,7 +207,7 @@ impl World {
             return;
         }
         if scripted && matches!(outcome, Outcome::Failed(_) | Outcome::Unknown | Outcome::Wrote(false)) {
-            let call = &self.run.operations[under.operation].call;
+            let call = &self.centres[under.centre].run.operations[under.operation].call;
             let what = format!("n{}: {call:?} -> {outcome:?}", under.slot + 1);
             self.fail(Violation::new(Kind::Liveness, "a healed server serves", what));
         }

@@ -29,6 +29,7 @@ use lictor_core::front::{FrontInput, FrontOutput};
 use lictor_core::ids::{FrontId, ServerId, Ticket};
 use lictor_core::node::{DiskBatch, Input, Output};
 use lictor_core::raft::{Batch, Body, Entry, Membership, Message};
+use lictor_core::store::Store;
 use lictor_core::view::View;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -39,6 +40,25 @@ pub(super) const SECOND: u64 = 1_000 * MS;
 
 /// More events than this within one virtual millisecond: something goes round in circles.
 const MAX_EVENTS_PER_MS: u64 = 100_000;
+
+/// What is known of one datacenter: its log, and what clients asked of it.
+#[derive(Debug)]
+pub(super) struct Centre {
+    pub(super) run: Run,
+    pub(super) seen: raft::Seen,
+    founded: Option<Entry>,
+    reference: store::Reference,
+}
+
+impl Centre {
+    /// One that begins with the store of a server that has applied nothing yet. Those of `strangers` who pass its
+    /// answers on promise nothing of their own.
+    fn new(empty: Store, strangers: impl Iterator<Item = u32>) -> Centre {
+        let run = Run { agents: strangers.collect(), ..Run::default() };
+        let reference = store::Reference::new(empty);
+        Centre { run, seen: raft::Seen::default(), founded: None, reference }
+    }
+}
 
 /// The whole of a run.
 pub(super) struct World {
@@ -62,10 +82,8 @@ pub(super) struct World {
     /// Clients ask nothing new.
     pub(super) quiet: bool,
     pub(super) next_req: u64,
-    pub(super) run: Run,
-    pub(super) seen: raft::Seen,
-    founded: Option<Entry>,
-    reference: store::Reference,
+    /// What is known of each datacenter.
+    pub(super) centres: Vec<Centre>,
     pub(super) indexes: client::Indexes,
     pub(super) marks: Marks,
     pub(super) trace: Trace,
@@ -79,7 +97,7 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(plan: Plan, trace: Trace) -> World {
-        let (seed, knobs) = (plan.seed, &plan.knobs);
+        let (seed, knobs) = (plan.seed, &plan.knobs.clone());
         let slots = knobs.hosts();
         let servers: Vec<Server> = (0..slots).map(|slot| Server::new(slot, seed, knobs)).collect();
         let roles = (0..knobs.clients).map(|_| Role::Worker);
@@ -88,9 +106,11 @@ impl World {
             .enumerate()
             .map(|(i, role)| {
                 // Clients of agents and of servers in turn.
-                let home = i % (knobs.servers + knobs.agents) as usize;
+                let home = i % (knobs.servers + knobs.agents + knobs.far_servers) as usize;
                 let home = if home < knobs.servers as usize { home } else { home + knobs.spares as usize };
-                Client::new(i as u32, role, home, Luck::of(seed, "client", i as u64))
+                let centres = 1 + u64::from(knobs.far_servers > 0);
+                let centre = Luck::of(seed, "centre", i as u64).below(centres) as usize;
+                Client::new(i as u32, role, home, Luck::of(seed, "client", i as u64)).of(centre)
             })
             .collect();
         let mut world = World {
@@ -114,10 +134,7 @@ impl World {
             burst_until: 0,
             quiet: false,
             next_req: 0,
-            run: Run::default(),
-            seen: raft::Seen::default(),
-            founded: None,
-            reference: store::Reference::new(lictor_core::store::Store::default()),
+            centres: Vec::new(),
             indexes: client::Indexes::default(),
             marks: Marks::default(),
             trace,
@@ -126,11 +143,21 @@ impl World {
             server_ns: 0,
             plan,
         };
-        for slot in 0..slots {
+        let strangers = |centre| {
+            let stranger =
+                move |server: &&Server| !server.serves() || knobs.datacenter(server.slot) != centre;
+            world.servers.iter().filter(stranger).map(|server| server.slot as u32)
+        };
+        let count = 1 + usize::from(knobs.far_servers > 0);
+        world.centres = (0..count).map(|centre| Centre::new(Store::default(), strangers(centre))).collect();
+        for slot in 0..world.plan.knobs.late() {
             world.start(slot);
         }
-        if let Some(process) = world.servers.first().and_then(|s| s.up.as_ref()) {
-            world.reference = store::Reference::new(process.node.store().clone());
+        // A known bug in the store is in all of them.
+        for (centre, slot) in [0, world.plan.knobs.near()].into_iter().enumerate().take(count) {
+            if let Some(process) = &world.servers[slot].up {
+                world.centres[centre].reference = store::Reference::new(process.node.store().clone());
+            }
         }
         for client in 0..world.clients.len() {
             world.heap.push(MS * (1 + client as u64), Event::Next { client });
@@ -141,13 +168,17 @@ impl World {
         if world.gossips() {
             (0..slots).for_each(|slot| world.heap.push(SECOND + slot as u64 * MS, Event::Chore { slot }));
         }
-        world.run.agents = (0..slots as u32).filter(|n| !world.servers[*n as usize].serves()).collect();
         if world.plan.knobs.rotate_ms > 0 {
             world.heap.push(SECOND, Event::Keeper);
         }
         world.heap.push(200 * MS, Event::Operator);
         world.heap.push(SECOND, Event::Audit);
         world
+    }
+
+    /// The datacenter of a host.
+    pub(super) fn centre_of(&self, slot: usize) -> usize {
+        self.plan.knobs.datacenter(slot)
     }
 
     /// Lets everything happen that is due up to `end`.
@@ -307,9 +338,10 @@ impl World {
         batches: &[DiskBatch],
     ) {
         let id = self.servers[slot].id.clone();
+        let centre = self.centre_of(slot);
         for batch in batches {
             if let Some(Batch { hard: Some(hard), .. }) = &batch.raft {
-                let checked = raft::one_vote_per_term(&mut self.seen, &id, &before, hard);
+                let checked = raft::one_vote_per_term(&mut self.centres[centre].seen, &id, &before, hard);
                 self.check(checked);
                 before = hard.clone();
             }
@@ -376,7 +408,8 @@ impl World {
         if !alive {
             return self.ended(slot);
         }
-        let checked = watch::no_lost_wakeup(&self.reference, &self.servers[slot], &process)
+        let reference = &self.centres[self.centre_of(slot)].reference;
+        let checked = watch::no_lost_wakeup(reference, &self.servers[slot], &process)
             .and_then(|()| watch::nothing_is_forgotten(&self.servers[slot], &process));
         self.check(checked);
         let deadlines = [process.node.poll_timeout(), process.front.poll_timeout()];
@@ -403,6 +436,9 @@ impl World {
             }
             Output::Reply { call, reply, .. } => self.on_operator_reply(slot, call, reply),
             Output::Event(event) => {
+                if event.message.contains("is taken") {
+                    self.servers[slot].refused = Some(event.message.to_string());
+                }
                 self.line(slot, || {
                     let fields: Vec<String> = event.fields.iter().map(|(k, v)| format!(" {k}={v}")).collect();
                     format!("log {}{}", event.message, fields.concat())
@@ -446,12 +482,13 @@ impl World {
 
     fn check_message(&mut self, slot: usize, to: &ServerId, message: &Message) -> Checked {
         let server = &self.servers[slot];
+        let seen = &mut self.centres[self.plan.knobs.datacenter(slot)].seen;
         match message.body {
-            Body::PreVoteReply { granted: true } => self.seen.pre_voted(&server.id, to, message.term.0),
+            Body::PreVoteReply { granted: true } => seen.pre_voted(&server.id, to, message.term.0),
             Body::Vote { transfer: false, .. } => {
                 let members = server.shadow.membership().or(server.disk.platter.membership());
                 let members = members.cloned().unwrap_or_default();
-                raft::asks_before_it_stands(&self.seen, &server.id, message.term.0, &members)?;
+                raft::asks_before_it_stands(seen, &server.id, message.term.0, &members)?;
             }
             _ => {}
         }
@@ -477,16 +514,17 @@ impl World {
     /// The server's log changes as `batch` says.
     fn shadow(&mut self, slot: usize, batch: &Batch) -> Checked {
         let server = &mut self.servers[slot];
+        let Centre { seen, founded, .. } = &mut self.centres[self.plan.knobs.datacenter(slot)];
         if let Some(from) = batch.truncate_from {
             server.shadow.truncate_from(from);
         }
         for entry in &batch.append {
-            let alone = self.founded.is_none();
-            cluster::founded_once(&mut self.founded, &server.id, entry)?;
-            if alone && self.founded.is_some() {
+            let alone = founded.is_none();
+            cluster::founded_once(founded, &server.id, entry)?;
+            if alone && founded.is_some() {
                 self.marks.hit(Mark::Founded);
             }
-            raft::log_matching(&mut self.seen, &server.shadow, &server.id, entry)?;
+            raft::log_matching(seen, &server.shadow, &server.id, entry)?;
             server.shadow.append(entry.clone());
         }
         if let Some((meta, _)) = &batch.snapshot {
@@ -503,6 +541,7 @@ impl World {
 
     fn check_view(&mut self, slot: usize, view: &Arc<View>) -> Checked {
         let id = self.servers[slot].id.clone();
+        let centre = self.centre_of(slot);
         let before = self.servers[slot].shown;
         let status = &view.raft.status;
         let now = Shown {
@@ -514,12 +553,25 @@ impl World {
         raft::nothing_runs_backwards(&id, before, now)?;
         self.servers[slot].shown = now;
         if now.leads && (!before.leads || before.term != now.term) {
-            let newest = self.seen.newest_term();
-            if raft::election_safety(&mut self.seen, now.term, &id)? && newest > 0 {
+            let seen = &mut self.centres[centre].seen;
+            let newest = seen.newest_term();
+            if raft::election_safety(seen, now.term, &id)? && newest > 0 {
                 self.marks.hit(Mark::LeaderChanged);
             }
-            raft::leader_completeness(&self.seen, &self.servers[slot].shadow, &id, now.term, 0)?;
-            if self.servers.iter().any(|other| other.slot != slot && other.is_awake() && other.shown.leads) {
+            raft::leader_completeness(
+                &self.centres[centre].seen,
+                &self.servers[slot].shadow,
+                &id,
+                now.term,
+                0,
+            )?;
+            let other_leads = |other: &Server| {
+                other.slot != slot
+                    && self.centre_of(other.slot) == centre
+                    && other.is_awake()
+                    && other.shown.leads
+            };
+            if self.servers.iter().any(other_leads) {
                 self.marks.hit(Mark::TwoLeaders);
             }
             self.line(slot, || format!("leads term {}", now.term));
@@ -539,7 +591,7 @@ impl World {
         }
         if now.applied > before.applied {
             let progress = Progress { server: slot as u32, at: self.now, index: now.applied };
-            self.run.progress.push(progress);
+            self.centres[centre].run.progress.push(progress);
             self.on_applied(slot, before.applied, now.applied, view)?;
         }
         Ok(())
@@ -553,21 +605,24 @@ impl World {
         // A process that is paused answers nobody.
         let others = self.servers.iter().filter(|other| {
             let reads = |process: &Process| promise::reads_by_lease(&process.view, mono(other));
-            other.slot != slot && !other.paused && other.up.as_ref().is_some_and(reads)
+            let same = self.centre_of(other.slot) == self.centre_of(slot);
+            other.slot != slot && same && !other.paused && other.up.as_ref().is_some_and(reads)
         });
         promise::one_lease(id, view, others.map(|other| &other.id))
     }
 
     fn check_commit(&mut self, slot: usize, id: &ServerId, from: u64, now: Shown) -> Checked {
-        let known = self.seen.committed();
+        let seen = &mut self.centres[self.plan.knobs.datacenter(slot)].seen;
+        let known = seen.committed();
         let shadow = &self.servers[slot].shadow;
-        raft::committed_for_ever(&mut self.seen, shadow, id, from, (now.term, now.commit))?;
-        if self.seen.committed() == known {
+        raft::committed_for_ever(seen, shadow, id, from, (now.term, now.commit))?;
+        if seen.committed() == known {
             return Ok(());
         }
         let older = self.servers[slot].disk.platter.membership();
-        for index in known + 1..=self.seen.committed() {
-            let Some(entry) = self.seen.entry(index) else { continue };
+        let seen = &self.centres[self.centre_of(slot)].seen;
+        for index in known + 1..=seen.committed() {
+            let Some(entry) = seen.entry(index) else { continue };
             // A leader counts by the newest membership in its log (thesis, 4.1); what was counted before that was
             // there stands too.
             let counted = |members: Option<&Membership>| {
@@ -578,28 +633,29 @@ impl World {
             };
             counted(shadow.membership()).or_else(|_| counted(shadow.membership_at(index)))?;
         }
-        for other in &self.servers {
+        for other in self.servers.iter().filter(|other| self.centre_of(other.slot) == self.centre_of(slot)) {
             if other.shown.leads && other.shown.term > now.term {
-                raft::leader_completeness(&self.seen, &other.shadow, &other.id, other.shown.term, known)?;
+                raft::leader_completeness(seen, &other.shadow, &other.id, other.shown.term, known)?;
             }
         }
         Ok(())
     }
 
     fn on_applied(&mut self, slot: usize, from: u64, upto: u64, view: &View) -> Checked {
-        while self.reference.applied() < upto {
-            let index = self.reference.applied() + 1;
-            let Some(entry) = self.seen.entry(index).cloned() else {
+        let Centre { run, seen, reference, .. } = &mut self.centres[self.plan.knobs.datacenter(slot)];
+        while reference.applied() < upto {
+            let index = reference.applied() + 1;
+            let Some(entry) = seen.entry(index) else {
                 return Err(Violation::invariant(
                     "applied within commit",
                     format!("{index} is applied and was never committed"),
                 ));
             };
-            if let Some((command, _)) = self.reference.apply(&entry) {
-                if self.reference.at(index).is_some_and(|store| store::was_there(store, &command)) {
+            if let Some((command, _)) = reference.apply(entry) {
+                if reference.at(index).is_some_and(|store| store::was_there(store, &command)) {
                     self.marks.hit(Mark::WroteTheSame);
                 }
-                self.run.log.push(Committed { index, at: self.now, command });
+                run.log.push(Committed { index, at: self.now, command });
             }
         }
         // What came by snapshot instead of by log shows in the base of the log having moved past it.
@@ -609,7 +665,7 @@ impl World {
             self.marks.hit(Mark::SnapshotInstalled);
         }
         if by_snapshot || upto.is_multiple_of(32) {
-            store::equal_stores(&self.reference, &self.servers[slot].id, &view.store)?;
+            store::equal_stores(reference, &self.servers[slot].id, &view.store)?;
         }
         Ok(())
     }
@@ -625,7 +681,8 @@ impl World {
     pub(super) fn check_all(&self) -> Checked {
         for server in &self.servers {
             if let Some(process) = &server.up {
-                store::equal_stores(&self.reference, &server.id, process.node.store())?;
+                let reference = &self.centres[self.centre_of(server.slot)].reference;
+                store::equal_stores(reference, &server.id, process.node.store())?;
                 watch::queues_are_bounded(server, process)?;
             }
         }

@@ -1,6 +1,7 @@
 //! What gossip, the catalog and the agents must agree on when nothing has happened for a while.
 
 use super::{Checked, hold};
+use crate::fast::server::CENTRES;
 use lictor_core::Str;
 use lictor_core::agent::Local;
 use lictor_core::gossip::{Member, Status};
@@ -8,6 +9,7 @@ use lictor_core::ids::ServerId;
 use lictor_core::raft::{Entry, Payload};
 use lictor_core::store::Store;
 use lictor_core::view::Members;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// The check under which the catalog keeps what gossip says of a node.
@@ -19,6 +21,8 @@ const CONSUL: &str = "consul";
 #[derive(Clone, Debug)]
 pub(in crate::fast) struct Host {
     pub(in crate::fast) id: ServerId,
+    /// Its datacenter.
+    pub(in crate::fast) centre: usize,
     pub(in crate::fast) name: Str,
     pub(in crate::fast) ip: IpAddr,
     pub(in crate::fast) serves: bool,
@@ -97,6 +101,57 @@ pub(in crate::fast) fn members_are_as_they_are(by: &Host, members: &Members, hos
     Ok(())
 }
 
+/// Where a member of this name is shown alive.
+pub(in crate::fast) fn address_of(members: &Members, name: &str) -> Option<IpAddr> {
+    let member = member(members, name)?;
+    (member.status == Status::Alive).then(|| member.addr.ip())
+}
+
+/// A node ID has one name in gossip at a time (docs/identity.md, every case; pains.md 9, R7).
+pub(in crate::fast) fn one_name_per_id(by: &Host, members: &Members) -> Checked {
+    let alive = members.lan.iter().filter(|member| member.status == Status::Alive);
+    let mut names: BTreeMap<&str, &str> = BTreeMap::new();
+    for member in alive {
+        if let Some(other) = names.insert(member.tag("id"), &member.name) {
+            hold!(
+                false,
+                "an ID has one name",
+                "{} sees {other} and {} alive, both with ID {}",
+                by.name,
+                member.name,
+                member.tag("id")
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Whoever has a name keeps it while it lives, whoever else claims it (docs/identity.md; pains.md 8, R7, R8).
+pub(in crate::fast) fn the_first_keeps_its_name(by: &Host, owner: &Host, seen: Option<IpAddr>) -> Checked {
+    hold!(
+        seen.is_none_or(|ip| ip == owner.ip),
+        "the first keeps its name",
+        "{} sees {} at {seen:?}, and its owner lives at {}",
+        by.name,
+        owner.name,
+        owner.ip
+    );
+    Ok(())
+}
+
+/// Whoever waits outside for its name has said so in its log, with both IDs (docs/identity.md; pains.md 8).
+pub(in crate::fast) fn told_of_its_rival(host: &Host, rival: &Host, said: Option<&str>) -> Checked {
+    hold!(
+        said.is_some_and(|said| said.contains(&*host.id) && said.contains(&*rival.id)),
+        "who waits for a name says why",
+        "{} with ID {} waits outside for {}, and has said {said:?}",
+        host.name,
+        host.id,
+        rival.id
+    );
+    Ok(())
+}
+
 /// Whether this member is shown as failed.
 pub(in crate::fast) fn is_failed(members: &Members, host: &Host) -> bool {
     member(members, &host.name).is_some_and(|member| member.status == Status::Failed)
@@ -135,6 +190,37 @@ pub(in crate::fast) fn the_starved_harm_nobody(by: &Host, host: &Host, shown: u6
         host.name,
         shown as f64 / 1e9
     );
+    Ok(())
+}
+
+/// The pool of one datacenter has none of the other's nodes (design.md, section 5; wire.md D5).
+pub(in crate::fast) fn datacenters_stay_apart(by: &Host, members: &Members, hosts: &[Host]) -> Checked {
+    for host in hosts.iter().filter(|host| host.centre != by.centre) {
+        hold!(
+            member(members, &host.name).is_none(),
+            "datacenters stay apart",
+            "{} has {} in its pool, which is of the other datacenter",
+            by.name,
+            host.name
+        );
+    }
+    Ok(())
+}
+
+/// All servers that are up are alive for each other in the pool of all datacenters, where they are (SWIM, 4.2).
+pub(in crate::fast) fn servers_see_each_other(by: &Host, members: &Members, hosts: &[Host]) -> Checked {
+    for host in hosts.iter().filter(|host| host.serves && host.up) {
+        let name = format!("{}.{}", host.name, CENTRES[host.centre]);
+        let seen = members.wan.iter().find(|member| *member.name == *name);
+        let there = seen.map(|member| (member.status, member.addr.ip()));
+        hold!(
+            there == Some((Status::Alive, host.ip)),
+            "servers of all datacenters see each other",
+            "{} sees {name} as {there:?}, which is up at {}",
+            by.name,
+            host.ip
+        );
+    }
     Ok(())
 }
 

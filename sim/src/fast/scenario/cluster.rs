@@ -202,6 +202,93 @@ pub(super) fn disks(d: &mut Draft) {
     }
 }
 
+/// Two datacenters, and what lies between them.
+pub(super) fn wan(d: &mut Draft) {
+    cluster(d);
+    d.knobs.servers = *d.luck.pick(&[1, 3, 3]);
+    d.knobs.agents = d.luck.between(1, 2);
+    d.knobs.far_servers = *d.luck.pick(&[1, 2, 3]);
+    d.knobs.clients = 6;
+    d.knobs.services = 1;
+    d.knobs.seconds = 90;
+    d.knobs.roam_permille = 300;
+    d.knobs.packet_loss_permille = *d.luck.pick(&[0, 0, 20]);
+    let (near, hosts) = (d.knobs.near(), d.knobs.hosts());
+    for at in d.moments(12_000) {
+        let until = at + 5000 + d.luck.around(20_000);
+        match d.luck.below(6) {
+            0..2 => {
+                d.at(at, Action::Partition(vec![Group::of(0..near), Group::of(near..hosts)]));
+                d.at(until, Action::Mend);
+            }
+            2 => {
+                // One way.
+                let there = d.luck.ratio(1, 2);
+                for a in 0..near {
+                    for b in near..hosts {
+                        let (a, b) = if there { (a, b) } else { (b, a) };
+                        d.at(at, Action::Cut(a, b));
+                    }
+                }
+                d.at(until, Action::Mend);
+            }
+            3 => {
+                // One server alone loses its way to the others.
+                let slot = d.slot();
+                for b in near..hosts {
+                    d.at(at, Action::Cut(slot, b));
+                }
+                d.at(until, Action::Mend);
+            }
+            4 => {
+                let slot = d.luck.below(hosts as u64) as usize;
+                d.bounce(at, slot, 4000);
+            }
+            _ => {
+                let slot = d.luck.below(hosts as u64) as usize;
+                d.rehome(at, slot, 2000);
+            }
+        }
+    }
+}
+
+/// Two bear one name, and data directories are copied.
+pub(super) fn names(d: &mut Draft) {
+    cluster(d);
+    d.knobs.agents = d.luck.between(4, 6);
+    d.knobs.namesakes = 1;
+    d.knobs.copies = 1;
+    d.knobs.services = 1;
+    d.knobs.seconds = 80;
+    d.knobs.packet_loss_permille = *d.luck.pick(&[0, 10, 50]);
+    let (owner, namesake) = (d.knobs.slots(), d.knobs.late());
+    let copy = namesake + 1;
+    let start = 8000 + d.luck.below(10_000);
+    d.at(start, Action::Restart(namesake));
+    if d.luck.ratio(1, 2) {
+        // The first one dies, the second one gets the name, the first one comes back.
+        let dies = start + 5000 + d.luck.below(20_000);
+        d.at(dies, Action::Crash(owner));
+        if d.luck.ratio(1, 2) {
+            let back = dies + 20_000 + d.luck.below(20_000);
+            d.at(back, Action::Restart(owner));
+        }
+    }
+    let copied = 8000 + d.luck.below(30_000);
+    let name = d.luck.ratio(2, 3);
+    d.at(copied, Action::Clone(owner + 1, copy, name));
+    for _ in 0..2 {
+        // Whoever looks after processes starts it once more.
+        let again = copied + 5000 + d.luck.below(30_000);
+        d.at(again, Action::Restart(copy));
+    }
+    // Who starts while two claim one name takes whom it hears of first; so nobody else starts.
+    for at in d.moments(15_000) {
+        let server = d.slot();
+        d.stand_still(at, server, 2500);
+    }
+}
+
 /// The gossip key is changed while things break.
 pub(super) fn keys(d: &mut Draft) {
     cluster(d);
