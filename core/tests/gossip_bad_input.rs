@@ -9,6 +9,7 @@ use lictor_core::gossip::wire::{
 use lictor_core::gossip::{Admission, Config, Effect, Gossip, Input, Stream, VSN, encode_tags};
 use lictor_core::rng::{Rng, Seed};
 use lictor_core::time::{Duration, Instant};
+use lictor_core::wire::{Tree, msgpack};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -141,4 +142,128 @@ fn tables_of_another_datacenter_or_version_are_refused_whole_and_said_once() {
         assert!(lines[0].contains(text), "{lines:?}");
         assert_eq!(members, 1);
     }
+}
+
+/// A message of serf's in packets: a type, and a map.
+fn of_serf(kind: u8, fields: &[(&str, Tree)]) -> Vec<u8> {
+    let raw = |text: &str| Tree::Raw(text.into());
+    let map = Tree::Map(fields.iter().map(|(name, value)| (raw(name), value.clone())).collect());
+    let mut out = vec![kind];
+    msgpack::append(&mut out, &map);
+    Message::User(Bytes::from(out)).encode()
+}
+
+/// What a member remembers, written out.
+fn remembered(gossip: &Gossip) -> usize {
+    format!("{gossip:?}").len()
+}
+
+/// A member that was told this many times, and the datagrams that it sent meanwhile.
+fn told(times: u64, message: impl Fn(u64) -> Vec<u8>) -> (Gossip, usize) {
+    let (mut gossip, mut effects) = member();
+    let mut rng = Rng::new(Seed::from_u64(4));
+    let others =
+        packet(envelope(1, "ours").seal(&Message::Alive(alive("dc1", VSN)).encode(), true, &mut rng));
+    for input in others {
+        gossip.step(at(0), input, &mut effects);
+    }
+    for n in 0..times {
+        for input in packet(envelope(1, "ours").seal(&message(n), true, &mut rng)) {
+            gossip.step(at(n / 100), input, &mut effects);
+        }
+    }
+    let sent = effects.iter().filter(|effect| matches!(effect, Effect::Packet { .. })).count();
+    (gossip, sent)
+}
+
+#[test]
+fn news_of_members_with_endless_names_are_not_kept() {
+    let name = |n: u64| Tree::Raw(format!("{n}{}", "x".repeat(20_000)).into_bytes());
+    for kind in [0, 1] {
+        let (gossip, _) = told(500, |n| of_serf(kind, &[("LTime", Tree::UInt(n)), ("Node", name(n))]));
+        assert!(remembered(&gossip) < 100_000, "{} bytes", remembered(&gossip));
+    }
+}
+
+#[test]
+fn events_and_questions_longer_than_any_may_be_are_not_kept_and_the_others_only_so_far() {
+    let event = |n: u64, length: usize| {
+        let payload = format!("{n:08}{}", "p".repeat(length));
+        of_serf(
+            3,
+            &[
+                ("LTime", Tree::UInt(1 + n / 200)),
+                ("Name", Tree::Raw("e".into())),
+                ("Payload", Tree::Raw(payload.into())),
+            ],
+        )
+    };
+    let (gossip, _) = told(300, |n| event(n, 20_000));
+    assert!(remembered(&gossip) < 100_000, "{} bytes", remembered(&gossip));
+    assert_eq!(gossip.refusals().collect::<Vec<_>>(), [("event", 300)]);
+    // 16 MB of events that one may send: the newest quarter is kept, and spread with tables.
+    let (gossip, _) = told(2000, |n| event(n, 8_000));
+    assert!(remembered(&gossip) < 5 << 20, "{} bytes", remembered(&gossip));
+    assert!(format!("{gossip:?}").contains("00001999pppp"), "the newest is kept");
+
+    let question = |n: u64| {
+        of_serf(
+            4,
+            &[
+                ("Addr", Tree::Raw(vec![10, 0, 0, 2])),
+                ("ID", Tree::UInt(n)),
+                ("LTime", Tree::UInt(1 + n / 200)),
+                ("Name", Tree::Raw("q".into())),
+                ("Payload", Tree::Raw(vec![b'p'; 20_000])),
+                ("Port", Tree::UInt(8301)),
+                ("Timeout", Tree::UInt(1)),
+            ],
+        )
+    };
+    let (gossip, _) = told(300, question);
+    assert!(remembered(&gossip) < 100_000, "{} bytes", remembered(&gossip));
+}
+
+#[test]
+fn a_question_has_its_answer_repeated_no_more_often_than_consul_asks_for() {
+    let mut sent = Vec::new();
+    for relays in [0, 5, 255] {
+        let (mut gossip, mut effects) = member();
+        let mut rng = Rng::new(Seed::from_u64(5));
+        let mut tell = |gossip: &mut Gossip, effects: &mut Vec<Effect>, message: Vec<u8>| {
+            for input in packet(envelope(1, "ours").seal(&message, true, &mut rng)) {
+                gossip.step(at(0), input, effects);
+            }
+        };
+        for n in 0..30_u8 {
+            let tags = [("role", "node".to_owned()), ("dc", "dc1".to_owned()), ("id", format!("id{n}"))];
+            let tags = tags.iter().map(|(name, value)| ((*name).into(), value.as_str().into())).collect();
+            let member = Alive {
+                addr: Bytes::copy_from_slice(&[10, 0, 1, n]),
+                node: format!("other{n}").as_str().into(),
+                meta: Bytes::from(encode_tags(&tags).expect("short")),
+                ..alive("dc1", VSN)
+            };
+            tell(&mut gossip, &mut effects, Message::Alive(member).encode());
+        }
+        effects.clear();
+        let question = of_serf(
+            4,
+            &[
+                ("Addr", Tree::Raw(vec![10, 0, 0, 9])),
+                ("Flags", Tree::UInt(1)),
+                ("ID", Tree::UInt(7)),
+                ("LTime", Tree::UInt(1)),
+                ("Name", Tree::Raw("q".into())),
+                ("Port", Tree::UInt(8301)),
+                ("RelayFactor", Tree::UInt(relays)),
+                ("Timeout", Tree::UInt(1_000_000_000)),
+            ],
+        );
+        tell(&mut gossip, &mut effects, question);
+        let relayed =
+            |effect: &&Effect| matches!(effect, Effect::Packet { to, .. } if to.ip() != addr(9).ip());
+        sent.push(effects.iter().filter(relayed).count());
+    }
+    assert!(sent[1] > sent[0] && sent[1] == sent[2], "{sent:?}");
 }

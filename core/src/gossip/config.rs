@@ -52,7 +52,7 @@ pub struct Config {
     pub gossip_to_the_dead: Duration,
     /// After how long a dead member's name may be taken by another address.
     pub dead_node_reclaim: Duration,
-    /// The longest datagram sent, without IP and UDP headers.
+    /// The longest datagram sent, without IP and UDP headers and the five bytes of a checksum.
     pub packet_bytes: usize,
     /// Whether a rumour is sent on as soon as it is heard, rather than with the next round. It is sent
     /// no more often for that.

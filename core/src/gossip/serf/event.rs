@@ -20,13 +20,21 @@ pub(super) const BUFFER: u64 = 512;
 const MAX_AT_ONCE: usize = 256;
 /// The longest event of all, whatever is configured: serf's limit.
 const MAX_EVENT: usize = 9 << 10;
+/// Bytes of events that are remembered; beyond, the oldest are forgotten. Exchanges of tables carry all of them.
+const MAX_BYTES: usize = 4 << 20;
 
 /// The events of late.
 #[derive(Debug, Default)]
 pub(super) struct EventBuffer {
     by_time: BTreeMap<u64, Vec<PastEvent>>,
+    /// Of all of them.
+    bytes: usize,
     /// Events before this are not told: they happened before a join that does not want them.
     min: u64,
+}
+
+fn size(event: &PastEvent) -> usize {
+    event.name.len() + event.payload.len()
 }
 
 impl EventBuffer {
@@ -36,14 +44,28 @@ impl EventBuffer {
             return false;
         }
         let oldest = now.saturating_sub(BUFFER);
-        self.by_time = self.by_time.split_off(&oldest);
+        while self.by_time.first_key_value().is_some_and(|(time, _)| *time < oldest) {
+            self.forget_first();
+        }
         let told = self.by_time.entry(event.ltime).or_default();
         let past = PastEvent { name: event.name.clone(), payload: event.payload.clone() };
         if told.len() == MAX_AT_ONCE || told.contains(&past) {
             return false;
         }
+        self.bytes += size(&past);
         told.push(past);
+        while self.bytes > MAX_BYTES {
+            // What is forgotten must not be told again.
+            self.min = self.forget_first() + 1;
+        }
         true
+    }
+
+    /// Forgets the events of the oldest time, and says which that was.
+    fn forget_first(&mut self) -> u64 {
+        let Some((time, events)) = self.by_time.pop_first() else { return 0 };
+        self.bytes -= events.iter().map(size).sum::<usize>();
+        time
     }
 
     /// What was told, for members that were away.
@@ -62,6 +84,9 @@ impl EventBuffer {
 impl Gossip {
     /// Queues an event to be spread.
     pub(super) fn queue_event(&mut self, encoded: &[u8]) {
+        if !self.can_spread(encoded) {
+            return;
+        }
         self.eager_wanted = true;
         self.serf.event_queue.push(None, message::wrap(encoded));
         let max = self.queue_depth();
@@ -91,6 +116,10 @@ impl Gossip {
     /// An event was heard. Says whether for the first time.
     pub(super) fn on_user_event(&mut self, event: &UserEvent) -> bool {
         if !Lamport::believes(event.ltime) {
+            return false;
+        }
+        if event.name.len() + event.payload.len() > MAX_EVENT {
+            self.refuse("event", "a user event is longer than any may be");
             return false;
         }
         self.serf.event_clock.witness(event.ltime);

@@ -5,6 +5,7 @@
 
 use super::super::leave::Leaving;
 use super::super::queue::RumourId;
+use super::super::wire::{COMPOUND_PART, MAX_NAME};
 use super::super::{Effect, Gossip};
 use super::clock::Lamport;
 use super::member::{MemberChange, Status};
@@ -39,6 +40,10 @@ pub(super) struct Intents {
 impl Intents {
     /// Keeps an intent; says whether it is news.
     fn keep(&mut self, node: &Str, kind: Kind, ltime: u64, now: Instant) -> bool {
+        // No member will ever have such a name.
+        if node.is_empty() || node.len() > MAX_NAME {
+            return false;
+        }
         let full = self.newest.len() >= MAX_INTENTS;
         match self.newest.get_mut(node) {
             Some(known) if ltime <= known.ltime => false,
@@ -77,6 +82,11 @@ impl Gossip {
     /// The rumours that a queue of serf's may hold.
     pub(super) fn queue_depth(&self) -> usize {
         self.config.min_queue_depth.max(2 * self.serf.members.len())
+    }
+
+    /// Whether a packet has room for a message of serf's: what can never be said is not kept.
+    pub(super) fn can_spread(&self, encoded: &[u8]) -> bool {
+        COMPOUND_PART + 1 + encoded.len() <= self.envelope.room(self.config.packet_bytes, 0)
     }
 
     /// Says that this member means to be there.

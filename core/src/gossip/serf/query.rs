@@ -18,6 +18,9 @@ use core::net::SocketAddr;
 
 /// Questions of one Lamport time that are remembered.
 const MAX_AT_ONCE: usize = 256;
+/// Members that repeat one answer at most, whatever is asked for: the most that Consul asks for. Whoever asks may name
+/// any address, and everybody answers.
+const MAX_RELAYS: usize = 5;
 /// Questions that may wait for an answer from here.
 const MAX_INCOMING: usize = 1024;
 /// Serf's own questions begin with this.
@@ -74,6 +77,9 @@ pub(super) struct Incoming {
 impl Gossip {
     /// Queues a question to be spread.
     pub(super) fn queue_query(&mut self, encoded: &[u8]) {
+        if !self.can_spread(encoded) {
+            return;
+        }
         self.eager_wanted = true;
         self.serf.query_queue.push(None, message::wrap(encoded));
         let max = self.queue_depth();
@@ -170,7 +176,7 @@ impl Gossip {
     }
 
     fn relay(&mut self, incoming: &Incoming, answer: &[u8]) {
-        let copies = usize::from(incoming.relay_factor);
+        let copies = usize::from(incoming.relay_factor).min(MAX_RELAYS);
         if copies == 0 || self.serf.members.len() < copies + 1 {
             return;
         }
@@ -206,6 +212,9 @@ impl Gossip {
         let (header, answer): (RelayHeader, _) = msgpack::from_slice_prefix(body)?;
         if answer.first() != Some(&message::QUERY_RESPONSE) {
             return Err(WireError::Type(answer.first().copied().unwrap_or_default()));
+        }
+        if answer.len() > self.config.response_bytes {
+            return Err(WireError::TooLong);
         }
         let ip = ip_from(&header.dest_addr.ip).filter(|_| header.dest_addr.port != 0);
         let ip = ip.ok_or(WireError::Field("a relayed response does not say where to"))?;
