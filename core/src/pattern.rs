@@ -33,8 +33,29 @@ pub(crate) struct Limits {
     pub(crate) folds: u32,
 }
 
+/// A pattern that can be asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Pattern {
+    regex: Regex,
+    /// How many characters it has, those of repetitions as often as they may come: so much work is each byte of a text
+    /// at most.
+    places: u64,
+}
+
+impl Pattern {
+    /// Whether it fits somewhere in the text.
+    pub(crate) fn is_match(&self, text: &[u8]) -> bool {
+        self.regex.is_match(text)
+    }
+
+    /// How much work it is at most to ask about a text of so many bytes.
+    pub(crate) fn cost(&self, bytes: usize) -> u64 {
+        self.places.saturating_mul(bytes as u64 + 1)
+    }
+}
+
 /// The pattern, or Go's error; what it folds is taken off the limits.
-pub(crate) fn compile(pattern: &[u8], limits: &mut Limits) -> Result<Regex, String> {
+pub(crate) fn compile(pattern: &[u8], limits: &mut Limits) -> Result<Pattern, String> {
     let Ok(text) = core::str::from_utf8(pattern) else {
         let shown = String::from_utf8_lossy(pattern);
         return Err(error("invalid UTF-8", &shown));
@@ -43,7 +64,8 @@ pub(crate) fn compile(pattern: &[u8], limits: &mut Limits) -> Result<Regex, Stri
     let translated = translator.run().map_err(|(what, part)| error(what, part))?;
     let folds = limits.folds.checked_sub(translator.folded);
     limits.folds = folds.ok_or_else(|| error("too many characters without regard to case", text))?;
-    RegexBuilder::new(&translated)
+    let places = translator.group().size.max(1);
+    let regex = RegexBuilder::new(&translated)
         .size_limit(limits.compiled)
         .dfa_size_limit(limits.compiled)
         .nest_limit(MAX_NESTING)
@@ -51,7 +73,8 @@ pub(crate) fn compile(pattern: &[u8], limits: &mut Limits) -> Result<Regex, Stri
         .map_err(|why| match why {
             regex::Error::CompiledTooBig(_) => error("expression too large", text),
             _ => error("expression nests too deeply", text),
-        })
+        })?;
+    Ok(Pattern { regex, places })
 }
 
 fn error(what: &str, part: &str) -> String {
@@ -69,10 +92,12 @@ const REPEAT: &str = "invalid repeat count";
 /// An open group.
 #[derive(Clone, Copy, Default)]
 struct Group {
-    /// How often the last atom repeats what is in it at most; `None`: there is no atom to repeat.
-    last: Option<u64>,
+    /// How often the last atom repeats what is in it at most, and its characters; `None`: there is no atom to repeat.
+    last: Option<(u64, u64)>,
     /// The most of all atoms.
     most: u64,
+    /// The characters of all atoms.
+    size: u64,
 }
 
 struct Translator<'a> {
@@ -128,13 +153,13 @@ impl<'a> Translator<'a> {
                     if self.groups.is_empty() {
                         return Err(("unexpected )", self.whole));
                     }
-                    self.atom(inner.most.max(1));
+                    self.atom(inner.most.max(1), inner.size.max(1));
                 }
                 '[' => self.class()?,
                 '^' | '$' | '.' => {
                     self.rest = &before[1..];
                     self.write(&before[..1]);
-                    self.atom(1);
+                    self.atom(1, 1);
                 }
                 '*' | '+' | '?' => {
                     self.rest = &before[1..];
@@ -178,10 +203,11 @@ impl<'a> Translator<'a> {
         self.out.push_str(text);
     }
 
-    fn atom(&mut self, weight: u64) {
+    fn atom(&mut self, weight: u64, size: u64) {
         let group = self.group();
-        group.last = Some(weight);
+        group.last = Some((weight, size));
         group.most = group.most.max(weight);
+        group.size = group.size.saturating_add(size);
     }
 
     fn open(&mut self) {
@@ -192,7 +218,7 @@ impl<'a> Translator<'a> {
     fn literal(&mut self, c: char, len: usize) {
         self.rest = &self.rest[len..];
         self.write(&number(c));
-        self.atom(1);
+        self.atom(1, 1);
     }
 
     /// `before` begins at the operator, `self.rest` behind it.
@@ -204,13 +230,15 @@ impl<'a> Translator<'a> {
             return Err(("invalid nested repetition operator", upto(first, self.rest)));
         }
         let shown = upto(before, self.rest);
-        let Some(inner) = self.group().last else { return Err((ARGUMENT, shown)) };
+        let Some((inner, size)) = self.group().last else { return Err((ARGUMENT, shown)) };
         let weight = inner.saturating_mul(times.max(1));
         if times >= 2 && weight > MAX_REPEAT {
             return Err((REPEAT, shown));
         }
         self.out.push_str(operator);
-        self.atom(weight);
+        // In place of what is repeated.
+        self.group().size -= size;
+        self.atom(weight, size.saturating_mul(times.max(1)));
         Ok(())
     }
 
@@ -295,7 +323,7 @@ impl<'a> Translator<'a> {
                 self.rest = after;
                 for c in quoted.chars() {
                     self.write(&number(c));
-                    self.atom(1);
+                    self.atom(1, 1);
                 }
                 return Ok(());
             }
@@ -311,13 +339,13 @@ impl<'a> Translator<'a> {
                 };
                 self.rest = rest;
                 self.write(&written);
-                self.atom(1);
+                self.atom(1, 1);
                 return Ok(());
             }
         };
         self.rest = &text[2..];
         self.write(written);
-        self.atom(1);
+        self.atom(1, 1);
         Ok(())
     }
 
@@ -385,7 +413,7 @@ impl<'a> Translator<'a> {
         self.fold(characters);
         self.rest = &rest[1..];
         self.write(&out);
-        self.atom(1);
+        self.atom(1, 1);
         Ok(())
     }
 }

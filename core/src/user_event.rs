@@ -86,7 +86,7 @@ impl UserEvent {
         }
         let Some(names) = names else { return true };
         services.into_iter().any(|(name, own)| {
-            let tagged = |tags: &regex::bytes::Regex| own.iter().any(|tag| tags.is_match(tag.as_bytes()));
+            let tagged = |tags: &pattern::Pattern| own.iter().any(|tag| tags.is_match(tag.as_bytes()));
             names.is_match(name.as_bytes()) && tags.as_ref().is_none_or(tagged)
         })
     }
@@ -105,7 +105,7 @@ pub fn index_of(id: &str) -> Option<u64> {
     Some(half(digits.get(..16)?)? ^ half(digits.get(16..)?)?)
 }
 
-fn compile(filter: &str) -> Result<Option<regex::bytes::Regex>, String> {
+fn compile(filter: &str) -> Result<Option<pattern::Pattern>, String> {
     if filter.is_empty() {
         return Ok(None);
     }

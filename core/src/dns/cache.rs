@@ -20,6 +20,8 @@ const PACKETS: usize = 16;
 const USES: u32 = 8;
 /// The most questions kept; beyond, it starts over.
 const MAX_QUESTIONS: usize = 1024;
+/// Longer questions are not looked up: what resolvers ask is shorter.
+const MAX_QUESTION: usize = 512;
 /// Longer answers are not kept.
 const MAX_ANSWER: usize = 4096;
 
@@ -87,6 +89,9 @@ impl Cache {
             self.of = Some(Stamp { config: config.clone(), indexes: indexes(store) });
         }
         let Some((id, asked)) = query.split_first_chunk::<2>() else { return Outcome::Drop };
+        if query.len() > MAX_QUESTION {
+            return answer_from(store, config, now, rng, query, transport, out).0;
+        }
         self.key.clear();
         self.key.push(u8::from(transport == Transport::Tcp));
         self.key.extend_from_slice(asked);

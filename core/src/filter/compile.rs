@@ -3,13 +3,12 @@
 
 use super::schema::Kind;
 use super::syntax::{Error, Match, Op, Syntax};
-use crate::pattern::{self, ALL_CHARACTERS, Limits};
+use crate::pattern::{self, ALL_CHARACTERS, Limits, Pattern};
 use crate::strconv;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use regex::bytes::Regex;
 
 /// How many patterns an expression may hold: each has its fixed costs.
 const MAX_PATTERNS: usize = 32;
@@ -19,9 +18,9 @@ const MAX_PATTERN_BYTES: usize = 512;
 /// How much memory the patterns of an expression may take together when compiled, in bytes: a blocking query
 /// holds them for as long as it waits.
 const MAX_COMPILED: usize = 256 << 10;
-/// How many characters the patterns of an expression may fold together: each costs some nanoseconds, and six
+/// How many characters the patterns of an expression may fold together: each costs some tens of nanoseconds, and six
 /// bytes of a pattern can name all there are.
-const MAX_FOLDED: u32 = 2 * ALL_CHARACTERS;
+const MAX_FOLDED: u32 = ALL_CHARACTERS;
 
 #[derive(Clone, Debug)]
 pub(super) enum Expr {
@@ -45,7 +44,7 @@ pub(super) enum Operand {
     Text(Vec<u8>),
     Bool(bool),
     Int(i64),
-    Pattern(Regex),
+    Pattern(Pattern),
 }
 
 pub(super) fn compile(syntax: &Syntax, subject: &'static Kind) -> Result<Expr, Error> {

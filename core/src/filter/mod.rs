@@ -11,6 +11,7 @@
 
 mod compile;
 mod eval;
+mod fuel;
 mod grammar;
 mod record;
 mod schema;
@@ -22,6 +23,7 @@ pub use grammar::{MAX_BYTES, MAX_DEPTH, MAX_MATCHES};
 pub use record::{Member, Record};
 pub use syntax::Error;
 
+use fuel::Fuel;
 use schema::Kind;
 use syntax::Syntax;
 
@@ -67,18 +69,38 @@ pub fn parse(text: &str) -> Result<Expression, Error> {
 impl Expression {
     /// The filter, if every selector, operator and value fits the subject.
     pub fn about(&self, subject: Subject) -> Result<Filter, Error> {
-        compile::compile(&self.0, subject.schema()).map(Filter)
+        let expr = compile::compile(&self.0, subject.schema())?;
+        Ok(Filter { expr, fuel: Fuel::default() })
     }
 }
 
 /// A filter, ready to be asked.
+///
+/// What it may cost has a bound: a thread that asks it about all there is serves others, too. See [`Filter::begin`].
 #[derive(Clone, Debug)]
-pub struct Filter(compile::Expr);
+pub struct Filter {
+    expr: compile::Expr,
+    fuel: Fuel,
+}
 
 impl Filter {
     /// Whether the record passes. A record of another shape than the filter's subject never misleads: what
-    /// it does not have counts as absent.
+    /// it does not have counts as absent. Nothing passes any more once the filter [is spent](Filter::is_spent).
     pub fn matches(&self, record: Record<'_>) -> bool {
-        self.0.matches(record)
+        self.expr.matches(record, &self.fuel) && !self.is_spent()
+    }
+
+    /// Another answer begins, which may cost as much again.
+    pub fn begin(&self) {
+        self.fuel.fill();
+    }
+
+    /// Whether the answer cost more than it may, and is not to be used.
+    pub fn is_spent(&self) -> bool {
+        self.fuel.is_spent()
     }
 }
+
+/// What an answer is refused with that would cost too much.
+pub const SPENT: &str = "the filter costs too much with so much to compare: ask for less, or with fewer and shorter \
+                         comparisons and patterns";

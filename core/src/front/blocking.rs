@@ -111,7 +111,8 @@ impl Answer {
             }
             true => {
                 let all = store.service_health(service);
-                Body::Json(cx.bodies.borrow_mut().instances(rq, index, all, shown, write))
+                let whole = || !cx.filter.is_some_and(Filter::is_spent);
+                Body::Json(cx.bodies.borrow_mut().instances(rq, index, all, shown, write, whole))
             }
             false => Body::Unwanted,
         };
@@ -282,7 +283,13 @@ impl Reading {
         let fallen = cause == Cause::Everything && self.seen > 0;
         let above = (blocks && !fallen).then_some(self.options.index);
         let cx = Cx { view, now, above, filter: self.filter.as_ref(), bodies };
+        if let Some(filter) = &self.filter {
+            filter.begin();
+        }
         let answer = self.question.answer(&cx)?;
+        if self.filter.as_ref().is_some_and(Filter::is_spent) {
+            return Err(HttpError::Failed(filter::SPENT.into()));
+        }
         let index = answer.index.max(1);
         if blocks {
             let missing = matches!(answer.body, Body::Missing | Body::NoEntry(_));

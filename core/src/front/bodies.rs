@@ -12,8 +12,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
-/// The most bytes of bodies that one front keeps; beyond, it starts over.
+/// The most bytes that one front keeps, of bodies and of the questions that they answer; beyond, it starts over.
 const MAX_BYTES: usize = 16 << 20;
+/// What each costs besides.
+const EACH: usize = 256;
 
 /// Parameters that decide when and in what form an answer comes, but not what it holds. Every other
 /// parameter is part of the question, also one that nobody reads.
@@ -61,7 +63,7 @@ pub(super) struct Bodies {
 
 impl Bodies {
     /// The array of those of a service's `instances` that `shown` lets through. `index` is the service's;
-    /// `shown` and `write` must depend on nothing but the request.
+    /// `shown` and `write` must depend on nothing but the request. The body is kept if `whole` says so in the end.
     pub(super) fn instances<'a>(
         &mut self,
         rq: &Request,
@@ -69,6 +71,7 @@ impl Bodies {
         instances: impl Iterator<Item = &'a Arc<CheckServiceNode>>,
         shown: impl Fn(&CheckServiceNode) -> bool,
         write: impl Fn(&mut Writer<'_>, &CheckServiceNode),
+        whole: impl Fn() -> bool,
     ) -> Bytes {
         let mut instances = instances.peekable();
         let first = instances.peek().copied();
@@ -96,12 +99,15 @@ impl Bodies {
         }
         body.push(b']');
         let body = Bytes::from(body);
-        self.keep(question, Kept { index, first: first.cloned(), body: body.clone(), parts });
+        if whole() {
+            self.keep(question, Kept { index, first: first.cloned(), body: body.clone(), parts });
+        }
         body
     }
 
     fn keep(&mut self, question: Question, kept: Kept) {
-        let size = |kept: &Kept| kept.body.len() + kept.parts.len() * 16;
+        let asked = question.0.len();
+        let size = |kept: &Kept| EACH + asked + kept.body.len() + kept.parts.len() * 16;
         if let Some(old) = self.kept.remove(&question) {
             self.bytes -= size(&old);
         }
@@ -234,7 +240,7 @@ mod tests {
                     for _ in 0..2 {
                         let rq = request(query);
                         let kept =
-                            bodies.instances(&rq, index as u64, now.values(), shown, render::service::entry);
+                            bodies.instances(&rq, index as u64, now.values(), shown, render::service::entry, || true);
                         prop_assert_eq!(&kept[..], &fresh[..]);
                     }
                 }
@@ -246,7 +252,7 @@ mod tests {
     fn a_body_is_shared_while_the_index_stands_and_renewed_when_the_store_is_another() {
         let mut bodies = Bodies::default();
         let mut ask = |query: &str, index, list: &[Arc<CheckServiceNode>]| {
-            bodies.instances(&request(query), index, list.iter(), |_| true, render::service::entry)
+            bodies.instances(&request(query), index, list.iter(), |_| true, render::service::entry, || true)
         };
         let first = [instance(1, 1), instance(2, 1)];
         let body = ask("", 5, &first);
@@ -268,8 +274,31 @@ mod tests {
         });
         for i in 0..40 {
             let rq = request(&format!("tag={i}"));
-            bodies.instances(&rq, 1, [&large].into_iter(), |_| true, render::service::entry);
+            bodies.instances(&rq, 1, [&large].into_iter(), |_| true, render::service::entry, || true);
             assert!(bodies.bytes <= MAX_BYTES && bodies.kept.len() < 17);
         }
+    }
+
+    #[test]
+    fn questions_without_end_are_bounded_however_little_there_is_to_answer() {
+        let mut bodies = Bodies::default();
+        for (i, length) in (0..100_000).map(|i| (i, if i % 50 == 0 { 8000 } else { 1 })) {
+            let rq = request(&format!("a{i}={}", "x".repeat(length)));
+            bodies.instances(&rq, 1, [].into_iter(), |_| true, render::service::entry, || true);
+            let held: usize = bodies.kept.keys().map(|question| question.0.capacity() + 200).sum();
+            if i % 1000 == 999 {
+                assert!(held <= 2 * MAX_BYTES, "{held} bytes after {i} questions");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_whole_is_not_kept() {
+        let mut bodies = Bodies::default();
+        let all = [instance(1, 1), instance(2, 1)];
+        let rq = request("");
+        let part = bodies.instances(&rq, 1, all.iter(), |e| e == &*all[0], render::service::entry, || false);
+        let body = bodies.instances(&rq, 1, all.iter(), |_| true, render::service::entry, || true);
+        assert!(body.len() > part.len());
     }
 }

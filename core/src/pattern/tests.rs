@@ -3,7 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 
-fn read(pattern: &str) -> Result<Regex, String> {
+fn read(pattern: &str) -> Result<Pattern, String> {
     compile(pattern.as_bytes(), &mut Limits { compiled: 256 << 10, folds: 8 * ALL_CHARACTERS })
 }
 

@@ -7,7 +7,7 @@ use super::super::render;
 use super::super::request::Request;
 use super::super::respond;
 use super::super::route::Step;
-use super::{agent_call, arg, decode, expression};
+use super::{agent_call, arg, decode, expression, unless_spent};
 use crate::agent::AgentRequest;
 use crate::filter::{Record, Subject};
 use crate::json::Struct;
@@ -29,13 +29,14 @@ pub(in crate::front) fn list(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, Htt
         filter = Some(compiled.map_err(|error| HttpError::Failed(error.to_string()))?);
     }
     let wanted = |check: &&Arc<HealthCheck>| filter.as_ref().is_none_or(|f| f.matches(Record::Check(check)));
-    Ok(respond::json(cx.view, rq, |w| {
+    let reply = respond::json(cx.view, rq, |w| {
         w.object(|w| {
             for check in cx.view.local.checks().filter(wanted) {
                 w.field(&check.check_id, |w| render::check::check(w, check));
             }
         });
-    }))
+    });
+    unless_spent(filter.as_ref(), reply)
 }
 
 /// `PUT /v1/agent/check/register`.

@@ -7,7 +7,7 @@ use super::super::request::Request;
 use super::super::respond;
 use super::super::route::{Finish, Step};
 use super::agent_node::done;
-use super::{expression, unexpected};
+use super::{expression, unexpected, unless_spent};
 use crate::COMPATIBLE_VERSION as VERSION;
 use crate::Str;
 use crate::call;
@@ -52,7 +52,7 @@ pub(in crate::front) fn members(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, 
         // Without gossip this node knows of itself only.
         shown.push(own_member(cx.view));
     }
-    Ok(respond::json(cx.view, rq, |w| {
+    let reply = respond::json(cx.view, rq, |w| {
         w.array(|w| {
             for record in shown {
                 if filter.as_ref().is_none_or(|f| f.matches(Record::Member(&record))) {
@@ -60,7 +60,8 @@ pub(in crate::front) fn members(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, 
                 }
             }
         });
-    }))
+    });
+    unless_spent(filter.as_ref(), reply)
 }
 
 fn record(member: &gossip::Member) -> Member {

@@ -7,7 +7,7 @@ use super::super::render::agent as render;
 use super::super::request::Request;
 use super::super::respond::{self, JSON};
 use super::super::route::Step;
-use super::{agent_call, arg, decode, enable, expression, refuse_not_built};
+use super::{agent_call, arg, decode, enable, expression, refuse_not_built, unless_spent};
 use crate::agent::{AgentRequest, Local};
 use crate::filter::{Record, Subject};
 use crate::json::{self, Struct};
@@ -29,13 +29,14 @@ pub(in crate::front) fn list(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, Htt
     let view = cx.view;
     let all = view.local.services().map(|local| &local.service);
     let wanted = all.filter(|s| filter.as_ref().is_none_or(|f| f.matches(Record::Service(s))));
-    Ok(respond::json(view, rq, |w| {
+    let reply = respond::json(view, rq, |w| {
         w.object(|w| {
             for service in wanted {
                 w.field(&service.id, |w| render::service(w, service, &view.config.datacenter, None));
             }
         });
-    }))
+    });
+    unless_spent(filter.as_ref(), reply)
 }
 
 /// `GET /v1/agent/service/:id`, with the hash that `?hash=` waits to see change.

@@ -19,6 +19,7 @@ pub(super) mod status;
 pub(super) mod txn;
 
 use super::errors::HttpError;
+use super::message::HttpReply;
 use super::request::{Request, parse_bool};
 use super::respond;
 use super::route::{Finish, Step};
@@ -72,6 +73,14 @@ fn expression(rq: &Request) -> Result<Option<filter::Expression>, HttpError> {
     match rq.query.get("filter") {
         "" => Ok(None),
         text => filter::parse(text).map(Some).map_err(HttpError::Filter),
+    }
+}
+
+/// The reply, unless the filter cost more than it may while it was made.
+fn unless_spent(filter: Option<&filter::Filter>, reply: HttpReply) -> Result<HttpReply, HttpError> {
+    match filter.is_some_and(filter::Filter::is_spent) {
+        true => Err(HttpError::Failed(filter::SPENT.into())),
+        false => Ok(reply),
     }
 }
 
