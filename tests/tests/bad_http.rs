@@ -141,6 +141,53 @@ fn requests_that_are_no_http_are_refused_or_dropped_and_change_nothing() {
 }
 
 #[test]
+fn a_body_has_one_end_however_it_is_announced() {
+    let mut server = Server::start("smuggled", "");
+    let before = settled(&server);
+    // What follows the body in one reading, and is part of it in another.
+    let hidden = "PUT /v1/kv/hidden HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nh";
+    for headers in [
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: chunked, identity\r\n",
+        "Transfer-Encoding: identity\r\nContent-Length: 5\r\n",
+        "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding: \"chunked\"\r\n",
+        "Transfer-Encoding : chunked\r\n",
+        "Transfer-Encoding:\r\n chunked\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n",
+        "Content-Length: 5\r\nContent-Length: 0\r\n",
+        "Content-Length: 5, 0\r\n",
+        "Content-Length: +5\r\n",
+        "Content-Length: 0x5\r\n",
+        "Content-Length: 5 5\r\n",
+        "Content-Length : 5\r\n",
+        "Content-Length:\r\n 5\r\n",
+        "X: y\rTransfer-Encoding: chunked\r\n",
+    ] {
+        let body = format!("0\r\n\r\n{hidden}");
+        let request = format!("PUT /v1/kv/seen HTTP/1.1\r\nHost: a\r\n{headers}\r\n{body}");
+        let answer = exchange(server.http, request.as_bytes()).unwrap_or_else(|e| panic!("{headers:?}: {e}"));
+        let text = String::from_utf8_lossy(&answer);
+        assert!(text.starts_with("HTTP/1.1 400") || text.starts_with("HTTP/1.1 501"), "{headers:?}: {text}");
+        assert_eq!(text.matches("HTTP/1.1 ").count(), 1, "{headers:?}: {text}");
+    }
+    assert_eq!(server.holds(), before, "something changed");
+    // Beside chunks a length does not count.
+    for headers in [
+        "Content-Length: 3\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 90",
+    ] {
+        let request = format!("PUT /v1/kv/seen HTTP/1.1\r\nHost: a\r\n{headers}\r\n\r\n2\r\nhi\r\n0\r\n\r\n");
+        let answer = exchange(server.http, request.as_bytes()).expect("an answer");
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        assert!(text.starts_with("HTTP/1.1 200") && text.matches("HTTP/1.1 ").count() == 1, "{text}");
+        assert_eq!(server.get("/v1/kv/seen?raw").text(), "hi", "{headers}");
+    }
+    assert!(server.runs());
+}
+
+#[test]
 fn filters_without_end_are_refused_in_words() {
     let mut server = Server::start("filters", "");
     let before = settled(&server);

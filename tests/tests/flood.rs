@@ -146,3 +146,36 @@ fn parked_reads_of_clients_that_left_are_forgotten() {
     assert!(now <= at_rest + (64 << 20));
     assert!(server.runs());
 }
+
+#[test]
+fn large_answers_that_nobody_reads_take_bounded_memory_and_stop_no_small_ones() {
+    let mut server = Server::start("unread", "");
+    let value = "v".repeat(512 << 10);
+    for i in 0..48 {
+        assert_eq!(server.put(&format!("/v1/kv/large/{i}"), &value).text(), "true");
+    }
+    let at_rest = process::memory(server.pid()).unwrap_or(0);
+    let ask = |source: [u8; 4]| {
+        let mut connection = Connection::open_from(source, server.http).expect("a connection");
+        let request = b"GET /v1/kv/large?recurse HTTP/1.1\r\nHost: a\r\n\r\n";
+        std::io::Write::write_all(connection.raw(), request).expect("sent");
+        // The head says what came; the rest stays where it is.
+        let mut head = [0; 12];
+        connection.raw().read_exact(&mut head).expect("an answer");
+        (connection, head)
+    };
+    // 32 MiB each.
+    let unread: Vec<_> = (0..40).map(|i| ask([127, 0, 6, i / 10 + 1])).collect();
+    let count = |status: &[u8]| unread.iter().filter(|(_, head)| &head[9..] == status).count();
+    let (taken, refused) = (count(b"200"), count(b"429"));
+    let now = process::memory(server.pid()).unwrap_or(0);
+    println!("{taken} taken, {refused} refused; {} KiB at rest, {} KiB now", at_rest >> 10, now >> 10);
+    assert_eq!(taken + refused, 40);
+    assert!(taken >= 10 && refused >= 10, "{taken} taken, {refused} refused");
+    assert!(now <= at_rest + (800 << 20), "memory is not bounded");
+    assert!(bystander_is_answered(&server));
+    assert_eq!(server.get("/v1/kv/large/1?raw").text().len(), 512 << 10);
+    drop(unread);
+    assert!(wait(|| server.get("/v1/kv/large?recurse").status == 200), "large ones do not resume");
+    assert!(server.runs());
+}

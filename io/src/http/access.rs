@@ -49,11 +49,23 @@ fn hide_token(target: &str) -> String {
     let pairs: Vec<&str> = query
         .split('&')
         .map(|pair| match pair.split_once('=') {
-            Some((name, _)) if name.eq_ignore_ascii_case("token") => "token=<hidden>",
+            Some((name, _)) if is_token(name) => "token=<hidden>",
             _ => pair,
         })
         .collect();
     format!("{path}?{}", pairs.join("&"))
+}
+
+/// However it is written.
+fn is_token(name: &str) -> bool {
+    let (mut rest, mut decoded) = (name.as_bytes(), Vec::with_capacity(name.len()));
+    while let Some((&byte, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|_| byte == b'%');
+        let escaped = digits.and_then(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok());
+        decoded.push(escaped.unwrap_or(byte));
+        rest = if escaped.is_some() { &after[2..] } else { after };
+    }
+    decoded.eq_ignore_ascii_case(b"token")
 }
 
 #[cfg(test)]
@@ -66,6 +78,8 @@ mod tests {
             ("/v1/kv/a", "/v1/kv/a"),
             ("/v1/kv/a?token=secret&raw", "/v1/kv/a?token=<hidden>&raw"),
             ("/v1/kv/a?raw&Token=x", "/v1/kv/a?raw&token=<hidden>"),
+            ("/v1/kv/a?%74o%6Ben=x&b", "/v1/kv/a?token=<hidden>&b"),
+            ("/v1/kv/a?%zz%7=x", "/v1/kv/a?%zz%7=x"),
         ] {
             assert_eq!(hide_token(target), shown);
         }

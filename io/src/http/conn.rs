@@ -3,6 +3,7 @@
 //! While it is idle or its query waits, a connection holds its socket, its task and what the front keeps:
 //! bytes are read onto the stack, and only those that are early or not plain are kept.
 
+use super::ending::STALLED;
 use super::plain::{self, Plain};
 use super::{Serving, access, general, reply};
 use crate::front::{Asked, Parked};
@@ -28,12 +29,12 @@ const COPIED: usize = 4 << 10;
 pub(super) async fn connection<R: Rt>(serving: Arc<Serving<R>>, stream: R::Stream, from: SocketAddr) {
     let max_head = serving.settings.max_header_bytes;
     let mut conn = Conn::<R> { stream, max_head, early: Vec::new(), ended: false };
-    let Some(_place) = serving.clients.enter(from.ip()) else {
+    let Some(place) = serving.clients.enter(from.ip()) else {
         // As Consul: a bare 429 before any request is read.
         let text = b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nContent-Length: 81\r\n\
             Connection: close\r\n\r\n\
             Your IP is issuing too many concurrent connections, please rate limit your calls\n";
-        let _ = conn.send(text.to_vec(), Bytes::new()).await;
+        let _ = conn.send(&serving.rt, text.to_vec(), Bytes::new()).await;
         let _ = conn.stream.shutdown().await;
         return;
     };
@@ -42,11 +43,12 @@ pub(super) async fn connection<R: Rt>(serving: Arc<Serving<R>>, stream: R::Strea
             Next::Ended => return,
             Next::Other => {
                 let Conn { stream, early, .. } = conn;
-                return Box::pin(general::connection(serving, stream, early, from)).await;
+                return Box::pin(general::connection(serving, stream, early, from, place)).await;
             }
             Next::Request(request) => {
                 let close = request.close;
-                let Some(answer) = conn.answer(&serving, request, from).await else { return };
+                let Some(mut answer) = conn.answer(&serving, request, from).await else { return };
+                let _room = general::room_for(&place, &mut answer);
                 let close = close || answer.close;
                 let room = if answer.body.len() <= COPIED { answer.body.len() } else { 0 };
                 let mut head = {
@@ -58,7 +60,7 @@ pub(super) async fn connection<R: Rt>(serving: Arc<Serving<R>>, stream: R::Strea
                     head.extend_from_slice(&body);
                     body = Bytes::new();
                 }
-                if conn.send(head, body).await.is_err() || close {
+                if conn.send(&serving.rt, head, body).await.is_err() || close {
                     return;
                 }
             }
@@ -158,9 +160,26 @@ impl<R: Rt> Conn<R> {
         if self.ended && may_wait { Poll::Ready(None) } else { Poll::Pending }
     }
 
-    async fn send(&mut self, head: Vec<u8>, body: Bytes) -> io::Result<()> {
+    /// Sends it all, or gives up a client that takes nothing for too long.
+    async fn send(&mut self, rt: &R, head: Vec<u8>, body: Bytes) -> io::Result<()> {
         let mut sent = 0;
-        poll_fn(|cx| self.poll_send(cx, &head, &body, &mut sent)).await
+        // Nearly every answer leaves at once, and needs no timer.
+        let at_once = poll_fn(|cx| match self.poll_send(cx, &head, &body, &mut sent) {
+            Poll::Pending => Poll::Ready(None),
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+        });
+        if let Some(done) = at_once.await {
+            return done;
+        }
+        loop {
+            let before = sent;
+            let late = rt.sleep_until(rt.now().mono + STALLED);
+            tokio::select! {
+                biased;
+                done = poll_fn(|cx| self.poll_send(cx, &head, &body, &mut sent)) => return done,
+                () = late => if sent == before { return Err(io::ErrorKind::TimedOut.into()) },
+            }
+        }
     }
 
     fn poll_send(

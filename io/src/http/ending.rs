@@ -1,4 +1,4 @@
-//! When a connection learns that its client has sent all it will.
+//! When a connection learns that its client has sent all it will, or takes nothing more.
 //!
 //! hyper takes the end of what a client sends for its leaving, and drops the request in hand. For a read
 //! that waits for a change that is right: its place is free again. Any other request is answered first,
@@ -7,13 +7,17 @@
 use super::Serving;
 use crate::rt::Rt;
 use bytes::Bytes;
-use lictor_core::time::Instant;
+use lictor_core::time::{Duration, Instant};
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A client that takes nothing of an answer for so long is given up.
+pub(super) const STALLED: Duration = Duration::from_secs(300);
 
 /// The end is told at once.
 const TOLD: u8 = 0;
@@ -78,6 +82,21 @@ pub(super) struct Patient<R: Rt> {
     /// Read before hyper came.
     pub(super) early: Bytes,
     pub(super) ending: Arc<Ending>,
+    /// Runs while the client takes nothing.
+    pub(super) stalled: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl<R: Rt> Patient<R> {
+    /// What became of a write, unless the client has taken nothing for too long.
+    fn bounded(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let rt = &self.serving.rt;
+        let late = self.stalled.get_or_insert_with(|| Box::pin(rt.sleep_until(rt.now().mono + STALLED)));
+        late.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
 }
 
 impl<R: Rt> AsyncRead for Patient<R> {
@@ -111,7 +130,8 @@ impl<R: Rt> AsyncRead for Patient<R> {
 
 impl<R: Rt> AsyncWrite for Patient<R> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, data)
+        let written = Pin::new(&mut self.stream).poll_write(cx, data);
+        self.bounded(cx, written)
     }
 
     fn poll_write_vectored(
@@ -119,7 +139,8 @@ impl<R: Rt> AsyncWrite for Patient<R> {
         cx: &mut Context<'_>,
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, data)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, data);
+        self.bounded(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use super::access::Access;
 use super::ending::{Ending, Patient};
-use super::limits::ClientLimits;
+use super::limits::{Answer, ClientLimits, Entered};
 use super::lines::ReplyBody;
 use super::timer::RtTimer;
 use super::{Serving, gzip, names, reply};
@@ -13,7 +13,9 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as _, Incoming};
 use hyper::ext::ReasonPhrase;
-use hyper::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, VARY};
+use hyper::header::{
+    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING, VARY,
+};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
@@ -37,16 +39,25 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 const SMALL_BODY: usize = 64 << 10;
 const NO_ROOM: &str =
     "rate limit exceeded: too many large request bodies at once, nothing was changed, try again\n";
+const UNREAD: &str = "rate limit exceeded: too many large answers wait to be read, try again\n";
 
-/// Serves a connection until it ends. `early` was read from it before.
+/// Serves a connection until it ends. `early` was read from it before, `place` is where it is counted.
 pub(super) async fn connection<R: Rt>(
     serving: Arc<Serving<R>>,
     stream: R::Stream,
     early: Vec<u8>,
     from: SocketAddr,
+    place: Entered,
 ) {
     let ending = Arc::new(Ending::default());
-    let stream = Patient { serving: serving.clone(), stream, early: early.into(), ending: ending.clone() };
+    let stream = Patient {
+        serving: serving.clone(),
+        stream,
+        early: early.into(),
+        ending: ending.clone(),
+        stalled: None,
+    };
+    let place = &place;
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(RtTimer::new(serving.rt.clone(), ending.clone()))
         .header_read_timeout(HEADER_TIMEOUT)
@@ -60,7 +71,7 @@ pub(super) async fn connection<R: Rt>(
         // Before hyper reads on.
         ending.keep();
         async move {
-            let response = answer(&serving, &ending, from, request).await;
+            let response = answer(&serving, &ending, from, place, request).await;
             ending.answered();
             Ok::<_, Infallible>(response)
         }
@@ -74,6 +85,7 @@ async fn answer<R: Rt>(
     serving: &Serving<R>,
     ending: &Ending,
     from: SocketAddr,
+    place: &Entered,
     request: Request<Incoming>,
 ) -> Response<ReplyBody> {
     let Serving { rt, cell, settings, clients, .. } = serving;
@@ -82,6 +94,11 @@ async fn answer<R: Rt>(
     // CONNECT says whom it means in its target.
     if nameless && head.method != Method::CONNECT {
         return respond(HttpReply::text(400, "400 Bad Request: missing required Host header"));
+    }
+    if !is_framed_simply(&head.headers) {
+        let mut reply = HttpReply::text(501, "Unsupported transfer encoding");
+        reply.close = true;
+        return respond(reply);
     }
     let gzip_ok = head.headers.get(ACCEPT_ENCODING).and_then(|v| v.to_str().ok()).is_some_and(gzip::accepted);
     let target = head.uri.path_and_query().map_or_else(|| "/".to_owned(), |t| t.as_str().to_owned());
@@ -145,7 +162,29 @@ async fn answer<R: Rt>(
     reply::wrap(&mut reply, serving.settings.response_headers, gzip_ok, |reply| {
         reply::pack(reply, &mut serving.packed.lock().unwrap_or_else(PoisonError::into_inner))
     });
-    respond(reply)
+    let room = room_for(place, &mut reply);
+    let mut response = respond(reply);
+    if let ReplyBody::Whole(_, held) = response.body_mut() {
+        *held = room;
+    }
+    response
+}
+
+/// Memory for a large answer until it is sent; where there is none, the answer becomes one that says so.
+pub(super) fn room_for(place: &Entered, reply: &mut HttpReply) -> Option<Answer> {
+    let room = place.room_for_answer(reply.body.len());
+    if room.is_none() {
+        *reply = HttpReply::text(429, UNREAD);
+    }
+    room
+}
+
+/// Whether nothing but chunks frames the body, if anything does. hyper also takes other codings in front of them, which
+/// a proxy may have read in another way.
+fn is_framed_simply(headers: &hyper::HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let first = codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    first && codings.next().is_none()
 }
 
 /// The answer to a request that came when the process ends, or that it can no longer finish.
@@ -238,7 +277,7 @@ async fn collect(mut body: Incoming, limit: usize, clients: &ClientLimits) -> Re
 }
 
 fn respond(reply: HttpReply) -> Response<ReplyBody> {
-    let mut response = Response::new(ReplyBody::Whole(Full::new(reply.body)));
+    let mut response = Response::new(ReplyBody::Whole(Full::new(reply.body), None));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if reply.status == 413 {
         // Go's name for it.

@@ -1,5 +1,6 @@
 //! What clients may hold of this process: connections for each (`limits.http_max_conns_per_client`),
-//! and memory for large request bodies over all.
+//! and memory over all, for large request bodies and for large answers that are read slowly. The server port counts
+//! its connections and the calls that come in the same way.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,6 +10,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Memory that request bodies may take before they are handled, over all connections.
 const BODY_MEMORY: usize = 128 << 20;
+/// Memory that large answers may take until they are sent, over all connections. Half of it is the most that one
+/// address gets.
+const ANSWER_MEMORY: usize = 512 << 20;
+/// Answers up to this many bytes are not counted: so much waits in the system's buffers anyway.
+const SMALL_ANSWER: usize = 256 << 10;
+/// Memory that calls on the server port may take before they begin, over all connections: the largest that agents make
+/// has 64 MiB.
+const CALL_MEMORY: usize = 512 << 20;
+/// Calls that are coming in on one connection are not counted up to so many bytes.
+const SMALL_CALLS: usize = 1 << 20;
 /// The unit in which it is counted.
 const UNIT: usize = 1 << 10;
 
@@ -19,16 +30,41 @@ pub struct ClientLimits {
     bodies: Arc<Semaphore>,
     /// 0: no limit.
     max: AtomicUsize,
-    open: Mutex<HashMap<IpAddr, usize>>,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    /// Who has something.
+    clients: HashMap<IpAddr, Client>,
+    /// Bytes of large answers, of all clients.
+    answers: usize,
+}
+
+/// What one address has.
+#[derive(Debug, Default)]
+struct Client {
+    connections: usize,
+    /// Bytes of large answers.
+    answers: usize,
 }
 
 impl ClientLimits {
     /// At most `max` connections for each address; 0 means no limit.
     pub fn new(max: usize) -> Arc<ClientLimits> {
+        ClientLimits::of(max, BODY_MEMORY)
+    }
+
+    /// The same for the server port.
+    pub fn for_calls(max: usize) -> Arc<ClientLimits> {
+        ClientLimits::of(max, CALL_MEMORY)
+    }
+
+    fn of(max: usize, memory: usize) -> Arc<ClientLimits> {
         Arc::new(ClientLimits {
-            bodies: Arc::new(Semaphore::new(BODY_MEMORY / UNIT)),
+            bodies: Arc::new(Semaphore::new(memory / UNIT)),
             max: AtomicUsize::new(max),
-            open: Mutex::new(HashMap::new()),
+            held: Mutex::default(),
         })
     }
 
@@ -43,16 +79,45 @@ impl ClientLimits {
         self.bodies.clone().try_acquire_many_owned(units).ok()
     }
 
+    /// Makes `room` that of a connection on which `bytes` of calls have come that have not begun; `false` if there is
+    /// no memory for them.
+    pub fn hold_calls(&self, room: &mut Option<OwnedSemaphorePermit>, bytes: usize) -> bool {
+        let wanted = bytes.saturating_sub(SMALL_CALLS);
+        let has = room.as_ref().map_or(0, |room| room.num_permits() * UNIT);
+        if wanted == 0 {
+            *room = None;
+        } else if wanted > has {
+            let Some(more) = self.room_for((wanted - has).max(SMALL_CALLS)) else { return false };
+            match room {
+                Some(room) => room.merge(more),
+                None => *room = Some(more),
+            }
+        }
+        true
+    }
+
     /// Counts one more connection, or refuses it.
     pub fn enter(self: &Arc<Self>, client: IpAddr) -> Option<Entered> {
         let max = self.max.load(Ordering::Relaxed);
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(client).or_insert(0);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = &mut held.clients.entry(client).or_default().connections;
         if max != 0 && *count >= max {
             return None;
         }
         *count += 1;
         Some(Entered { limits: self.clone(), client })
+    }
+
+    fn give_back(&self, client: IpAddr, connections: usize, answers: usize) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.answers -= answers;
+        if let Some(has) = held.clients.get_mut(&client) {
+            has.connections -= connections;
+            has.answers -= answers;
+            if has.connections == 0 && has.answers == 0 {
+                held.clients.remove(&client);
+            }
+        }
     }
 }
 
@@ -63,14 +128,45 @@ pub struct Entered {
     client: IpAddr,
 }
 
+impl Entered {
+    /// Takes memory for an answer of so many bytes on this connection, or refuses. Dropping what is returned gives it
+    /// back.
+    pub fn room_for_answer(&self, bytes: usize) -> Option<Answer> {
+        let (limits, client) = (self.limits.clone(), self.client);
+        let bytes = if bytes <= SMALL_ANSWER { 0 } else { bytes };
+        if bytes > 0 {
+            let mut held = limits.held.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = held.clients.entry(client).or_default().answers;
+            // One answer alone may be as large as it is.
+            let fits = |held: usize, most: usize| held == 0 || held + bytes <= most;
+            if !fits(before, ANSWER_MEMORY / 2) || !fits(held.answers, ANSWER_MEMORY) {
+                return None;
+            }
+            held.answers += bytes;
+            held.clients.entry(client).or_default().answers = before + bytes;
+        }
+        Some(Answer { limits, client, bytes })
+    }
+}
+
 impl Drop for Entered {
     fn drop(&mut self) {
-        let mut open = self.limits.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.client) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.client);
-            }
+        self.limits.give_back(self.client, 1, 0);
+    }
+}
+
+/// Memory of one answer; dropping it gives it back.
+#[derive(Debug)]
+pub struct Answer {
+    limits: Arc<ClientLimits>,
+    client: IpAddr,
+    bytes: usize,
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.limits.give_back(self.client, 0, self.bytes);
         }
     }
 }
@@ -102,6 +198,47 @@ mod tests {
         drop(first);
         assert!(limits.enter(a).is_some());
         drop(second);
-        assert!(limits.open.lock().unwrap().is_empty(), "nothing is remembered of clients that left");
+        assert!(limits.held.lock().unwrap().clients.is_empty(), "nothing is remembered of clients that left");
+    }
+
+    #[test]
+    fn calls_that_come_in_share_their_memory_and_give_it_back() {
+        let limits = ClientLimits::for_calls(0);
+        let (mut a, mut b) = (None, None);
+        for bytes in (0..CALL_MEMORY - SMALL_CALLS).step_by(64 << 10) {
+            assert!(limits.hold_calls(&mut a, bytes), "{bytes}");
+        }
+        assert!(limits.hold_calls(&mut b, SMALL_CALLS), "small ones are not counted");
+        assert!(!limits.hold_calls(&mut b, 4 * SMALL_CALLS));
+        assert!(limits.hold_calls(&mut a, 0) && a.is_none());
+        assert!(limits.hold_calls(&mut b, 4 * SMALL_CALLS));
+    }
+
+    #[test]
+    fn large_answers_share_their_memory_and_no_client_gets_more_than_half() {
+        let limits = ClientLimits::new(0);
+        let enter = |n| limits.enter(IpAddr::from([127, 0, 0, n])).unwrap();
+        let (a, b, c) = (enter(1), enter(2), enter(3));
+        let first = a.room_for_answer(ANSWER_MEMORY / 2).unwrap();
+        assert!(a.room_for_answer(SMALL_ANSWER).is_some(), "small ones are not counted");
+        assert!(a.room_for_answer(SMALL_ANSWER + 1).is_none(), "more than half for one address");
+        let other = b.room_for_answer(ANSWER_MEMORY / 2).unwrap();
+        assert!(c.room_for_answer(SMALL_ANSWER + 1).is_none(), "more than all");
+        drop(first);
+        assert!(c.room_for_answer(2 * ANSWER_MEMORY).is_none());
+        assert!(c.room_for_answer(ANSWER_MEMORY / 2).is_some());
+        drop((a, other, b, c));
+        let held = limits.held.lock().unwrap();
+        assert!(held.clients.is_empty() && held.answers == 0);
+    }
+
+    #[test]
+    fn one_answer_alone_may_be_larger_than_all_together() {
+        let limits = ClientLimits::new(0);
+        let client = limits.enter(IpAddr::from([127, 0, 0, 1])).unwrap();
+        let huge = client.room_for_answer(2 * ANSWER_MEMORY).unwrap();
+        assert!(client.room_for_answer(SMALL_ANSWER + 1).is_none());
+        drop(huge);
+        assert!(client.room_for_answer(SMALL_ANSWER + 1).is_some());
     }
 }

@@ -1,5 +1,6 @@
 //! The body of an answer: a whole one, or the log line by line.
 
+use super::limits::Answer;
 use crate::log::Watcher;
 use bytes::Bytes;
 use http_body_util::Full;
@@ -10,8 +11,8 @@ use std::task::{Context, Poll};
 
 /// What is sent after the headers.
 pub(super) enum ReplyBody {
-    /// All of it is here.
-    Whole(Full<Bytes>),
+    /// All of it is here, and counted.
+    Whole(Full<Bytes>, Option<Answer>),
     /// Every line as it is written, until the client goes.
     Lines(Watcher),
 }
@@ -25,21 +26,21 @@ impl Body for ReplyBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
-            ReplyBody::Whole(body) => Pin::new(body).poll_frame(cx),
+            ReplyBody::Whole(body, _) => Pin::new(body).poll_frame(cx),
             ReplyBody::Lines(watcher) => watcher.poll_next(cx).map(|line| line.map(|l| Ok(Frame::data(l)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            ReplyBody::Whole(body) => body.is_end_stream(),
+            ReplyBody::Whole(body, _) => body.is_end_stream(),
             ReplyBody::Lines(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            ReplyBody::Whole(body) => body.size_hint(),
+            ReplyBody::Whole(body, _) => body.size_hint(),
             ReplyBody::Lines(_) => SizeHint::default(),
         }
     }
