@@ -11,6 +11,7 @@
 //! Messages that find no connection, or a full queue, are lost: raft says them again.
 
 use crate::driver::PeerOrder;
+use crate::http::ClientLimits;
 use crate::rt::Rt;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use lictor_core::ids::ServerId;
@@ -133,15 +134,18 @@ async fn talk<R: Rt>(
     }
 }
 
-/// Takes messages off a connection whose first byte has been read, until it ends. The error is for the log.
+/// Takes messages off a connection whose first byte has been read, until it ends. The error is for the log. What has
+/// come of a large message is counted in `memory`.
 ///
 /// # Errors
-/// The greeting is not for this server, or not one; a message is too long; the connection fails.
+/// The greeting is not for this server, or not one; a message is too long, or there is no memory for it: these are of
+/// the kind `InvalidData`. Or the connection fails.
 pub async fn receive<R: Rt>(
     rt: R,
     mut connection: R::Stream,
     own: &ServerId,
     inbox: mpsc::Sender<Input>,
+    memory: &ClientLimits,
 ) -> io::Result<()> {
     let late = rt.sleep_until(rt.now().mono + GREETING);
     let from = tokio::select! {
@@ -149,7 +153,7 @@ pub async fn receive<R: Rt>(
         from = greeting::<R>(&mut connection, own) => from?,
         () = late => return Err(io::ErrorKind::TimedOut.into()),
     };
-    let ended = messages::<R>(&mut connection, &from, &inbox).await;
+    let ended = messages::<R>(&mut connection, &from, &inbox, memory).await;
     let _ = inbox.send(Input::PeerLost { from }).await;
     ended
 }
@@ -159,8 +163,10 @@ async fn messages<R: Rt>(
     connection: &mut R::Stream,
     from: &ServerId,
     inbox: &mpsc::Sender<Input>,
+    memory: &ClientLimits,
 ) -> io::Result<()> {
     let mut bytes = BytesMut::new();
+    let mut room = None;
     loop {
         while bytes.len() >= 4 {
             let len = (&bytes[..4]).get_u32() as usize;
@@ -175,6 +181,9 @@ async fn messages<R: Rt>(
             if inbox.send(Input::Peer { from: from.clone(), bytes: message }).await.is_err() {
                 return Ok(());
             }
+        }
+        if !memory.hold_calls(&mut room, bytes.len()) {
+            return Err(bad("too many large messages at once".into()));
         }
         bytes.reserve(READ);
         if connection.read_buf(&mut bytes).await? == 0 {

@@ -196,6 +196,93 @@ fn what_is_no_agent_is_sent_away_and_agents_are_answered_meanwhile() {
     assert_eq!(agent.ask("Status.Ping", &map(&[])), Ok(map(&[])));
 }
 
+/// How many calls and connections went wrong in the server.
+fn errors(server: &Server) -> u64 {
+    let metrics = server.get("/v1/agent/metrics?format=prometheus").text();
+    let points = lictor_tests::prometheus::parse(&metrics).expect("metrics");
+    let counter = points.iter().find(|p| p.name == "consul_rpc_request_error");
+    counter.expect("the counter").value as u64
+}
+
+#[test]
+fn whatever_is_sent_away_is_counted_each_time_and_said_once() {
+    let extra = r#"{"telemetry": {"prometheus_retention_time": "60s", "disable_hostname": true},
+        "limits": {"rpc_handshake_timeout": "500ms"}}"#;
+    let ours = |bytes: &[u8]| [&[4], bytes].concat();
+    let unread = [frame(1, 1, 1, 0), frame(0, 0, 1, 10), vec![0xc1; 10]].concat();
+    let cases: [(&str, Vec<u8>, &str); 8] = [
+        ("another protocol", b"GET / HTTP/1.1\r\n\r\n".to_vec(), "unrecognized RPC byte"),
+        ("no yamux", ours(&[9; 64]), "version 9 is not supported"),
+        ("more than the window", ours(&[frame(1, 1, 1, 0), frame(0, 0, 1, u32::MAX)].concat()), "its window"),
+        ("no call", ours(&[unread, frame(3, 0, 0, 1)].concat()), "rpc: "),
+        ("gRPC without HTTP/2", b"\x08GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(), "gRPC without"),
+        ("a server of another version", b"L\x07".to_vec(), "version 7 of the server protocol"),
+        ("a server that looks for another", b"L\x01\x01x\x01y".to_vec(), "looks for server x here"),
+        ("a server with an ID that is no text", b"L\x01\x01\xff\x01y".to_vec(), "is no text"),
+    ];
+    for (what, bytes, words) in cases {
+        let server = Server::start("server-port-counted", extra);
+        let before = errors(&server);
+        for _ in 0..20 {
+            assert!(is_closed_after(server.rpc, &bytes), "{what}");
+        }
+        assert!(wait(|| errors(&server) == before + 20), "{what}: {} of 20", errors(&server) - before);
+        let log = server.log();
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains("connection refused")).collect();
+        assert!(matches!(lines[..], [line] if line.contains(words)), "{what}: {lines:#?}");
+    }
+}
+
+#[test]
+fn calls_that_never_end_take_bounded_memory_over_all_connections() {
+    let server = Server::start("server-port-memory", "");
+    let Some(at_rest) = lictor_tests::process::memory(server.pid()) else {
+        println!("SKIPPED: the system does not tell a process's memory");
+        return;
+    };
+    // A call of 60 MB each, less its last bytes, in pieces within the window of its stream.
+    let mut held = Vec::new();
+    let mut refused = 0;
+    let piece = vec![0; 64 << 10];
+    for _ in 0..16 {
+        let mut stream = TcpStream::connect(("127.0.0.1", server.rpc)).expect("the server listens");
+        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+        let mut head = message::call(1, "Status.Ping", &Tree::Nil).to_vec();
+        head.pop();
+        head.extend_from_slice(&[0xdb, 0x03, 0x93, 0x87, 0x00]);
+        let begin = [vec![4], frame(1, 1, 1, 0), frame(0, 0, 1, head.len() as u32), head].concat();
+        let mut window = 256 << 10;
+        let sent = (|| {
+            stream.write_all(&begin)?;
+            for _ in 0..55 << 4 {
+                while window < piece.len() + 256 {
+                    let mut update = [0; 12];
+                    stream.read_exact(&mut update)?;
+                    if update[1] == 1 {
+                        window += u32::from_be_bytes([update[8], update[9], update[10], update[11]]) as usize;
+                    }
+                }
+                stream.write_all(&frame(0, 0, 1, piece.len() as u32))?;
+                stream.write_all(&piece)?;
+                window -= piece.len();
+            }
+            std::io::Result::Ok(())
+        })();
+        match sent {
+            Ok(()) => held.push(stream),
+            Err(_) => refused += 1,
+        }
+    }
+    let now = lictor_tests::process::memory(server.pid()).unwrap_or(0);
+    println!("{} held, {refused} refused; {} KiB at rest, {} KiB now", held.len(), at_rest >> 10, now >> 10);
+    assert!(refused > 0, "880 MiB of calls were all taken");
+    assert!(now < at_rest + (900 << 20), "memory is not bounded");
+    assert_eq!(server.put("/v1/kv/small", "x").text(), "true");
+    let mut agent = Agent::connect(server.rpc);
+    assert_eq!(agent.ask("Status.Ping", &map(&[])), Ok(map(&[])), "others are answered");
+    assert!(server.log().contains("too many large calls at once"), "{}", server.log());
+}
+
 #[test]
 fn one_address_has_so_many_connections_and_gets_them_back() {
     let server = Server::start("server-port-many", r#"{"limits": {"rpc_max_conns_per_client": 5}}"#);

@@ -1,6 +1,6 @@
 //! The end of a connection that answers calls: many streams, on each one call after the other.
 
-use super::message::{self, CallHead, Reader};
+use super::message::{self, CallHead, MessageError, Reader};
 use super::yamux::{Event, Session, SessionError, Side, StreamId};
 use crate::time::Instant;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -35,6 +35,11 @@ pub enum Output {
     Gone {
         /// The stream that the call came on.
         stream: StreamId,
+    },
+    /// What came on a stream is no call, or there was no room for it: the stream was thrown away.
+    Refused {
+        /// Why.
+        why: MessageError,
     },
 }
 
@@ -106,6 +111,7 @@ impl Serving {
         stream.untaken += bytes.len();
         self.held += bytes.len();
         if self.held > MAX_HELD {
+            self.outputs.push_back(Output::Refused { why: MessageError::TooLarge(MAX_HELD) });
             return self.abandon(id);
         }
         self.begin(now, id);
@@ -132,7 +138,8 @@ impl Serving {
                 stream.call = Some(head);
                 self.outputs.push_back(Output::Call { stream: id, method, arguments });
             }
-            Err(_) => {
+            Err(why) => {
+                self.outputs.push_back(Output::Refused { why });
                 self.session.finish(now, id);
                 self.abandon(id);
             }
@@ -235,6 +242,16 @@ impl Serving {
         self.session.wake(now)
     }
 
+    /// Bytes of calls that have not begun, over all streams.
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Bytes of answers that the other side has not taken, over all streams.
+    pub fn unsent(&self) -> usize {
+        self.session.unsent()
+    }
+
     /// Calls that have come whole and wait for their answers.
     pub fn under_way(&self) -> usize {
         self.streams.values().filter(|stream| stream.call.is_some()).count()
@@ -260,6 +277,7 @@ mod tests {
         answers: Vec<(StreamId, AnswerHead, Bytes)>,
         waiting: Vec<StreamId>,
         gone: Vec<StreamId>,
+        refused: Vec<MessageError>,
         reads: bool,
     }
 
@@ -272,6 +290,7 @@ mod tests {
                 answers: Vec::new(),
                 waiting: Vec::new(),
                 gone: Vec::new(),
+                refused: Vec::new(),
                 reads: true,
             }
         }
@@ -309,6 +328,7 @@ mod tests {
                         _ => self.waiting.push(stream),
                     },
                     Output::Gone { stream } => self.gone.push(stream),
+                    Output::Refused { why } => self.refused.push(why),
                 }
             }
         }
@@ -421,6 +441,7 @@ mod tests {
             assert!(pair.server.held <= MAX_HELD);
         }
         assert!(pair.client.streams() < 1000, "the streams over the limit are gone");
+        assert_eq!(pair.refused.len(), 2000 - pair.client.streams(), "and were told of");
         pair.call(2, "echo");
         pair.run();
     }
@@ -446,5 +467,6 @@ mod tests {
         pair.run();
         assert_eq!(pair.answers.iter().map(|(id, ..)| *id).collect::<Vec<_>>(), [good]);
         assert_eq!(pair.client.streams(), 1);
+        assert!(matches!(pair.refused[..], [MessageError::Malformed(_)]), "{:?}", pair.refused);
     }
 }

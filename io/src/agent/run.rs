@@ -201,7 +201,7 @@ fn live(
     let view: SharedView = Arc::new(ArcSwap::new(node.view().clone()));
 
     let clients = ClientLimits::new(config.http.max_conns_per_client);
-    let rpc_clients = ClientLimits::new(config.rpc_max_conns_per_client);
+    let rpc_clients = ClientLimits::for_calls(config.rpc_max_conns_per_client);
     let refused = Arc::new(Refused::default());
     let (response_headers, bad) = http::response_headers(&config.http.response_headers);
     for name in bad {

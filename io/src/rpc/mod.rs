@@ -27,6 +27,7 @@ use lictor_core::ids::ServerId;
 use lictor_core::metrics::Metric;
 use lictor_core::node::Input;
 use lictor_core::rpc::FirstByte;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,7 +80,10 @@ async fn connection<R: Rt>(serving: Arc<Serving<R>>, mut stream: R::Stream, from
     // Whoever only looks whether the port is open sends nothing.
     let Some(first) = first else { return };
     let why = match FirstByte::of(first) {
-        Some(FirstByte::Mux) => return calls::serve(&serving, stream).await,
+        Some(FirstByte::Mux) => match calls::serve(&serving, stream, from).await {
+            Ok(()) => return,
+            Err(why) => return serving.refuse(from, &why.to_string()),
+        },
         Some(FirstByte::Calls) => "calls without multiplexing, which no supported agent makes",
         Some(FirstByte::Raft | FirstByte::RaftForwarding) => {
             "raft of a Consul server, which cannot be a server of this cluster"
@@ -102,10 +106,14 @@ async fn connection<R: Rt>(serving: Arc<Serving<R>>, mut stream: R::Stream, from
 impl<R: Rt> Serving<R> {
     /// Takes the messages of another server.
     async fn server(&self, stream: R::Stream, from: SocketAddr) {
-        let ended = peers::receive(self.rt.clone(), stream, &self.own, self.inbox.clone()).await;
-        if let Err(why) = ended {
-            let event = Event::new(Level::Warn, "agent.server.raft", "connection from a server ended");
-            self.cell.log().write(&event.with("from", from.to_string()).with("error", why.to_string()));
+        match peers::receive(self.rt.clone(), stream, &self.own, self.inbox.clone(), &self.clients).await {
+            Ok(()) => {}
+            Err(why) if why.kind() == ErrorKind::InvalidData => self.refuse(from, &why.to_string()),
+            Err(why) => {
+                let event = Event::new(Level::Warn, "agent.server.raft", "connection from a server ended");
+                let event = event.with("from", from.to_string()).with("error", why.to_string());
+                self.refused.write(self.rt.now().mono, from, &event, self.cell.log());
+            }
         }
     }
 

@@ -19,9 +19,14 @@ pub struct Refused(Mutex<BTreeMap<IpAddr, Instant>>);
 impl Refused {
     /// Writes why a peer was sent away, unless the log has heard of it lately.
     pub fn tell(&self, now: Instant, from: SocketAddr, why: &str, log: &Log) {
+        let event = Event::new(Level::Warn, "agent.server.rpc", "connection refused");
+        self.write(now, from, &event.with("from", from.to_string()).with("reason", why), log);
+    }
+
+    /// Writes something about a peer, unless the log has heard of it lately.
+    pub fn write(&self, now: Instant, from: SocketAddr, event: &Event, log: &Log) {
         if self.is_news(now, from.ip()) {
-            let event = Event::new(Level::Warn, "agent.server.rpc", "connection refused");
-            log.write(&event.with("from", from.to_string()).with("reason", why));
+            log.write(event);
         }
     }
 

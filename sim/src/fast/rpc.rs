@@ -244,7 +244,8 @@ impl World {
                 }
                 Some(rpc::Output::Gone { stream }) => self.nobody_waits_for(slot, conn, Some(stream)),
                 None if quiet => return,
-                None => {}
+                // The stream is closed, and the caller asks again.
+                Some(rpc::Output::Refused { .. }) | None => {}
             }
         }
     }
