@@ -25,7 +25,7 @@ const READ: usize = 32 << 10;
 const DATAGRAM: usize = 64 << 10;
 /// How long a connection that is closed here may take to say so itself.
 const LINGER: Duration = Duration::from_secs(5);
-/// How long a connection may take to come about.
+/// How long a connection may take to come about, and the other side to take what is said to it.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// One pool's sockets, bound.
@@ -254,11 +254,7 @@ async fn serve<R: Rt>(
             biased;
             line = lines.recv() => match line {
                 Some(Line::Write(bytes)) => {
-                    let sent = async {
-                        connection.write_all(&bytes).await?;
-                        connection.flush().await
-                    };
-                    if let Err(why) = sent.await {
+                    if let Err(why) = write(&rt, &mut connection, &bytes).await {
                         return closed(&inbox, pool, stream, &why.to_string()).await;
                     }
                 }
@@ -278,6 +274,20 @@ async fn serve<R: Rt>(
     }
 }
 
+/// Says it all, to somebody who listens: the machine's word to close is not heard meanwhile.
+async fn write<R: Rt>(rt: &R, connection: &mut R::Stream, bytes: &[u8]) -> io::Result<()> {
+    let sent = async {
+        connection.write_all(bytes).await?;
+        connection.flush().await
+    };
+    let late = rt.sleep_until(rt.now().mono + CONNECT);
+    tokio::select! {
+        biased;
+        sent = sent => sent,
+        () = late => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
 /// Says goodbye and waits for the other side to do the same: closing with bytes unread would take back what was
 /// sent last.
 async fn end<R: Rt>(rt: R, mut connection: R::Stream) {
@@ -291,5 +301,33 @@ async fn end<R: Rt>(rt: R, mut connection: R::Stream) {
         biased;
         () = goodbye => {}
         () = late => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rt::TokioRt;
+
+    #[tokio::test]
+    async fn a_connection_whose_other_end_does_not_read_is_given_up() {
+        let sockets = bind(&TokioRt, Pool::Lan, ([127, 0, 0, 1], 0).into(), Arc::new(|_| true));
+        let sockets = sockets.await.expect("free ports");
+        let address = sockets.listener.local_addr().expect("it is bound");
+        let (orders, taken) = mpsc::unbounded_channel();
+        let (inbox, mut told) = mpsc::channel(16);
+        tokio::spawn(run(TokioRt, vec![sockets], taken, inbox));
+        let _silent = tokio::net::TcpStream::connect(address).await.expect("it listens");
+        let Some(Input::Gossip { input: Told::StreamAccepted { stream, .. }, .. }) = told.recv().await else {
+            panic!("no connection")
+        };
+        let bytes = Bytes::from(vec![0; 64 << 20]);
+        orders.send((Pool::Lan, NetOrder::Write { stream, bytes })).expect("it runs");
+        let next = tokio::time::timeout(std::time::Duration::from_secs(120), told.recv()).await;
+        let Ok(Some(Input::Gossip { input: Told::StreamClosed { stream: closed, reason }, .. })) = next
+        else {
+            panic!("{next:?}")
+        };
+        assert_eq!((closed, &*reason), (stream, "timed out"));
     }
 }
