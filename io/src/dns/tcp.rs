@@ -7,9 +7,12 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
+use std::net::IpAddr;
 
 /// Connections at once; more are closed as they come.
 const MAX_CONNECTIONS: usize = 1024;
+/// Of them, those of one client address: nobody shuts out all others.
+const MAX_OF_CLIENT: usize = 256;
 /// A connection without a finished query for this long is closed, unless recursors are busy with one.
 const IDLE: Duration = Duration::from_secs(10);
 /// Replies that may wait for a client that does not read; beyond, its queries wait.
@@ -27,6 +30,7 @@ pub(super) struct Connections {
 
 struct Connection {
     stream: TcpStream,
+    client: IpAddr,
     input: Vec<u8>,
     output: Vec<u8>,
     sent: usize,
@@ -38,8 +42,10 @@ struct Connection {
 
 impl Connections {
     pub(super) fn accept(&mut self, listener: &TcpListener, registry: &Registry, now: Instant) {
-        while let Ok((mut stream, _)) = listener.accept() {
-            if self.open.len() >= MAX_CONNECTIONS {
+        while let Ok((mut stream, from)) = listener.accept() {
+            let client = from.ip();
+            let own = self.open.values().filter(|connection| connection.client == client).count();
+            if self.open.len() >= MAX_CONNECTIONS || own >= MAX_OF_CLIENT {
                 continue;
             }
             self.next += 1;
@@ -48,6 +54,7 @@ impl Connections {
             if registry.register(&mut stream, Token(id), interest).is_ok() {
                 let connection = Connection {
                     stream,
+                    client,
                     input: Vec::new(),
                     output: Vec::new(),
                     sent: 0,
@@ -180,6 +187,37 @@ fn push(output: &mut Vec<u8>, reply: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_client_has_a_part_of_the_connections_and_others_get_in() {
+        let poll = mio::Poll::new().expect("a poll");
+        let listener = TcpListener::bind(([127, 0, 0, 1], 0).into()).expect("a listener");
+        let address = listener.local_addr().expect("its address");
+        let mut connections = Connections::default();
+        let mut clients = Vec::new();
+        let mut knock = |from: [u8; 4], connections: &mut Connections| {
+            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+            let socket = socket.expect("a socket");
+            // Other loopback addresses are Linux's.
+            if socket.bind(&std::net::SocketAddr::from((from, 0)).into()).is_err() {
+                return false;
+            }
+            socket.connect(&address.into()).expect("it listens");
+            clients.push(socket);
+            let (before, patience) = (connections.open.len(), std::time::Instant::now());
+            while connections.open.len() == before && patience.elapsed().as_millis() < 200 {
+                connections.accept(&listener, poll.registry(), Instant(0));
+            }
+            connections.open.len() > before
+        };
+        for n in 0..MAX_OF_CLIENT {
+            assert!(knock([127, 0, 0, 1], &mut connections), "{n}");
+        }
+        assert!(!knock([127, 0, 0, 1], &mut connections), "one too many");
+        if cfg!(target_os = "linux") {
+            assert!(knock([127, 0, 0, 2], &mut connections), "another client");
+        }
+    }
 
     #[test]
     fn a_connection_that_recursors_are_busy_for_is_not_idle() {
