@@ -43,7 +43,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sim", &["lictor-core", "lictor-io"]),
     ("benches", &["lictor-core", "lictor-io", "lictor-sim", "lictor-tests"]),
     ("tests", &["lictor-core"]),
-    ("tests/fuzz", &["lictor-core"]),
+    ("tests/fuzz", &["lictor-core", "lictor-io"]),
 ];
 
 fn root() -> PathBuf {

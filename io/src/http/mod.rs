@@ -18,7 +18,7 @@ mod gzip;
 mod limits;
 mod lines;
 mod names;
-mod plain;
+pub mod plain;
 mod reply;
 mod timer;
 

@@ -19,23 +19,25 @@ const LONGEST_NAME: usize = 24;
 const LOG: &str = "/v1/agent/monitor";
 
 /// A plain request.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Plain {
-    pub(super) method: &'static str,
-    pub(super) target: String,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plain {
+    /// One of four.
+    pub method: &'static str,
+    /// Path and query, as they came.
+    pub target: String,
     /// Those of [`HEADERS_READ`], in lower case.
-    pub(super) headers: Vec<(String, Bytes)>,
+    pub headers: Vec<(String, Bytes)>,
     /// Empty for `GET`: no read takes a body.
-    pub(super) body: Bytes,
+    pub body: Bytes,
     /// The client takes gzip.
-    pub(super) gzip: bool,
+    pub gzip: bool,
     /// The client wants the connection closed after the answer.
-    pub(super) close: bool,
+    pub close: bool,
 }
 
 /// The plain request that `bytes` begin with, with at most `max_head` bytes of line and headers, and how many
 /// bytes it has.
-pub(super) fn parse(bytes: &[u8], max_head: usize) -> Option<(Plain, usize)> {
+pub fn parse(bytes: &[u8], max_head: usize) -> Option<(Plain, usize)> {
     let mut space = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut head = httparse::Request::new(&mut []);
     let Ok(Status::Complete(end)) = head.parse_with_uninit_headers(bytes, &mut space) else { return None };

@@ -3,8 +3,10 @@
 use crate::catalog;
 use crate::world::{NOW, World};
 use hickory_proto::op::Message;
+use hickory_proto::rr::Record;
+use hickory_proto::serialize::binary::BinEncodable;
 use lictor_core::config::RuntimeConfig;
-use lictor_core::dns::{self, Cache, Outcome, Recursion, Transport};
+use lictor_core::dns::{self, Cache, Lasting, Outcome, Recursion, Transport};
 use lictor_core::rng::{Rng, Seed};
 use lictor_core::view::View;
 use std::sync::{Arc, LazyLock};
@@ -36,11 +38,70 @@ pub(crate) fn query(data: &[u8]) {
         let limit = if transport == Transport::Udp { room(data) } else { 65_535 };
         assert!(out.len() <= limit, "{} bytes where {limit} fit", out.len());
         readable(&out);
+        given_again(data, transport, &out);
     }
     let mut failure = Vec::new();
     dns::server_failure(data, &mut failure);
     assert!(failure.is_empty() || (failure[..2] == data[..2] && failure[3] & 15 == 2));
     dns::asked(data);
+}
+
+/// How often a question is asked until its answers are given again, and then some.
+const ASKED: usize = 22;
+
+/// What the cache gives again is what is rendered anew, but for the order of records and, where not all fit, the
+/// choice. Another implementation reads both and writes both: then their bytes are the same.
+fn given_again(data: &[u8], transport: Transport, fresh: &[u8]) {
+    let (store, config) = (catalog::store(), &*CONFIG);
+    let (_, lasting) = dns::answer_from(store, config, NOW, &mut rng(), data, transport, &mut Vec::new());
+    let Some(fresh) = rendered(fresh).filter(|_| lasting != Lasting::Once) else { return };
+    // All that there is to choose from, if a stream carries it.
+    let mut all = Vec::new();
+    let (_, choice) = dns::answer_from(store, config, NOW, &mut rng(), data, Transport::Tcp, &mut all);
+    let all = rendered(&all).filter(|_| choice == Lasting::Whole);
+    let (mut cache, mut rng) = (Cache::default(), rng());
+    for asked in 0..ASKED {
+        let mut again = Vec::new();
+        cache.answer(store, config, NOW, &mut rng, data, transport, &mut again);
+        assert!(again[..2] == data[..2], "the answer to another question");
+        let again = rendered(&again).expect("as readable as the fresh one");
+        if lasting == Lasting::Whole {
+            assert_eq!(again, fresh, "answer {asked}");
+            continue;
+        }
+        // Records of different lengths may leave room for one more.
+        assert_eq!((again.head, &again.question), (fresh.head, &fresh.question), "answer {asked}");
+        if let Some(all) = &all {
+            let strange = again.records[0].iter().find(|record| !all.records[0].contains(record));
+            assert_eq!(strange, None, "answer {asked} has a record that there is not");
+        }
+    }
+}
+
+/// A packet as another implementation writes its parts, the records of each section in order of their bytes.
+#[derive(Debug, PartialEq, Eq)]
+struct Rendered {
+    /// ID, flags and code.
+    head: [u8; 4],
+    question: Vec<u8>,
+    records: [Vec<Vec<u8>>; 3],
+    edns: Option<Vec<u8>>,
+}
+
+fn rendered(packet: &[u8]) -> Option<Rendered> {
+    let message = Message::from_vec(packet).ok()?;
+    let record = |record: &Record| record.to_bytes().expect("what was read can be written");
+    let sorted = |section: &[Record]| {
+        let mut records: Vec<Vec<u8>> = section.iter().map(record).collect();
+        records.sort();
+        records
+    };
+    Some(Rendered {
+        head: [packet[0], packet[1], packet[2], packet[3]],
+        question: message.queries.iter().flat_map(|q| q.to_bytes().expect("written")).collect(),
+        records: [sorted(&message.answers), sorted(&message.authorities), sorted(&message.additionals)],
+        edns: message.edns.as_ref().map(|edns| format!("{edns:?}").into_bytes()),
+    })
 }
 
 /// Another implementation reads it. It knows no subnets of family 0, which `dig` sends and which are echoed.

@@ -14,10 +14,14 @@ mod filter;
 mod gossip;
 mod http;
 mod json;
+mod machine;
+mod plain;
 mod records;
 mod seeds;
+mod segment;
 mod text;
 mod world;
+mod yamux;
 
 pub use cost::check;
 pub use seeds::seeds;
@@ -49,6 +53,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "snapshot", run: bytes::snapshot },
     Target { name: "raft", run: bytes::raft },
     Target { name: "gossip", run: gossip::gossip },
+    Target { name: "machine", run: machine::machine },
+    Target { name: "yamux", run: yamux::yamux },
+    Target { name: "plain", run: plain::plain },
+    Target { name: "segment", run: segment::segment },
     Target { name: "bomb", run: bomb::bomb },
 ];
 

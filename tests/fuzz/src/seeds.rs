@@ -7,7 +7,9 @@ use lictor_core::gossip::wire::{Alive, Envelope, Message, Ping, Suspect, compoun
 use lictor_core::ids::{Index, Term};
 use lictor_core::raft::{self, Batch, Body, Entry, HardState, LogId, Membership, Payload, SnapshotMeta};
 use lictor_core::rng::{Rng, Seed};
+use lictor_core::rpc::message;
 use lictor_core::types::{KvEntry, KvOp};
+use lictor_core::wire::Tree;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -88,6 +90,10 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "snapshot" => return vec![catalog::store().encode_snapshot().to_vec()],
         "raft" => return logs(),
         "gossip" => return gossip(),
+        "machine" => return drawn(40, 600),
+        "yamux" => return multiplexed(),
+        "plain" => return on_the_wire(),
+        "segment" => return segments(),
         _ => return Vec::new(),
     };
     texts.into_iter().map(String::into_bytes).collect()
@@ -225,6 +231,81 @@ fn logs() -> Vec<Vec<u8>> {
         Body::TimeoutNow,
     ] {
         add(4, &|out| out.extend_from_slice(&raft::Message { term: Term(2), body: body.clone() }.encode()));
+    }
+    found
+}
+
+/// Choices by chance, for targets that read nothing else.
+fn drawn(count: u64, length: usize) -> Vec<Vec<u8>> {
+    let one = |seed| {
+        let mut rng = Rng::new(Seed::from_u64(seed));
+        (0..length).map(|_| rng.below(256) as u8).collect()
+    };
+    (0..count).map(one).collect()
+}
+
+/// Frames of calls, and steps of two ends.
+fn multiplexed() -> Vec<Vec<u8>> {
+    let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
+        let length = payload.len() as u32;
+        [&[0, kind, 0, flags][..], &stream.to_be_bytes(), &length.to_be_bytes(), payload].concat()
+    };
+    let call = message::call(1, "Status.Ping", &Tree::Nil);
+    let mut found = Vec::new();
+    for how in [0, 1, 3] {
+        let first = u32::from(how != 1) + 2 * u32::from(how == 1);
+        found.push(
+            [
+                vec![how],
+                frame(1, 1, first, &[]),
+                frame(0, 0, first, &call),
+                frame(0, 4, first, &call),
+                frame(2, 1, 0, &[])[..12].to_vec(),
+                frame(1, 8, first, &[]),
+                frame(3, 0, 0, &[]),
+            ]
+            .concat(),
+        );
+    }
+    found.extend(drawn(8, 200).into_iter().map(|steps| [vec![2], steps].concat()));
+    found
+}
+
+/// The recorded requests as clients send them, some of them two at once.
+fn on_the_wire() -> Vec<Vec<u8>> {
+    let mut found: Vec<Vec<u8>> = Vec::new();
+    for (number, step) in steps(">>> ").iter().enumerate() {
+        let (head, body) = step.split_once("\n\n").unwrap_or((step, ""));
+        let (body, mut lines) = (body.trim_end(), head.lines());
+        let first = lines.next().unwrap_or_default().trim_start_matches(">>> ");
+        let mut request = format!("{first} HTTP/1.1\r\nHost: a\r\n");
+        lines.for_each(|line| request.push_str(&format!("{line}\r\n")));
+        if !body.is_empty() {
+            request.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        }
+        let request = format!("{request}\r\n{body}").into_bytes();
+        match found.last_mut().filter(|_| number % 7 == 0) {
+            Some(last) => last.extend(request),
+            None => found.push(request),
+        }
+    }
+    found
+}
+
+fn segments() -> Vec<Vec<u8>> {
+    let batches = crate::segment::batches();
+    let framed = |content: &Vec<u8>| {
+        let length = u8::try_from(content.len()).ok()?;
+        Some([&[length][..], content].concat())
+    };
+    let frames: Vec<Vec<u8>> = crate::segment::contents(&batches).iter().filter_map(framed).collect();
+    let mut found = vec![[vec![0], frames.concat()].concat()];
+    found.extend(frames.iter().map(|frame| [&[0], &frame[..]].concat()));
+    for kind in 0..4 {
+        for count in [3, 8, 10] {
+            found.push(vec![1, count, 0, 0, 80 + 16 * kind, 40, kind, 3]);
+            found.push(vec![1, count, 1, 1, 0, 4, kind | 8, 9]);
+        }
     }
     found
 }
