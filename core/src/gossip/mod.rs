@@ -28,12 +28,13 @@
 //! | `serf` | intents, user events, queries, keys, coordinates, reaping |
 //! | `consul` | whom a pool lets in, what tags say |
 //! | `wire` | bytes |
-//! | `table`, `queue`, `suspicion`, `health`, `refusal`, `scale` | the structures and formulas below |
+//! | `table`, `queue`, `suspicion`, `health`, `refusal`, `counts`, `scale` | the structures and formulas below |
 
 mod admission;
 mod challenge;
 mod config;
 pub mod consul;
+mod counts;
 mod effect;
 mod exchange;
 mod health;
@@ -52,6 +53,7 @@ pub mod wire;
 
 pub use admission::Admission;
 pub use config::{Config, ConfigError, Logs, VSN};
+pub use counts::Counts;
 pub use effect::{Effect, Input, Stream};
 pub use serf::{
     Coordinate, DIMENSIONS, KeyCommand, KeyReport, Member, MemberChange, QueryOptions, Status, TagsTooLong,
@@ -114,6 +116,7 @@ pub struct Gossip {
     /// No eager round before this.
     eager_from: Instant,
     refusals: Refusals,
+    counts: Counts,
     serf: Serf,
     effects: Vec<Effect>,
     #[cfg(feature = "mutants")]
@@ -180,6 +183,7 @@ impl Gossip {
             eager_wanted: false,
             eager_from: now,
             refusals: Refusals::default(),
+            counts: Counts::default(),
             serf: Serf::new(first(config.reap_interval), first(config.reconnect_interval)),
             effects: Vec::new(),
             #[cfg(feature = "mutants")]
@@ -198,8 +202,14 @@ impl Gossip {
         self.now = self.now.max(now);
         match input {
             Input::Wake => {}
-            Input::Packet { from, bytes } => self.on_packet(from, &bytes),
-            Input::StreamAccepted { stream, from } => self.on_accepted(stream, from),
+            Input::Packet { from, bytes } => {
+                self.counts.packet_bytes_in += bytes.len() as u64;
+                self.on_packet(from, &bytes);
+            }
+            Input::StreamAccepted { stream, from } => {
+                self.counts.streams_in += 1;
+                self.on_accepted(stream, from);
+            }
             Input::StreamOpened { stream } => self.on_opened(stream),
             Input::StreamBytes { stream, bytes } => self.on_bytes(stream, &bytes),
             Input::StreamClosed { stream, reason } => self.on_closed(stream, &reason),
@@ -214,6 +224,7 @@ impl Gossip {
         }
         self.check_deadlines();
         self.check_invariants();
+        self.counts.ordered(&self.effects);
         effects.append(&mut self.effects);
     }
 

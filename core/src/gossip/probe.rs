@@ -78,6 +78,7 @@ impl Gossip {
             return;
         };
         let peer = peer.clone();
+        self.counts.degraded_probes += u64::from(self.health.score() > 0);
         self.start_probe(&peer);
     }
 

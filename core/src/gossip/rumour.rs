@@ -146,6 +146,7 @@ impl Gossip {
     /// What a known member says of itself holds from now on.
     pub(super) fn accept(&mut self, alive: &Alive, addr: SocketAddr, vsn: Vsn) {
         self.suspicions.clear(&alive.node);
+        self.counts.alive += 1;
         let heard = Alive { port: addr.port(), ..alive.clone() };
         self.spread(&alive.node, &Message::Alive(heard));
         let now = self.now;
@@ -176,6 +177,7 @@ impl Gossip {
         if full {
             return self.refuse("members", "the table of members is full");
         }
+        self.counts.alive += 1;
         let peer = Peer {
             name: alive.node.clone(),
             addr,
@@ -224,6 +226,7 @@ impl Gossip {
             }
             return;
         }
+        self.counts.suspect += 1;
         self.spread(&suspect.node, &Message::Suspect(suspect.clone()));
         let (now, n) = (self.now, self.table.len());
         if let Some(peer) = self.table.get_mut(&suspect.node) {
@@ -270,6 +273,7 @@ impl Gossip {
             self.log(Level::Warn, format!("Refuting a dead message (from: {})", dead.from));
             return self.refute(dead.incarnation);
         }
+        self.counts.dead += 1;
         self.spread(&dead.node, &Message::Dead(dead.clone()));
         let now = self.now;
         let Some(peer) = self.table.get_mut(&dead.node) else { return };

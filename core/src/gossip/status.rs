@@ -1,6 +1,6 @@
 //! What operators may ask, and what they are told without asking.
 
-use super::{Coordinate, Gossip, Member, Status};
+use super::{Coordinate, Counts, Gossip, Member, Status};
 use crate::event::{Event, Level};
 use alloc::format;
 use alloc::string::String;
@@ -14,6 +14,8 @@ pub struct Stats {
     pub failed: usize,
     /// Those that left.
     pub left: usize,
+    /// Those under suspicion.
+    pub suspected: usize,
     /// 0 is healthy, 7 the worst.
     pub health_score: u32,
     /// Lamport time of membership.
@@ -62,6 +64,11 @@ impl Gossip {
         self.refusals.totals()
     }
 
+    /// What was done since the beginning.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
     /// The numbers that `info` shows.
     pub fn stats(&self) -> Stats {
         let with = |status| self.members().filter(|member| member.status == status).count();
@@ -69,6 +76,7 @@ impl Gossip {
             members: self.serf.members.len(),
             failed: with(Status::Failed),
             left: with(Status::Left),
+            suspected: self.suspicions.len(),
             health_score: self.health.score(),
             member_time: self.serf.clock.time(),
             event_time: self.serf.event_clock.time(),
@@ -92,6 +100,7 @@ impl Gossip {
 
     /// Counts something that was not taken, and tells the log now and then.
     pub(super) fn refuse(&mut self, kind: &'static str, text: &str) {
+        self.counts.refused += 1;
         match self.refusals.count(kind, self.now) {
             None => {}
             Some(0) => self.log(Level::Warn, text.into()),

@@ -52,6 +52,10 @@ impl Suspicions {
         self.running.insert(name.clone(), suspicion);
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.running.len()
+    }
+
     pub(super) fn is_running(&self, name: &str) -> bool {
         self.running.contains_key(name)
     }

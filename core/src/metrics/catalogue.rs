@@ -90,6 +90,18 @@ metrics! {
     SerfMemberLeft Counter "serf.member.left" "Members that left.";
     SerfMemberFailed Counter "serf.member.failed" "Members that failed.";
     SerfMemberFlap Counter "serf.member.flap" "Members that failed and joined again at once.";
+    SerfEvents Counter "serf.events" "User events that were heard.";
+    SerfQueries Counter "serf.queries" "Questions of serf that were heard.";
+    MemberlistUdpReceived Counter "memberlist.udp.received" "Bytes of gossip packets that came.";
+    MemberlistUdpSent Counter "memberlist.udp.sent" "Bytes of gossip packets that were sent.";
+    MemberlistTcpAccept Counter "memberlist.tcp.accept" "Gossip connections that others made.";
+    MemberlistTcpConnect Counter "memberlist.tcp.connect" "Gossip connections that were made to others.";
+    MemberlistTcpSent Counter "memberlist.tcp.sent" "Bytes that were written to gossip connections.";
+    MemberlistMsgAlive Counter "memberlist.msg.alive" "News of members that are there.";
+    MemberlistMsgSuspect Counter "memberlist.msg.suspect" "Members that came under suspicion.";
+    MemberlistMsgDead Counter "memberlist.msg.dead" "News of members that are gone.";
+    MemberlistDegradedProbe Counter "memberlist.degraded.probe" "Probes made more slowly because this agent is not well.";
+    GossipRefused Counter "gossip.refused" "What came over gossip and was not taken, by kind.";
     SessionApply Sample "session.apply" "Milliseconds from a session's change being proposed to its application.";
     SessionRenew Sample "session.renew" "Milliseconds to renew a session.";
     TxnApply Sample "txn.apply" "Milliseconds from a transaction being proposed to its application.";
@@ -116,6 +128,8 @@ metrics! {
     Version Gauge "version" "1, with the version as labels.";
     RaftLeader Gauge "raft.leader" "1 on the leader, 0 elsewhere.";
     SerfMemberStatus Gauge "serf.member.status" "State of each member as serf numbers it: 1 alive, 2 leaving, 3 left, 4 failed.";
+    MemberlistHealthScore Gauge "memberlist.health.score" "How unwell this agent is: 0 is healthy, 7 the worst.";
+    MemberlistNodeInstances Gauge "memberlist.node.instances" "Members by state.";
     CatalogServiceCount Gauge "catalog.service.count" "Names of services in the catalog.";
     RpcRequestRate Gauge "rpc.request.rate" "Requests a second over the last finished interval.";
     RpcQueryRate Gauge "rpc.query.rate" "Reads a second over the last finished interval.";
@@ -127,7 +141,26 @@ pub(super) const COUNT: usize = Metric::ALL.len();
 impl Metric {
     /// Exists only with labels, so that it cannot be shown before something happened.
     pub(super) const fn labelled_only(self) -> bool {
-        matches!(self, Metric::ApiHttp | Metric::SerfMemberStatus | Metric::Version)
+        matches!(
+            self,
+            Metric::ApiHttp
+                | Metric::SerfMemberStatus
+                | Metric::Version
+                | Metric::SerfEvents
+                | Metric::SerfQueries
+                | Metric::MemberlistUdpReceived
+                | Metric::MemberlistUdpSent
+                | Metric::MemberlistTcpAccept
+                | Metric::MemberlistTcpConnect
+                | Metric::MemberlistTcpSent
+                | Metric::MemberlistMsgAlive
+                | Metric::MemberlistMsgSuspect
+                | Metric::MemberlistMsgDead
+                | Metric::MemberlistDegradedProbe
+                | Metric::MemberlistHealthScore
+                | Metric::MemberlistNodeInstances
+                | Metric::GossipRefused
+        )
     }
 
     /// Carries the name of this node as a label.

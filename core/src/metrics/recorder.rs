@@ -28,6 +28,9 @@ pub struct Endpoint {
     pub pattern: &'static str,
 }
 
+/// A metric with labels that are known beforehand, sorted by name.
+pub(super) type Labelled = (Metric, Vec<(&'static str, &'static str)>);
+
 /// Counters of one metric by service and tag; the tag is empty where there is none.
 pub(super) type Named = BTreeMap<Str, BTreeMap<Str, Counter>>;
 
@@ -42,6 +45,7 @@ pub struct Recorder {
     pub(super) kinds: Vec<(&'static str, Sample)>,
     pub(super) named: BTreeMap<Metric, Named>,
     named_len: usize,
+    pub(super) labelled: BTreeMap<Labelled, Counter>,
 }
 
 impl Default for Recorder {
@@ -53,6 +57,7 @@ impl Default for Recorder {
             kinds: Vec::new(),
             named: BTreeMap::new(),
             named_len: 0,
+            labelled: BTreeMap::new(),
         }
     }
 }
@@ -65,6 +70,17 @@ impl Recorder {
     /// One more.
     pub fn count(&mut self, now: Now, metric: Metric) {
         self.counters[metric as usize].add(interval(now), 1);
+    }
+
+    /// So many more, under labels sorted by name.
+    pub fn count_with(
+        &mut self,
+        now: Now,
+        metric: Metric,
+        labels: &[(&'static str, &'static str)],
+        more: u64,
+    ) {
+        self.labelled.entry((metric, labels.into())).or_default().add(interval(now), more);
     }
 
     /// One more for a service, and for a tag unless it is empty. Names longer than [`MAX_NAME_BYTES`] and those

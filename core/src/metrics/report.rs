@@ -137,6 +137,10 @@ impl Report {
         for (kind, sample) in &recorder.kinds {
             self.add_sample(Metric::DnsQuery, vec![("type", (*kind).to_string())], sample);
         }
+        for ((metric, labels), counter) in &recorder.labelled {
+            let labels = labels.iter().map(|(name, value)| (*name, (*value).to_string()));
+            self.add_counter(*metric, labels.collect(), counter);
+        }
         for (metric, named) in &recorder.named {
             for (service, tags) in named {
                 for (tag, counter) in tags {
@@ -157,6 +161,11 @@ impl Report {
             Some(there) => there.value += gauge.value,
             None => self.gauges.push(gauge),
         }
+    }
+
+    /// Adds a gauge that is not there yet.
+    pub fn new_gauge(&mut self, gauge: Gauge) {
+        self.gauges.push(gauge);
     }
 
     /// Events a second in the interval that is shown, over all labels.

@@ -148,6 +148,7 @@ impl Node {
 
     fn on_member(&mut self, now: Now, pool: Pool, change: MemberChange, member: &Member) {
         self.members_changed = true;
+        self.count_member(now, pool, change);
         self.remember(pool);
         if pool == Pool::Wan {
             self.route_servers(now);

@@ -2,7 +2,8 @@
 
 use super::Node;
 use crate::command::Command;
-use crate::ids::Index;
+use crate::gossip::MemberChange;
+use crate::ids::{Index, Pool};
 use crate::metrics::{Metric, Report};
 use crate::raft::Role;
 use crate::time::{Instant, Now};
@@ -43,6 +44,46 @@ impl Node {
         self.metrics.time(now, metric, took);
     }
 
+    /// What the gossip pools have done since the last time.
+    pub(super) fn count_gossip(&mut self, now: Now) {
+        for pool in [Pool::Lan, Pool::Wan] {
+            let Some((news, refused)) = self.pools.news(pool) else { continue };
+            let network = network(pool);
+            for (metric, more) in [
+                (Metric::MemberlistUdpReceived, news.packet_bytes_in),
+                (Metric::MemberlistUdpSent, news.packet_bytes_out),
+                (Metric::MemberlistTcpAccept, news.streams_in),
+                (Metric::MemberlistTcpConnect, news.streams_out),
+                (Metric::MemberlistTcpSent, news.stream_bytes_out),
+                (Metric::MemberlistMsgAlive, news.alive),
+                (Metric::MemberlistMsgSuspect, news.suspect),
+                (Metric::MemberlistMsgDead, news.dead),
+                (Metric::MemberlistDegradedProbe, news.degraded_probes),
+                (Metric::SerfEvents, news.events),
+                (Metric::SerfQueries, news.queries),
+            ] {
+                if more > 0 {
+                    self.metrics.count_with(now, metric, &[("network", network)], more);
+                }
+            }
+            for (kind, more) in refused.into_iter().filter(|(_, more)| *more > 0) {
+                let labels = [("kind", kind), ("network", network)];
+                self.metrics.count_with(now, Metric::GossipRefused, &labels, more);
+            }
+        }
+    }
+
+    /// A member came, went or changed.
+    pub(super) fn count_member(&mut self, now: Now, pool: Pool, change: MemberChange) {
+        let metric = match change {
+            MemberChange::Join => Metric::SerfMemberJoin,
+            MemberChange::Leave => Metric::SerfMemberLeft,
+            MemberChange::Failed => Metric::SerfMemberFailed,
+            MemberChange::Update | MemberChange::Reap => return,
+        };
+        self.metrics.count_with(now, metric, &[("network", network(pool))], 1);
+    }
+
     /// This server has another role.
     pub(super) fn count_role(&mut self, now: Now, role: Role) {
         let metric = match role {
@@ -52,6 +93,13 @@ impl Node {
             Role::Leader => Metric::RaftStateLeader,
         };
         self.metrics.count(now, metric);
+    }
+}
+
+fn network(pool: Pool) -> &'static str {
+    match pool {
+        Pool::Lan => "lan",
+        Pool::Wan => "wan",
     }
 }
 

@@ -5,7 +5,7 @@ use crate::config::RuntimeConfig;
 use crate::config::gossip::Pool as Settings;
 use crate::gossip::consul::{ClientTags, LanRules, Server, ServerTags, wan_name};
 use crate::gossip::wire::{Envelope, Key, Keyring};
-use crate::gossip::{self, Admission, Effect, Gossip, Input, Member, Status};
+use crate::gossip::{self, Admission, Counts, Effect, Gossip, Input, Member, Status};
 use crate::ids::{CallId, Pool, ServerId};
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -23,6 +23,15 @@ pub(super) struct Pools {
     lan: Option<Gossip>,
     wan: Option<Gossip>,
     effects: VecDeque<(Pool, Effect)>,
+    /// What has been told of their work, in this order.
+    told: [Told; 2],
+}
+
+/// What metrics have heard of a machine's work.
+#[derive(Debug, Default)]
+struct Told {
+    counts: Counts,
+    refused: BTreeMap<&'static str, u64>,
 }
 
 /// The keys of a pool, the primary one first.
@@ -89,6 +98,29 @@ impl Pools {
                 self.handle(now, pool, Input::Wake);
             }
         }
+    }
+
+    /// What a machine has done since this was asked last: counts, and what it refused, by kind.
+    pub(super) fn news(&mut self, pool: Pool) -> Option<(Counts, Vec<(&'static str, u64)>)> {
+        let machine = match pool {
+            Pool::Lan => self.lan.as_ref(),
+            Pool::Wan => self.wan.as_ref(),
+        }?;
+        let told = &mut self.told[usize::from(pool == Pool::Wan)];
+        let counts = machine.counts();
+        if counts == told.counts {
+            return None;
+        }
+        let mut refused = Vec::new();
+        if counts.refused != told.counts.refused {
+            for (kind, total) in machine.refusals() {
+                let before = told.refused.insert(kind, total).unwrap_or(0);
+                refused.push((kind, total - before));
+            }
+        }
+        let news = counts.since(&told.counts);
+        told.counts = counts;
+        Some((news, refused))
     }
 
     /// Nothing waits to be moved on.

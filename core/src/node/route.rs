@@ -344,6 +344,7 @@ impl Node {
             } else {
                 self.show_cluster(now);
                 self.refresh_members();
+                self.count_gossip(now);
                 self.go_on_stopping(now);
                 if self.pools.is_quiet() && self.router.is_quiet() {
                     break;

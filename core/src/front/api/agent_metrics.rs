@@ -9,6 +9,7 @@ use super::super::route::{Finish, Step};
 use super::unexpected;
 use crate::COMPATIBLE_VERSION as VERSION;
 use crate::call;
+use crate::gossip::Status;
 use crate::metrics::{Gauge, Metric, Naming, Report};
 use crate::view::View;
 use alloc::borrow::Cow;
@@ -84,8 +85,9 @@ fn gauges(view: &View, report: &mut Report) {
     ] {
         report.gauge(Gauge::new(metric, value));
     }
+    let (clients, servers) = members(view, report);
     for (metric, value) in [
-        (Metric::MembersClients, 0),
+        (Metric::MembersClients, clients),
         (Metric::MembersServers, servers),
         (Metric::StateNodes, counts.nodes),
         (Metric::StateServices, counts.services),
@@ -97,7 +99,45 @@ fn gauges(view: &View, report: &mut Report) {
     }
     let version = Gauge::new(Metric::Version, 1.0).with("pre_release", "").with("version", VERSION);
     report.gauge(version);
-    // There is no gossip yet: the one member is this server, and it is alive.
-    let member = Gauge::new(Metric::SerfMemberStatus, 1.0).with("member", &*view.config.node_name);
-    report.gauge(member.with("network", "lan"));
+}
+
+/// What the gossip pools know; how many client agents and servers of this datacenter are there.
+fn members(view: &View, report: &mut Report) -> (usize, usize) {
+    let known = &view.members;
+    for (network, members, stats) in
+        [("lan", &known.lan, &known.lan_stats), ("wan", &known.wan, &known.wan_stats)]
+    {
+        for member in members {
+            let status = Gauge::new(Metric::SerfMemberStatus, f64::from(member.status.number()));
+            report.new_gauge(status.with("member", &*member.name).with("network", network));
+        }
+        if members.is_empty() {
+            continue;
+        }
+        let health = Gauge::new(Metric::MemberlistHealthScore, f64::from(stats.health_score));
+        report.gauge(health.with("network", network));
+        let gone = stats.failed + stats.left + stats.suspected;
+        for (state, count) in [
+            ("alive", stats.members.saturating_sub(gone)),
+            ("dead", stats.failed),
+            ("left", stats.left),
+            ("suspect", stats.suspected),
+        ] {
+            let instances = Gauge::new(Metric::MemberlistNodeInstances, count as f64);
+            report.new_gauge(instances.with("network", network).with("node_state", state));
+        }
+    }
+    if known.lan.is_empty() {
+        // Without gossip the one member is this agent, and it is alive.
+        let member = Gauge::new(Metric::SerfMemberStatus, 1.0).with("member", &*view.config.node_name);
+        report.new_gauge(member.with("network", "lan"));
+    }
+    let there = |role: &str| {
+        let there = |status| matches!(status, Status::Alive | Status::Leaving);
+        known.lan.iter().filter(|m| m.tag("role") == role && there(m.status)).count()
+    };
+    match known.lan.is_empty() {
+        true => (0, view.raft.status.membership.voters.len()),
+        false => (there("node"), there("consul")),
+    }
 }
