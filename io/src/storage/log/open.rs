@@ -82,6 +82,11 @@ fn believe<D: Directory>(
             last_index = last_index.max(replay.last_index());
             Ok(())
         })?;
+        // The numbers of frames say what is missing, where there are any.
+        if segment == first && read.end == segment::FRAMES && kept.position.number > 0 {
+            let what = format!("it holds no record, but {STATE} knows record {}", kept.position.number);
+            return Err(Trouble::damage(&path, what));
+        }
         count = Count::From(read.next_frame);
         if open.is_none() {
             if read.closed {
