@@ -86,12 +86,16 @@ fn unchunk(mut body: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Finds the end of one answer in what comes in, without keeping it.
+/// Bytes that are kept of the body of an answer that is not as it should be.
+const KEPT: usize = 300;
+
+/// Finds the end of one answer in what comes in. Keeps nothing of it but the begin of a refusal.
 #[derive(Default)]
 struct Reader {
     head: Vec<u8>,
     status: u16,
     rest: Rest,
+    refusal: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -117,11 +121,16 @@ impl Reader {
                 .ok()
                 .and_then(|s| s.parse().ok())
                 .ok_or_else(|| io::Error::other("no status line"))?;
+            self.refusal.clear();
             self.rest = match header(&self.head, "content-length").and_then(|v| v.parse().ok()) {
                 Some(length) => Rest::Length(length),
                 None if header(&self.head, "transfer-encoding").is_some() => Rest::Chunks(Vec::new()),
                 None => Rest::Length(0),
             };
+        }
+        if self.status != 200 {
+            let room = KEPT - self.refusal.len().min(KEPT);
+            self.refusal.extend_from_slice(&bytes[..bytes.len().min(room)]);
         }
         let over = match &mut self.rest {
             Rest::Head => false,
@@ -280,7 +289,12 @@ impl Load {
                 connection.waiting = false;
                 match status {
                     200 => run.note(now.duration_since(connection.asked)),
-                    _ => run.failed += 1,
+                    _ => {
+                        run.failed += 1;
+                        run.wrong.get_or_insert_with(|| {
+                            format!("{status}: {}", connection.reader.refusal.escape_ascii())
+                        });
+                    }
                 }
                 if let Some(request) = next(i, now) {
                     connection.ask(request)?;
@@ -346,6 +360,13 @@ mod tests {
                 assert_eq!(reader.take(&answer[..cut]).unwrap(), None, "{cut}");
                 assert_eq!(reader.take(&answer[cut..]).unwrap(), Some(status), "{cut}");
             }
+        }
+        let mut reader = Reader::default();
+        for (answer, kept) in
+            [(plain, "".as_bytes()), (b"HTTP/1.1 500 No\r\nContent-Length: 4\r\n\r\nfull", b"full")]
+        {
+            reader.take(answer).unwrap();
+            assert_eq!(reader.refusal, kept);
         }
         assert_eq!(unchunk(b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"), b"abcde");
     }

@@ -12,6 +12,8 @@ pub struct Run {
     pub done: u64,
     /// Answers that were not, and questions that went unanswered.
     pub failed: u64,
+    /// The first answer that was not as it should be: its status and the begin of its body.
+    pub wrong: Option<String>,
     /// How long it ran.
     pub elapsed: Duration,
     /// Of each answer, in units of 100 ns.
@@ -28,6 +30,7 @@ impl Run {
     pub fn merge(&mut self, other: Run) {
         self.done += other.done;
         self.failed += other.failed;
+        self.wrong = self.wrong.take().or(other.wrong);
         self.elapsed += other.elapsed;
         self.latencies.extend(other.latencies);
     }

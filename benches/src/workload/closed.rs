@@ -4,7 +4,7 @@ use super::catalog::{Churn, VALUE};
 use crate::load::{Run, dns, http};
 use crate::report::{Spread, number, time};
 use crate::subject::{Kind, Subject};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::time::Duration;
 
@@ -82,6 +82,7 @@ impl Closed {
     pub fn run(&self, subjects: &[Subject], rounds: usize, slice: Duration) -> io::Result<Vec<Measured>> {
         self.teach_floor(subjects)?;
         let count = Cell::new(0);
+        let registered = RefCell::new(Vec::new());
         let mut loads = Vec::new();
         for subject in subjects {
             loads.push(self.connect(subject)?);
@@ -97,7 +98,7 @@ impl Closed {
                 // The first round warms caches and branch predictors and is not counted.
                 let time = if round == 0 { slice / 4 } else { slice };
                 let run = match load {
-                    Load::Http(load) => load.run(time, |i| self.request(i, &count))?,
+                    Load::Http(load) => load.run(time, |i| self.request(i, &count, &registered))?,
                     Load::Dns(load) => load.run(time)?,
                 };
                 let cpu = subject.cpu()?.saturating_sub(cpu);
@@ -105,12 +106,16 @@ impl Closed {
                 drop(churn);
                 if run.failed > run.done / 1000 {
                     return Err(io::Error::other(format!(
-                        "{} from {}: {} of {} answers were wrong",
+                        "{} from {}: {} of {} answers were wrong, the first one {}",
                         self.name,
                         subject.kind.name(),
                         run.failed,
-                        run.done + run.failed
+                        run.done + run.failed,
+                        run.wrong.as_deref().unwrap_or("none at all")
                     )));
+                }
+                if let Load::Http(load) = load {
+                    self.clean_up(subject, load, std::mem::take(&mut *registered.borrow_mut()))?;
                 }
                 if round > 0 {
                     let done = run.done.max(1) as f64;
@@ -153,14 +158,31 @@ impl Closed {
         })
     }
 
-    fn request(&self, connection: usize, count: &Cell<u64>) -> Vec<u8> {
+    /// Takes back what a turn registered: an agent holds 100,000 services, and a turn should find what the
+    /// one before it found.
+    fn clean_up(&self, subject: &Subject, load: &mut http::Load, ids: Vec<String>) -> io::Result<()> {
+        if subject.kind == Kind::Floor {
+            return Ok(());
+        }
+        let path = |id: &String| format!("/v1/agent/service/deregister/job-{id}");
+        let run = load.each(ids.iter().map(|id| http::request("PUT", &path(id), b"")).collect())?;
+        match run.wrong {
+            None => Ok(()),
+            Some(wrong) => Err(io::Error::other(format!("{} is not taken back: {wrong}", self.name))),
+        }
+    }
+
+    /// The next request; the ID of what it registers goes to `registered`.
+    fn request(&self, connection: usize, count: &Cell<u64>, registered: &RefCell<Vec<String>>) -> Vec<u8> {
         count.set(count.get() + 1);
         let n = count.get();
         match self.ask {
             Ask::Get(path) => http::request("GET", path, b""),
             Ask::Put => http::request("PUT", &format!("/v1/kv/bench/{}", n % 10_000), VALUE.as_bytes()),
             Ask::Register => {
-                let body = registration(&format!("{connection}-{n}"));
+                let id = format!("{connection}-{n}");
+                let body = registration(&id);
+                registered.borrow_mut().push(id);
                 http::request("PUT", "/v1/agent/service/register", body.as_bytes())
             }
             // DNS has its own load.
