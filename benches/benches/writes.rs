@@ -33,7 +33,8 @@ fn through(c: &mut Criterion) {
     group.bench_function("agent_service_register", |b| {
         b.iter(|| {
             count += 1;
-            let id = count % 1000;
+            // New ones, as long as an agent takes more.
+            let id = count % 50_000;
             let body = format!(
                 r#"{{"ID":"job-{id}","Name":"job","Port":{},"Check":{{"TTL":"10m"}}}}"#,
                 count % 60_000 + 1
