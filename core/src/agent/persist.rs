@@ -15,6 +15,7 @@ use crate::types::{CheckDefinition, HealthCheck, ServiceDefinition, status};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use bytes::Bytes;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -23,15 +24,15 @@ use serde::{Deserialize, Serialize};
 const FORMAT: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
-struct ServiceRecord {
+struct ServiceRecord<D = ServiceDefinition> {
     format: u32,
-    definition: ServiceDefinition,
+    definition: D,
 }
 
 #[derive(Serialize, Deserialize)]
-struct CheckRecord {
+struct CheckRecord<D = CheckDefinition> {
     format: u32,
-    definition: CheckDefinition,
+    definition: D,
     /// Came with its service.
     #[serde(default)]
     with_service: bool,
@@ -60,19 +61,19 @@ struct Records {
 impl Agent {
     pub(super) fn persist_service(&mut self, id: &Str) {
         let Some(state) = self.services.get(id) else { return };
-        let record = ServiceRecord { format: FORMAT, definition: state.definition.clone() };
-        self.put_record(format!("service/{id}"), &record);
+        let record = ServiceRecord { format: FORMAT, definition: &state.definition };
+        put_record(&mut self.writes, format!("service/{id}"), &record);
     }
 
     pub(super) fn persist_check(&mut self, id: &Str) {
         let Some(state) = self.checks.get(id) else { return };
         let record = CheckRecord {
             format: FORMAT,
-            definition: CheckDefinition::clone(&state.definition),
+            definition: &*state.definition,
             with_service: state.with_service,
             maintenance: matches!(state.runner, Runner::Maintenance),
         };
-        self.put_record(format!("check/{id}"), &record);
+        put_record(&mut self.writes, format!("check/{id}"), &record);
     }
 
     pub(super) fn persist_check_state(
@@ -93,7 +94,7 @@ impl Agent {
             output: output.to_string(),
             expires: WallTime(now.wall.0.saturating_add(ttl)),
         };
-        self.put_record(format!("check-state/{id}"), &record);
+        put_record(&mut self.writes, format!("check-state/{id}"), &record);
     }
 
     pub(super) fn forget_service(&mut self, id: &str) {
@@ -106,11 +107,6 @@ impl Agent {
 
     pub(super) fn forget_check_state(&mut self, id: &str) {
         self.writes.push(LocalWrite::Delete { key: format!("check-state/{id}") });
-    }
-
-    fn put_record<T: Serialize>(&mut self, key: String, record: &T) {
-        let value = serde_json::to_vec(record).expect("our own records always encode");
-        self.writes.push(LocalWrite::Put { key, value: Bytes::from(value) });
     }
 
     /// Takes up what the data directory holds, after the configuration files: these win over records
@@ -214,6 +210,11 @@ impl Agent {
         }
         records
     }
+}
+
+fn put_record<T: Serialize>(writes: &mut Vec<LocalWrite>, key: String, record: &T) {
+    let value = serde_json::to_vec(record).expect("our own records always encode");
+    writes.push(LocalWrite::Put { key, value: Bytes::from(value) });
 }
 
 /// Reads one record; `check` tells its format and whether it belongs to its key.

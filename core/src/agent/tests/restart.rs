@@ -38,6 +38,18 @@ fn a_restart_restores_services_checks_and_reports_that_have_not_run_out() {
 }
 
 #[test]
+fn a_record_says_what_was_given_and_nothing_else() {
+    let mut world = World::new();
+    world.register(with_checks("web", vec![ttl("a", 10)])).expect("valid");
+    let record = |key| core::str::from_utf8(&world.disk[key]).expect("JSON");
+    assert_eq!(record("service/web"), r#"{"format":1,"definition":{"id":"web","name":"web"}}"#);
+    assert_eq!(
+        record("check/a"),
+        r#"{"format":1,"definition":{"id":"a","name":"a","service_id":"web","ttl":10000000000},"with_service":true,"maintenance":false}"#
+    );
+}
+
+#[test]
 fn an_unreadable_record_is_set_aside_and_the_agent_starts() {
     let mut world = World::new();
     world.register(with_checks("web", vec![ttl("a", 10)])).expect("valid");
