@@ -27,7 +27,7 @@ use lictor_core::ids::Index;
 use lictor_core::node::{DiskBatch, DiskImage, LocalWrite};
 use lictor_core::raft::HardState;
 use redb::StorageBackend;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
@@ -54,8 +54,8 @@ pub struct LogStorage<D: Directory> {
     hard: HardState,
     snapshot: Option<SnapshotRef>,
     compacted: Index,
-    /// The agent's records that the checkpoint does not have as they are now.
-    local: BTreeMap<String, Option<Bytes>>,
+    /// The agent's records that the checkpoint does not have as they are now. Put in order when it takes them up.
+    local: HashMap<String, Option<Bytes>>,
     frame: Vec<u8>,
     failed: bool,
 }
@@ -240,8 +240,8 @@ impl<D: Directory> LogStorage<D> {
         }
         let first = self.closed.get(gone).map_or(self.current.number, |s| s.number);
         let position = Position { first, number: self.number, compacted: self.compacted };
-        self.checkpoint.write(&self.hard, self.snapshot.as_ref(), position, &self.local)?;
-        self.local.clear();
+        let local: BTreeMap<_, _> = self.local.drain().collect();
+        self.checkpoint.write(&self.hard, self.snapshot.as_ref(), position, &local)?;
         for segment in self.closed.drain(..gone) {
             let name = segment::name(segment.number);
             remove_if_there(&self.dir, &name).map_err(|e| Trouble::Io(self.dir.path(&name), e))?;

@@ -10,7 +10,7 @@ use lictor_core::ids::Index;
 use lictor_core::node::{DiskBatch, DiskImage};
 use lictor_core::raft::{Batch, Image};
 use redb::StorageBackend;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 /// Under this name until it is whole.
 const NEW_STATE: &str = "state.new";
@@ -163,7 +163,7 @@ fn believe<D: Directory>(
         hard,
         snapshot,
         compacted,
-        local,
+        local: local.into_iter().collect(),
         frame: Vec::new(),
         failed: false,
     };
@@ -196,7 +196,7 @@ fn take_over<D: Directory>(
         hard: image.raft.hard.clone(),
         snapshot: None,
         compacted: Index(0),
-        local: BTreeMap::new(),
+        local: HashMap::new(),
         frame: Vec::new(),
         failed: false,
     };
