@@ -1,7 +1,7 @@
 //! From a command to a change of state.
 
 use super::Store;
-use super::key::{fold, fold_str};
+use super::key::fold;
 use super::result::Applied;
 use crate::Str;
 use crate::command::{Command, Deregister, Register};
@@ -45,19 +45,21 @@ impl Store {
         if c.node.is_empty() {
             return Err("Must provide node".into());
         }
-        let node = node_of(c);
-        let name = fold_str(&node.node);
-        let writes_node = !c.skip_node_update || !self.nodes.contains_key(&name);
-        if writes_node {
-            self.vet_node(&node).map_err(|e| format!("failed inserting node: {e}"))?;
+        let known = self.nodes.contains_key(&*fold(&c.node));
+        let node = (!c.skip_node_update || !known).then(|| node_of(c));
+        if let Some(node) = &node {
+            self.vet_node(node).map_err(|e| format!("failed inserting node: {e}"))?;
         }
         for check in c.check.iter().chain(&c.checks) {
             self.vet_check(c, check)?;
         }
 
-        if writes_node {
+        if let Some(node) = node {
             self.put_node(index, node, changes);
         }
+        let name = fold(&c.node);
+        let name =
+            self.nodes.get_key_value(&*name).map_or_else(|| Str::from(&*name), |(held, _)| held.clone());
         if let Some(service) = &c.service {
             self.put_service(index, &name, service.clone(), changes);
         }

@@ -19,7 +19,7 @@ impl Store {
         changes: &mut ChangeSet,
     ) {
         let id = fold_str(&service.id);
-        let name = fold_str(&service.service);
+        let mut name = fold_str(&service.service);
         let key = Key([node.clone(), id.clone()]);
         let old = self.services.get(&key).cloned();
         service.create_index = index;
@@ -33,9 +33,10 @@ impl Store {
         service.modify_index = index;
         if let Some((held, _)) = self.index.by_service.get_key_value(&name) {
             same(held, &mut service.service);
+            name = held.clone();
         }
         share_service(&mut service, self.service_health(&name).next().map(|like| &*like.service));
-        let checks = self.checks_of_service(node, &id);
+        let checks = if old.is_some() { self.checks_of_service(node, &id) } else { Vec::new() };
         let service = Arc::new(service);
         self.services.insert(key, service.clone());
         let renamed = old.filter(|old| old.service != service.service);
