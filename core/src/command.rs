@@ -180,7 +180,8 @@ impl core::fmt::Display for DecodeError {
 impl Command {
     /// The log form.
     pub fn encode(&self) -> Bytes {
-        let mut out = Vec::with_capacity(256);
+        // Field names take most of it.
+        let mut out = Vec::with_capacity(if matches!(self, Command::Register(_)) { 1536 } else { 256 });
         match self {
             Command::Register(c) => put(&mut out, 0, c),
             Command::Deregister(c) => put(&mut out, 1, c),

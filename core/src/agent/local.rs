@@ -72,9 +72,16 @@ impl Local {
     }
 
     pub(super) fn put_check(&mut self, check: Arc<HealthCheck>) {
-        self.remove_check(&check.check_id.clone());
-        self.by_service.insert((check.service_id.clone(), check.check_id.clone()), ());
-        self.checks.insert(check.check_id.clone(), check);
+        let of = |check: &HealthCheck| (check.service_id.clone(), check.check_id.clone());
+        let place = of(&check);
+        let old = self.checks.insert(check.check_id.clone(), check).map(|old| of(&old));
+        if old.as_ref() == Some(&place) {
+            return;
+        }
+        if let Some(old) = old {
+            self.by_service.remove(&old);
+        }
+        self.by_service.insert(place, ());
     }
 
     pub(super) fn remove_check(&mut self, id: &str) -> Option<Arc<HealthCheck>> {

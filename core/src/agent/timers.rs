@@ -17,8 +17,9 @@ impl<K: Ord + Clone> Timers<K> {
 
     /// Sets the deadline of `key`, whatever it was.
     pub(super) fn set(&mut self, key: K, at: Instant) {
-        self.cancel(&key);
-        self.by_key.insert(key.clone(), at);
+        if let Some(old) = self.by_key.insert(key.clone(), at) {
+            self.by_time.remove(&(old, key.clone()));
+        }
         self.by_time.insert((at, key));
     }
 
