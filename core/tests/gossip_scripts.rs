@@ -403,6 +403,24 @@ fn joining_nobody_ends_and_says_why() {
 }
 
 #[test]
+fn a_member_that_is_alone_is_hardly_woken_and_misses_no_tick_once_it_is_not() {
+    let mut script = Script::new(0);
+    let (end, mut wakes) = (Instant::ZERO + Duration::from_secs(60), 0);
+    while script.gossip.deadline() <= end {
+        script.now = script.gossip.deadline();
+        script.input(Input::Wake);
+        wakes += 1;
+    }
+    assert!(wakes <= 8, "{wakes} wakes in a minute");
+    script.now = end;
+    script.hear(&alive(1, 1));
+    script.pass(Duration::from_secs(1));
+    assert!(script.sent(Some(addr(1))).iter().any(|message| matches!(message, Message::Ping(_))));
+    let before = script.gossip.deadline();
+    assert!(before <= script.now + Duration::from_millis(200), "it gossips five times a second");
+}
+
+#[test]
 fn leaving_alone_ends_after_the_propagation_delay() {
     let mut script = Script::new(0);
     script.input(Input::Leave { call: CallId(1) });

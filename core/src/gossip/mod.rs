@@ -133,10 +133,11 @@ struct Streams {
     coordinate: Rng,
 }
 
-/// The next tick of an interval after `now`, without a burst for those that were missed.
+/// The next tick of an interval after `now`, without a burst for those that were missed, and in step with them:
+/// members that find each other have not ticked before, and are not to tick together.
 fn next_tick(at: Instant, interval: Duration, now: Instant) -> Instant {
-    let next = at + interval;
-    if next > now { next } else { now + interval }
+    let missed = now.since(at).as_nanos() / interval.as_nanos().max(1);
+    at + interval * u32::try_from(missed + 1).unwrap_or(u32::MAX)
 }
 
 impl Gossip {
@@ -230,7 +231,9 @@ impl Gossip {
 
     /// When [`Input::Wake`] is due next.
     pub fn deadline(&self) -> Instant {
-        let ticks = [self.probe_at, self.gossip_at, self.push_pull_at, self.serf.deadline()];
+        // Ticks that would find nobody need not wake anyone; they are caught up with when somebody comes.
+        let ticks =
+            [self.probe_at, self.gossip_at, self.push_pull_at].into_iter().filter(|_| !self.is_alone());
         let others = [
             self.probe.as_ref().map(Probe::due),
             self.relays.values().map(|relay| relay.until).min(),
@@ -240,7 +243,12 @@ impl Gossip {
             self.leaving.until(),
             self.eager_at(),
         ];
-        ticks.into_iter().chain(others.into_iter().flatten()).min().unwrap_or(self.probe_at)
+        ticks.chain(others.into_iter().flatten()).fold(self.serf.deadline(), Instant::min)
+    }
+
+    /// Whether there is nobody to probe, to tell or to compare tables with.
+    fn is_alone(&self) -> bool {
+        self.table.len() == 1 && self.table.get(&self.config.name).is_some()
     }
 
     fn on_packet(&mut self, from: core::net::SocketAddr, bytes: &[u8]) {
