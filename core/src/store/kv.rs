@@ -56,8 +56,9 @@ impl Store {
     ///
     /// As in Consul, the lock count is taken from the request, so that a plain write resets it to 0.
     pub(super) fn kv_set(&mut self, index: u64, new: &KvEntry, changes: &mut ChangeSet) -> Arc<KvEntry> {
-        let session = self.kv(&new.key).map_or_else(Str::new, |old| old.session.clone());
-        self.kv_put(index, KvEntry { session, ..new.clone() }, changes)
+        let old = self.kv(&new.key).cloned();
+        let session = old.as_ref().map_or_else(Str::new, |old| old.session.clone());
+        self.kv_put(index, KvEntry { session, ..own(new) }, old, changes)
     }
 
     /// Writes if the entry's `ModifyIndex` is that of `new`, where 0 stands for absence.
@@ -84,13 +85,14 @@ impl Store {
         if !self.sessions.contains_key(&new.session) {
             return Err(format!("invalid session {:?}", new.session));
         }
-        let lock_index = match self.kv(&new.key) {
+        let old = self.kv(&new.key).cloned();
+        let lock_index = match &old {
             None => 1,
             Some(old) if old.session.is_empty() => old.lock_index + 1,
             Some(old) if old.session == new.session => old.lock_index,
             Some(_) => return Ok(None),
         };
-        Ok(Some(self.kv_put(index, KvEntry { lock_index, ..new.clone() }, changes)))
+        Ok(Some(self.kv_put(index, KvEntry { lock_index, ..own(new) }, old, changes)))
     }
 
     /// Writes and releases the lock; `None` if this session does not hold it.
@@ -103,9 +105,10 @@ impl Store {
         if new.session.is_empty() {
             return Err("missing session".into());
         }
-        let Some(old) = self.kv(&new.key).filter(|old| old.session == new.session) else { return Ok(None) };
-        let released = KvEntry { lock_index: old.lock_index, session: Str::new(), ..new.clone() };
-        Ok(Some(self.kv_put(index, released, changes)))
+        let old = self.kv(&new.key).filter(|old| old.session == new.session).cloned();
+        let Some(old) = old else { return Ok(None) };
+        let released = KvEntry { lock_index: old.lock_index, session: Str::new(), ..own(new) };
+        Ok(Some(self.kv_put(index, released, Some(old), changes)))
     }
 
     /// Removes a key and leaves a tombstone. Absent is fine.
@@ -160,20 +163,25 @@ impl Store {
         }
     }
 
-    fn kv_put(&mut self, index: u64, mut new: KvEntry, changes: &mut ChangeSet) -> Arc<KvEntry> {
+    /// Puts `new` in the place of `old`, which is what the table holds.
+    fn kv_put(
+        &mut self,
+        index: u64,
+        mut new: KvEntry,
+        old: Option<Arc<KvEntry>>,
+        changes: &mut ChangeSet,
+    ) -> Arc<KvEntry> {
         new.create_index = index;
         new.modify_index = index;
-        if let Some(old) = self.kv.get(&new.key) {
+        if let Some(old) = old {
             new.create_index = old.create_index;
             new.modify_index = old.modify_index;
-            if new == **old && !mutant!(self, IdenticalWriteRaises) {
-                return old.clone();
+            if new == *old && !mutant!(self, IdenticalWriteRaises) {
+                return old;
             }
             new.modify_index = index;
             new.key = old.key.clone();
         }
-        // The value may be a slice of a larger buffer, which must not be kept alive by it.
-        new.value = Bytes::copy_from_slice(&new.value);
         let entry = Arc::new(new);
         self.kv.insert(entry.key.clone(), entry.clone());
         self.index.kvs = index;
@@ -185,4 +193,9 @@ impl Store {
         self.tombstones.insert(key.clone(), index);
         self.index.tombstones = index;
     }
+}
+
+/// A copy to keep: the value may be a slice of a larger buffer, which must not be kept alive by it.
+fn own(entry: &KvEntry) -> KvEntry {
+    entry.with_value(Bytes::copy_from_slice(&entry.value))
 }

@@ -23,7 +23,7 @@ impl Store {
 
     pub(super) fn apply_txn(&mut self, index: u64, txn: &Txn, changes: &mut ChangeSet) -> TxnResult {
         let before = self.clone();
-        let mut touched = ChangeSet::default();
+        let mut touched = ChangeSet { all: changes.all, ..ChangeSet::default() };
         let mut answer = TxnResult::default();
         for (op_index, op) in txn.ops.iter().enumerate() {
             match self.apply_op(index, op, &mut touched) {
@@ -254,5 +254,5 @@ fn without_value(entry: &Arc<KvEntry>) -> Arc<KvEntry> {
     if entry.value.is_empty() {
         return entry.clone();
     }
-    Arc::new(KvEntry { value: bytes::Bytes::new(), ..(**entry).clone() })
+    Arc::new(entry.with_value(bytes::Bytes::new()))
 }

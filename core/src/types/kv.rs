@@ -25,6 +25,23 @@ pub struct KvEntry {
     pub modify_index: u64,
 }
 
+impl KvEntry {
+    /// The entry with this value in place of its own, which is left alone: the first clone of a `Bytes` makes it
+    /// a shared one, and that takes memory as long as it lives.
+    pub fn with_value(&self, value: Bytes) -> KvEntry {
+        let KvEntry { lock_index, key, flags, value: _, session, create_index, modify_index } = self;
+        KvEntry {
+            lock_index: *lock_index,
+            key: key.clone(),
+            flags: *flags,
+            value,
+            session: session.clone(),
+            create_index: *create_index,
+            modify_index: *modify_index,
+        }
+    }
+}
+
 /// An empty value is nil, as Consul has it.
 fn nil_if_empty<S: Serializer>(value: &Bytes, s: S) -> Result<S::Ok, S::Error> {
     if value.is_empty() { s.serialize_none() } else { crate::wire::raw::serialize(value, s) }
