@@ -6,7 +6,7 @@
 use crate::front::{FrontMailbox, Measure};
 use crate::log::Log;
 use crate::meter::Meter;
-use crate::rt::Rt;
+use crate::rt::{Alarm, Rt};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use lictor_core::agent::CheckSpec;
@@ -160,18 +160,19 @@ pub enum Exit {
 pub async fn drive<R: Rt>(rt: R, mut node: Node, mut inbox: mpsc::Receiver<Input>, hands: Hands) -> Exit {
     let mut since = rt.now();
     let mut meter = Meter::new(since);
+    let mut alarm = Alarm::new(rt.clone());
     loop {
         if let Some(exit) = carry_out(&rt, &mut node, &hands, &mut meter, since) {
             return exit;
         }
-        let deadline = node.poll_timeout().unwrap_or(Instant::FAR_FUTURE);
+        alarm.set(node.poll_timeout().unwrap_or(Instant::FAR_FUTURE));
         let input = tokio::select! {
             biased;
             input = inbox.recv() => match input {
                 Some(input) => input,
                 None => return Exit::Abandoned,
             },
-            () = rt.sleep_until(deadline) => Input::Wake,
+            () = alarm.rings() => Input::Wake,
         };
         since = rt.now();
         let mut next = Some(input);

@@ -4,7 +4,7 @@ mod watched;
 
 use crate::driver::SharedView;
 use crate::log::{Log, LogFormat, Watcher};
-use crate::rt::Rt;
+use crate::rt::{Alarm, Rt};
 use lictor_core::config::RuntimeConfig;
 use lictor_core::front::{Front, FrontInput, FrontOutput, HttpReply, HttpRequest, RpcCall, RpcReply};
 use lictor_core::ids::{CallId, FrontId, ReqId};
@@ -199,8 +199,9 @@ pub fn front<R: Rt>(
 pub async fn run<R: Rt>(parts: FrontParts<R>) {
     let FrontParts { cell, mailbox, mail: MailQueue { mut mail, changes } } = parts;
     drop(mailbox);
+    let mut alarm = Alarm::new(cell.rt.clone());
     loop {
-        let deadline = lock(&cell.state).deadline.unwrap_or(Instant::FAR_FUTURE);
+        alarm.set(lock(&cell.state).deadline.unwrap_or(Instant::FAR_FUTURE));
         tokio::select! {
             biased;
             letter = mail.recv() => match letter {
@@ -219,7 +220,7 @@ pub async fn run<R: Rt>(parts: FrontParts<R>) {
                 None => return cell.end(),
             },
             () = cell.sooner.notified() => {}
-            () = cell.rt.sleep_until(deadline) => cell.step(FrontInput::Wake),
+            () = alarm.rings() => cell.step(FrontInput::Wake),
         }
     }
 }

@@ -4,8 +4,10 @@
 //! that keep a simulated run replayable: every `select!` is `biased`, no `tokio::sync::watch`, no
 //! ambient randomness, and every write to a stream is flushed.
 
+mod alarm;
 mod tokio_rt;
 
+pub use alarm::Alarm;
 pub use tokio_rt::TokioRt;
 
 use lictor_core::rng::Seed;
