@@ -112,6 +112,14 @@ fn a_server_returns_with_a_new_address_and_then_all_of_them_at_once() {
     println!("all servers moved: a leader after {:?}", since.elapsed());
     cluster.wait_until_whole();
     println!("all servers moved: whole again after {:?}", since.elapsed());
+    // The pool between datacenters finds itself too, though nobody in it is where it was.
+    cluster.wait("all servers see each other in the WAN pool", || {
+        cluster.servers.iter().all(|server| {
+            let members = server.shows("/v1/agent/members?wan=1");
+            members.as_array().is_some_and(|all| all.iter().filter(|m| m["Status"] == 1).count() == 3)
+        })
+    });
+    println!("all servers moved: in the WAN pool too after {:?}", since.elapsed());
     sleep(Duration::from_secs(1));
     let all = writers.finish();
     gaps(&all, all[0].moments[0], "one server moved, then all");

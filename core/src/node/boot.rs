@@ -177,6 +177,7 @@ impl Node {
             stranger_told: None,
             pools,
             joins,
+            flooded: now.mono,
             router,
             asked: BTreeMap::new(),
             placing,

@@ -9,16 +9,16 @@ use crate::Str;
 use crate::agent::LocalWrite;
 use crate::call::{CallError, Reply};
 use crate::event::{Event, Level};
-use crate::gossip::consul::Server;
+use crate::gossip::consul::{Server, wan_name};
 use crate::gossip::wire::Key;
 use crate::gossip::{Effect, Input, Member, MemberChange, Status};
 use crate::ids::Pool;
 use crate::router::{Ask, Kind, To};
 use crate::rpc::operator::EventArguments;
-use crate::time::Now;
+use crate::time::{Duration, Instant, Now};
 use crate::user_event::{PREFIX, UserEvent, VERSION};
 use crate::wire::msgpack;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -34,6 +34,8 @@ pub(super) const MEMBERS: [(Pool, &str); 2] =
 pub(super) const KEYS: [(Pool, &str); 2] = [(Pool::Lan, "gossip/lan/keys"), (Pool::Wan, "gossip/wan/keys")];
 /// Members that are remembered for the next start; enough to find the rest.
 const REMEMBERED: usize = 64;
+/// How often servers of the LAN pool that the WAN pool lacks are asked into it, as Consul.
+const FLOOD: Duration = Duration::from_secs(60);
 /// User events that are kept for those who ask, as Consul.
 const EVENTS: usize = 256;
 
@@ -162,27 +164,47 @@ impl Node {
             if member.tag("role") == "consul" {
                 self.autopilot.hurry(now.mono);
             }
-            if change == MemberChange::Join
-                && let Some(server) = Server::from_member(member)
-            {
+            if change == MemberChange::Join && member.tag("role") == "consul" {
                 self.server_seen(member);
-                if *member.name != *self.config.node_name && self.pools.get(Pool::Wan).is_some() {
-                    self.flood(now, &server);
-                }
+            }
+            if matches!(change, MemberChange::Join | MemberChange::Update) {
+                self.flood(now);
             }
         }
     }
 
-    /// Servers of one datacenter know each other in the WAN pool without being told, as Consul's flooding does.
-    fn flood(&mut self, now: Now, server: &Server) {
-        let known = self.pools.get(Pool::Wan).is_some_and(|wan| {
-            let name = crate::gossip::consul::wan_name(&server.name, &server.datacenter);
-            wan.member(&name).is_some_and(|member| member.status == Status::Alive)
-        });
-        if let Some(port) = server.wan_join_port.filter(|_| !known) {
+    /// Servers of one datacenter know each other in the WAN pool without being told: whoever is alive in the LAN and
+    /// not there is asked to join, when the LAN has news and every [`FLOOD`], as with Consul.
+    fn flood(&mut self, now: Now) {
+        let Some(wan) = self.pools.get(Pool::Wan) else { return };
+        let missing = |server: &Server| {
+            let name = wan_name(&server.name, &server.datacenter);
+            let known = wan.member(&name).is_some_and(|member| member.status == Status::Alive);
+            !known && server.status == Status::Alive && *server.name != *self.config.node_name
+        };
+        let all = self.pools.servers().into_values().filter(missing);
+        let addrs: Vec<SocketAddr> =
+            all.filter_map(|s| Some(SocketAddr::new(s.addr.ip(), s.wan_join_port?))).collect();
+        for at in addrs {
             let call = self.joins.call(Pool::Wan, Who::Flood);
-            let addrs = alloc::vec![SocketAddr::new(server.addr.ip(), port)];
-            self.pools.handle(now.mono, Pool::Wan, Input::Join { call, addrs, ignore_old: true });
+            self.pools.handle(
+                now.mono,
+                Pool::Wan,
+                Input::Join { call, addrs: alloc::vec![at], ignore_old: true },
+            );
+        }
+    }
+
+    /// The next time that the WAN pool is compared with the LAN pool; `None`: this node is not in it.
+    pub(super) fn flood_due(&self) -> Option<Instant> {
+        self.pools.get(Pool::Wan).map(|_| self.flooded + FLOOD)
+    }
+
+    /// Compares them when it is time.
+    pub(super) fn flood_again(&mut self, now: Now) {
+        if self.flood_due().is_some_and(|due| due <= now.mono) {
+            self.flooded = now.mono;
+            self.flood(now);
         }
     }
 
@@ -229,20 +251,25 @@ impl Node {
 
     /// Whether this node misses those that `retry_join` is there to find. Client agents that have only each other do,
     /// and servers that have too few of them to found their cluster, or none of it: an island does not find the
-    /// mainland by itself.
+    /// mainland by itself. A server misses every voter that it knows nothing of.
     fn is_alone(&self, pool: Pool) -> bool {
         let own = pools::own_name(&self.config, pool);
         let others = || self.pools.others(pool, &own);
         if pool == Pool::Wan {
             return others().next().is_none();
         }
+        if self.config.server && !self.raft.is_fresh() {
+            // A server that gossip has never heard of, not even as one that failed, has moved: it is to be found.
+            let known = self.pools.servers();
+            let voters = &self.raft.status().membership.voters;
+            return voters.iter().any(|voter| !known.contains_key(voter)) || others().next().is_none();
+        }
         let servers = others().filter(|member| member.tag("role") == "consul").count();
         let wanted = match self.config.server {
             false => 1,
-            true if self.raft.is_fresh() => (self.config.bootstrap_expect as usize).saturating_sub(1).max(1),
-            true => usize::from(self.raft.status().membership.voters.len() > 1),
+            true => (self.config.bootstrap_expect as usize).saturating_sub(1).max(1),
         };
-        servers < wanted || others().next().is_none()
+        servers < wanted
     }
 
     /// Asks for the addresses of `retry_join` when they are due.
@@ -284,6 +311,9 @@ impl Node {
         let port = pools::port(&self.config, pool);
         let before = addrs.len();
         addrs.retain(|at| at.ip() != own || Some(at.port()) != port);
+        // Names and memory often mean the same.
+        let mut seen = BTreeSet::new();
+        addrs.retain(|at| seen.insert(*at));
         if who == Who::Retry && addrs.is_empty() && errors.is_empty() && before > 0 {
             self.joins.tried(pool, now.mono);
             return;

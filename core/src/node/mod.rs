@@ -117,6 +117,8 @@ pub struct Node {
     stranger_told: Option<Instant>,
     pools: Pools,
     joins: Joins,
+    /// When the WAN pool was last compared with the LAN pool.
+    flooded: Instant,
     /// The servers that a client asks; on a server, those of other datacenters, and the leader.
     router: Router<remote::Waiting>,
     /// What fronts have servers asked, by the router's numbers.
@@ -199,6 +201,7 @@ impl Node {
             self.calls.poll_timeout(),
             self.pools.poll_timeout(),
             self.joins.poll_timeout(),
+            self.flood_due(),
             self.place_due(),
             self.router.poll_timeout(),
             self.stopping_until(),

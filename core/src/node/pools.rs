@@ -5,7 +5,7 @@ use crate::config::RuntimeConfig;
 use crate::config::gossip::Pool as Settings;
 use crate::gossip::consul::{ClientTags, LanRules, Server, ServerTags, wan_name};
 use crate::gossip::wire::{Envelope, Key, Keyring};
-use crate::gossip::{self, Admission, Counts, Effect, Gossip, Input, Member, Status};
+use crate::gossip::{self, Admission, Counts, Effect, Gossip, Input, Logs, Member, Status};
 use crate::ids::{CallId, Pool, ServerId};
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -221,12 +221,18 @@ fn settings(
         (_, Some(key)) => Key::new(&key.0).and_then(|key| Keyring::new([key])),
         _ => Ok(Keyring::default()),
     };
+    // Who reads a log filters by these.
+    let logs = match config.server {
+        true => profile.logs,
+        false => Logs { memberlist: "agent.client.memberlist.lan", serf: "agent.client.serf.lan" },
+    };
     let tuning = own.tuning;
     let probe_interval = tuning.probe_interval.unwrap_or(profile.probe_interval);
     let probe_timeout = tuning.probe_timeout.unwrap_or(profile.probe_timeout);
     Ok(Some(gossip::Config {
         tags: tags(config, id, pool, cluster),
         admission,
+        logs,
         challenges: true,
         envelope: Envelope {
             keyring: keyring.map_err(|error| BootError::Gossip(error.to_string()))?,

@@ -76,6 +76,7 @@ impl Node {
         }
         self.pools.wake(now.mono);
         self.join_due(now);
+        self.flood_again(now);
         self.tell_place(now);
         self.router.wake(now.mono);
         if self.founding.poll_timeout().is_some_and(|at| at <= now.mono) {

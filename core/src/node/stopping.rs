@@ -2,7 +2,7 @@
 //!
 //! | step | ends when |
 //! |---|---|
-//! | leadership goes to another voter, if this node leads and leaves | it is transferred, or 2 s are over |
+//! | leadership goes to another voter, if this node leads | it is transferred, or 2 s are over |
 //! | both pools are left, if this node leaves | both have spread the word, or 10 s are over |
 //! | what was accepted is carried out | nothing is under way, or 1 s is over |
 
@@ -61,7 +61,7 @@ impl Node {
         let until = now.mono + HANDOVER;
         self.stopping =
             Some(Stopping { kind, leaves, step: Step::HandOver, until, asked: asked.into_iter().collect() });
-        if leaves && leads {
+        if leads {
             let call = self.calls.for_raft(Caller::Duty);
             self.to_raft.push_back(raft::Input::TransferLeadership { call, to: None });
         }
@@ -85,7 +85,7 @@ impl Node {
             let Some(stopping) = &mut self.stopping else { return };
             let late = stopping.until <= now.mono;
             match &mut stopping.step {
-                Step::HandOver if stopping.leaves && leads && !late => return,
+                Step::HandOver if leads && !late => return,
                 Step::HandOver if stopping.leaves => {
                     let pools = [Pool::Lan, Pool::Wan].into_iter();
                     let pools: BTreeSet<Pool> =

@@ -29,9 +29,10 @@ impl DataDir {
     /// Makes the directory if need be, locks it, and reads or makes the identity.
     pub(super) fn open(path: &Path, configured_id: &str, seed: Seed) -> Result<DataDir, StorageError> {
         let own = path.join("lictor");
-        let consul = path.join("raft/raft.db");
         // Looked at before anything is made: what is refused stays as it is.
-        if consul.exists() && !own.join(STATE).exists() {
+        if !own.join(STATE).exists()
+            && let Some(consul) = consul_state(path)
+        {
             return Err(StorageError(format!(
                 "{} holds the state of a Consul server, which this program does not read: give the agent an \
                  empty data_dir and bring the data over with a snapshot",
@@ -50,6 +51,16 @@ impl DataDir {
         let node_id = node_id(&path.join("node-id"), configured_id, seed)?;
         Ok(DataDir { _lock: lock, node_id, own })
     }
+}
+
+/// What a Consul server has left in this data directory: its log, by raft-wal (1.20 and later by default) or by
+/// raft-boltdb, or a snapshot.
+fn consul_state(path: &Path) -> Option<PathBuf> {
+    let raft = path.join("raft");
+    let logs = ["wal/wal-meta.db", "raft.db"].map(|log| raft.join(log));
+    let snapshots = fs::read_dir(raft.join("snapshots")).into_iter().flatten().filter_map(Result::ok);
+    let mut left = logs.into_iter().chain(snapshots.map(|snapshot| snapshot.path().join("state.bin")));
+    left.find(|file| file.exists())
 }
 
 fn take_lock(lock_path: &Path, dir: &Path) -> Result<File, StorageError> {
@@ -160,9 +171,17 @@ mod tests {
         fs::write(dir.join("node-id"), "nonsense").unwrap();
         let refused = DataDir::open(&dir, "", Seed::from_u64(1)).unwrap_err();
         assert!(refused.0.contains("node-id"), "{refused}");
-        fs::write(dir.join("raft/raft.db"), "").unwrap();
-        let refused = DataDir::open(&dir, "", Seed::from_u64(1)).unwrap_err();
-        assert!(refused.0.contains("raft.db") && refused.0.contains("snapshot"), "{refused}");
+        for state in ["raft/raft.db", "raft/wal/wal-meta.db", "raft/snapshots/2-40-1764403200000/state.bin"] {
+            let file = dir.join(state);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(&file, "").unwrap();
+            let refused = DataDir::open(&dir, "", Seed::from_u64(1)).unwrap_err();
+            assert!(
+                refused.0.contains(state) && refused.0.contains("holds the state of a Consul"),
+                "{refused}"
+            );
+            fs::remove_file(&file).unwrap();
+        }
         fs::remove_dir_all(&dir).unwrap();
     }
 }

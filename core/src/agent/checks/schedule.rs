@@ -177,9 +177,9 @@ impl Agent {
         self.on_check_done(now, run, CheckOutcome::Broken { output });
     }
 
-    /// Loud when the status changes, quiet while it stays.
+    /// Loud when the status changes and when the first run fails, quiet while it stays.
     fn log_verdict(&mut self, id: &Str, new: &'static str) {
-        let changes = self.local.check(id).is_some_and(|c| &*c.status != new);
+        let changes = self.local.check(id).is_some_and(|c| &*c.status != new || c.output.is_empty());
         match new {
             status::PASSING => {
                 self.event(Level::Debug, "Check status updated", &[("check", id), ("status", new)]);
