@@ -165,19 +165,38 @@ fn redirect(method: &str, path: &str, query: Option<&str>) -> HttpReply {
 }
 
 fn unknown_path(path: &str, config: &RuntimeConfig) -> HttpReply {
+    const NO_UI_YET: &str = "Lictor Agent: the web UI is not built yet in this version.";
     if path == "/" {
         let text = if config.ui_enabled {
-            "Lictor Agent: the web UI is not built yet in this version."
+            NO_UI_YET
         } else {
             "Consul Agent: UI disabled. To enable, set ui_config.enabled=true in the agent configuration \
              and restart."
         };
         return HttpReply { site: true, ..HttpReply::text(200, text) };
     }
-    let text = if path.contains("/v1/") {
+    let text = if config.ui_enabled && (path == "/ui" || path.starts_with("/ui/")) {
+        NO_UI_YET
+    } else if path.contains("/v1/") {
         "Invalid URL path: not a recognized HTTP API endpoint\n"
     } else {
         "Invalid URL path: if attempting to use the HTTP API, ensure the path starts with '/v1/'\n"
     };
     HttpReply { site: true, ..HttpReply::text(404, text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_looks_for_the_web_ui_is_told_that_there_is_none_yet() {
+        let on = RuntimeConfig { ui_enabled: true, ..RuntimeConfig::default() };
+        for path in ["/", "/ui", "/ui/dc1/services"] {
+            let reply = unknown_path(path, &on);
+            assert!(format!("{:?}", reply.body).contains("web UI is not built yet"), "{path}");
+        }
+        let off = unknown_path("/ui/", &RuntimeConfig::default());
+        assert!(format!("{:?}", off.body).contains("ensure the path starts with '/v1/'"));
+    }
 }

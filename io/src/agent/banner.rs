@@ -14,7 +14,7 @@ pub(super) fn banner(config: &RuntimeConfig, node_id: &str) -> String {
         ("Datacenter", format!("'{}' (Segment: '<all>')", config.datacenter)),
         (
             "Server",
-            format!("{} (Bootstrap: {})", config.server, config.server && config.bootstrap_expect <= 1),
+            format!("{} (Bootstrap: {})", config.server, config.server && config.bootstrap_expect == 1),
         ),
         (
             "Client Addr",

@@ -289,7 +289,7 @@ static TLS_PROTOCOL: &[Key] = &[
 ];
 
 pub(super) static UI: &[Key] = &[
-    used("enabled", Bool),
+    switch("enabled", false),
     later("dir", Text),
     later("content_path", Text),
     later("metrics_provider", Text),
