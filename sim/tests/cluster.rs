@@ -54,6 +54,11 @@ fn starved_processes_make_nobody_else_fail_for_long() {
 }
 
 #[test]
+fn a_fleet_needs_no_servers_for_its_own_and_does_not_storm_them() {
+    sweep("cluster-herd", 0..2);
+}
+
+#[test]
 fn servers_and_agents_come_back_under_any_address() {
     sweep("cluster-moves", 0..5);
 }

@@ -26,16 +26,23 @@ pub(super) struct Owner {
     /// The service that the request under way is about, and what it is to be.
     under: Option<(String, Option<Presence>)>,
     count: u16,
+    /// When the request under way was made.
+    asked_at: u64,
 }
 
 impl Owner {
     pub(super) fn new(luck: Luck) -> Owner {
-        Owner { luck, services: BTreeMap::new(), under: None, count: 0 }
+        Owner { luck, services: BTreeMap::new(), under: None, count: 0, asked_at: 0 }
     }
 
     /// What each service may be.
     pub(super) fn services(&self) -> impl Iterator<Item = (&str, &[Presence])> {
         self.services.iter().map(|(id, may)| (&**id, &**may))
+    }
+
+    /// When the last request was made.
+    pub(super) fn asked_at(&self) -> u64 {
+        self.asked_at
     }
 
     /// The agent has lost its disk, and with it everything.
@@ -100,6 +107,7 @@ impl World {
         self.next_req += 1;
         let req = ReqId(self.next_req);
         self.servers[slot].chore = Some(req);
+        self.owners[slot].asked_at = self.now;
         self.line(slot, || format!("owner: {} {}", request.method, request.target));
         self.feed_front(slot, FrontInput::Http { req, request });
     }
@@ -107,6 +115,7 @@ impl World {
     /// An agent has answered its owner.
     pub(super) fn on_chore_done(&mut self, slot: usize, reply: &HttpReply) {
         self.servers[slot].chore = None;
+        self.mark_alone(slot);
         self.owners[slot].heard(reply);
     }
 }

@@ -159,6 +159,7 @@ impl World {
             return;
         }
         self.servers[slot].paused = false;
+        self.servers[slot].resumed = self.now;
         for event in std::mem::take(&mut self.servers[slot].backlog) {
             self.heap.push(self.now, event);
         }

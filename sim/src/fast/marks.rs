@@ -87,6 +87,8 @@ marks! {
     DeathFound => "death found in time";
     /// Somebody who is well showed another who is well as failed, for a moment.
     WronglyFailed => "wrongly failed for a moment";
+    /// An agent answered its owner while it reached no server.
+    AnsweredAlone => "agent answered without servers";
     /// A process ended because it was told to.
     Stopped => "ended when told";
     /// All servers came back with each other's addresses.

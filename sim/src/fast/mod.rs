@@ -14,7 +14,7 @@
 //! | `server`, `disk`, `clock`, `net` | what nodes run on |
 //! | `peers`, `gossip`, `stream`, `rpc`, `dns`, `address` | the same for clusters that gossip |
 //! | `client`, `traffic`, `http`, `agents` | what clients do |
-//! | `faults`, `operator`, `keys`, `heal`, `quiet`, `detection` | what is done to the cluster, and what is demanded of it |
+//! | `faults`, `operator`, `keys`, `heal`, `quiet`, `detection`, `herd` | what is done to the cluster, and what is demanded of it |
 //! | `invariant`, `verdict`, `marks` | what must hold, and what must be met |
 //! | `run`, `trace`, `shrink`, `sweep` | runs, their logs, smaller ones, and many |
 
@@ -30,6 +30,7 @@ mod event;
 mod faults;
 mod gossip;
 mod heal;
+mod herd;
 mod http;
 mod invariant;
 mod keys;

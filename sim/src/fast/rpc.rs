@@ -66,6 +66,9 @@ impl Lines {
 impl World {
     /// Makes a call, on a new connection if there is none.
     pub(super) fn call_server(&mut self, slot: usize, order: Order) {
+        if order.method.starts_with("Catalog.NodeService") && !self.servers[slot].serves() {
+            self.on_fetch(slot);
+        }
         let known = self.lines.to.get(&(slot, order.to)).copied();
         let known = known.filter(|conn| match self.lines.all.get(&(*conn, 0)).map(|line| &line.machine) {
             Some(Machine::Calling { machine, .. }) => !machine.is_leaving(),
@@ -88,6 +91,9 @@ impl World {
     }
 
     fn new_line(&mut self, slot: usize, to: SocketAddr) -> u64 {
+        if !self.servers[slot].serves() {
+            self.on_dial(slot);
+        }
         let conn = self.dial(slot, to, Carries::Calls, None);
         let machine = Box::new(Calling::new(self.mono(slot)));
         let machine = Machine::Calling { to, machine, opened: false, before: Vec::new() };

@@ -80,6 +80,8 @@ pub(super) struct Server {
     pub(super) disk_full: bool,
     /// When the process started or ended last.
     pub(super) since: u64,
+    /// When it went on after its last pause.
+    pub(super) resumed: u64,
     /// What it logged last about its name being another's.
     pub(super) refused: Option<String>,
     /// Its disk is a copy of another's.
@@ -164,6 +166,7 @@ impl Server {
             errand: None,
             disk_full: false,
             since: 0,
+            resumed: 0,
             refused: None,
             copy: false,
             stopping: false,

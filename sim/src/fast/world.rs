@@ -11,6 +11,7 @@ use super::detection::Detection;
 use super::disk::Flushed;
 use super::dns::NameServer;
 use super::event::{Event, Heap};
+use super::herd::Herd;
 use super::invariant::{self, Checked, client, cluster, promise, raft, store, watch};
 use super::keys::Keeper;
 use super::luck::Luck;
@@ -77,6 +78,7 @@ pub(super) struct World {
     pub(super) operator: Operator,
     pub(super) keeper: Keeper,
     pub(super) detection: Detection,
+    pub(super) herd: Herd,
     /// Clients do not pause until then.
     pub(super) burst_until: u64,
     /// Clients ask nothing new.
@@ -130,6 +132,7 @@ impl World {
             clients,
             operator: Operator::default(),
             detection: Detection::default(),
+            herd: Herd::default(),
             keeper: Keeper::new(Luck::of(seed, "keeper", 0)),
             burst_until: 0,
             quiet: false,
@@ -687,6 +690,7 @@ impl World {
             }
         }
         self.loss_is_borne()?;
+        self.owners_do_not_wait()?;
         invariant::hold!(
             self.heap.len() < 1_000_000,
             "queues are bounded",

@@ -7,10 +7,12 @@
 //! | `store` | equal stores at equal indexes |
 //! | `watch` | no lost wake-up, nothing is forgotten, queues are bounded |
 //! | `cluster` | founded once; gossip, catalog and agents agree when it is quiet |
+//! | `fleet` | agents answer their owners without servers, and do not storm servers |
 //! | `client` | an index is never 0 and never runs backwards for a client |
 
 pub(super) mod client;
 pub(super) mod cluster;
+pub(super) mod fleet;
 pub(super) mod promise;
 pub(super) mod raft;
 pub(super) mod store;

@@ -141,6 +141,28 @@ pub(super) fn starved(d: &mut Draft) {
     }
 }
 
+/// All servers at once are gone, or out of reach, and come back at once.
+pub(super) fn herd(d: &mut Draft) {
+    cluster(d);
+    d.knobs.agents = d.luck.between(12, 14);
+    d.knobs.clients = 8;
+    d.knobs.services = 1;
+    d.knobs.seconds = 60;
+    let (servers, hosts) = (d.knobs.slots(), d.knobs.hosts());
+    let gone = 12_000 + d.luck.below(5000);
+    let back = gone + 8000 + d.luck.below(20_000);
+    if d.luck.ratio(1, 3) {
+        d.at(gone, Action::Partition(vec![Group::of(0..servers), Group::of(servers..hosts)]));
+        d.at(back, Action::Mend);
+        return;
+    }
+    for slot in 0..servers {
+        d.at(gone, Action::Crash(slot));
+        let at = back + d.luck.below(300);
+        d.at(at, Action::Restart(slot));
+    }
+}
+
 /// Whoever starts again starts elsewhere; name servers are late, or lie.
 pub(super) fn moves(d: &mut Draft) {
     cluster(d);
@@ -265,7 +287,7 @@ pub(super) fn names(d: &mut Draft) {
     let copy = namesake + 1;
     let start = 8000 + d.luck.below(10_000);
     d.at(start, Action::Restart(namesake));
-    if d.luck.ratio(1, 2) {
+    if d.luck.ratio(3, 4) {
         // The first one dies, the second one gets the name, the first one comes back.
         let dies = start + 5000 + d.luck.below(20_000);
         d.at(dies, Action::Crash(owner));
