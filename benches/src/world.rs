@@ -98,7 +98,7 @@ impl World {
             target: target.into(),
             headers: Vec::new(),
             body: Bytes::copy_from_slice(body.as_bytes()),
-            remote: SocketAddr::from(([127, 0, 0, 1], 1)),
+            remote: Some(SocketAddr::from(([127, 0, 0, 1], 1))),
         };
         self.front.handle(NOW, &self.view, FrontInput::Http { req, request });
         (req, self.settle(VecDeque::new()))
@@ -113,7 +113,7 @@ impl World {
                     FrontOutput::Call { call, request } => {
                         inputs.push_back(Input::Call { from: FrontId(0), call, request });
                     }
-                    FrontOutput::Event(_) | FrontOutput::Monitor { .. } | FrontOutput::RpcReply { .. } => {}
+                    FrontOutput::Event(_) | FrontOutput::Stream { .. } | FrontOutput::RpcReply { .. } => {}
                 }
             }
             match self.node.poll_output() {

@@ -189,6 +189,26 @@ fn without_a_lease_a_default_read_asks_and_waits_for_the_barriers_index() {
 }
 
 #[test]
+fn what_is_known_of_a_cached_read_is_answered_by_a_server_without_a_leader_and_says_how_old_it_is() {
+    let mut world = world();
+    let cached = "/v1/catalog/services?cached";
+    assert_eq!(header(&world.ask("GET", cached, ""), "X-Cache"), "MISS");
+    let mut view = (*world.view).clone();
+    view.raft.lease_until = Instant::ZERO;
+    view.raft.is_leader = false;
+    view.raft.leader = None;
+    view.raft.last_contact = Some(world.now.mono);
+    world.view = Arc::new(view);
+    world.now.mono = world.now.mono + Duration::from_secs(7);
+    let reply = world.ask("GET", cached, "");
+    assert_eq!((header(&reply, "X-Cache"), header(&reply, "Age")), ("HIT", "7"));
+    world.held = Some(Vec::new());
+    world.park("/v1/catalog/services?cached&filter=ServiceName==a");
+    let held = world.held.as_mut().map(std::mem::take).unwrap_or_default();
+    assert!(matches!(held[..], [(_, Request::ReadBarrier { consistent: false })]), "a miss asks");
+}
+
+#[test]
 fn a_view_that_never_catches_up_ends_in_an_error() {
     let mut world = world();
     let mut view = (*world.view).clone();

@@ -69,9 +69,13 @@ fn a_blocked_endpoint_answers_nobody_and_writes_come_only_from_where_they_may() 
             "{method}"
         );
     }
+    let socket = HttpRequest { remote: None, ..request("PUT", "/v1/kv/a", "x") };
+    let (_, replies) = world.send(socket);
+    assert_eq!(replies[0].1.status, 500, "nobody knows who comes over a unix socket");
     let mut from = |client: &str, method: &str| {
         let client = client.parse().expect("an address");
-        let (_, replies) = world.send(HttpRequest { remote: client, ..request(method, "/v1/kv/a", "x") });
+        let (_, replies) =
+            world.send(HttpRequest { remote: Some(client), ..request(method, "/v1/kv/a", "x") });
         (replies[0].1.status, text(&replies[0].1).to_owned())
     };
     let refused = (403, "Access is restricted".to_owned());

@@ -1,5 +1,6 @@
 //! Configuration files: found, read, and handed to the pure loader.
 
+use crate::go_error;
 use lictor_core::config::{self, Flags, Format, HostFacts, Interface, RuntimeConfig, Source};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,8 +34,10 @@ fn sources(files: &ConfigFiles) -> Result<Vec<Source>, String> {
     let mut sources = Vec::new();
     for path in &files.paths {
         let path = Path::new(path);
-        let kind =
-            fs::metadata(path).map_err(|e| format!("config: Open failed on {}. {e}", path.display()))?;
+        let kind = fs::metadata(path).map_err(|e| {
+            let (path, cause) = (path.display(), go_error::cause(&e));
+            format!("config: Open failed on {path}. open {path}: {cause}")
+        })?;
         if !kind.is_dir() {
             sources.push(read(path, format_of(path, files)?)?);
             continue;

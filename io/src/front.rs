@@ -1,12 +1,14 @@
 //! One front with its mailbox: the pure [`Front`], fed by connections, replies and changes.
 
+mod summaries;
 mod watched;
 
 use crate::driver::SharedView;
 use crate::log::{Log, LogFormat, Watcher};
 use crate::rt::{Alarm, Rt};
+use bytes::Bytes;
 use lictor_core::config::RuntimeConfig;
-use lictor_core::front::{Front, FrontInput, FrontOutput, HttpReply, HttpRequest, RpcCall, RpcReply};
+use lictor_core::front::{Front, FrontInput, FrontOutput, HttpReply, HttpRequest, RpcCall, RpcReply, Stream};
 use lictor_core::ids::{CallId, FrontId, ReqId};
 use lictor_core::metrics::{Endpoint, Gauge, Metric, Report};
 use lictor_core::node::{CallError, Input, Reply};
@@ -119,7 +121,7 @@ struct State {
     /// The node is gone: whoever asks is told so.
     ended: bool,
     /// What the request that is being taken in turned out to want.
-    watcher: Option<Watcher>,
+    stream: Option<Stream>,
 }
 
 /// A request or call that waits.
@@ -178,7 +180,7 @@ pub fn front<R: Rt>(
     let changes = Arc::new(Mutex::new(None));
     let watched = Arc::new(Watched::default());
     let state =
-        State { front, next_req: 0, waiting: BTreeMap::new(), deadline: None, ended: false, watcher: None };
+        State { front, next_req: 0, waiting: BTreeMap::new(), deadline: None, ended: false, stream: None };
     FrontParts {
         cell: Arc::new(FrontCell {
             rt,
@@ -229,8 +231,8 @@ pub async fn run<R: Rt>(parts: FrontParts<R>) {
 pub enum Asked<R: Rt> {
     /// Answered at once.
     Now(HttpReply),
-    /// With the log from now on.
-    Lines(Watcher),
+    /// With an answer that has no end.
+    Lines(Lines),
     /// Parked; dropping the ticket tells the front that the client is gone.
     Later(Parked<R>),
 }
@@ -249,6 +251,24 @@ impl<R: Rt> Parked<R> {
         let reply = ready!(Pin::new(&mut self.reply).poll(cx)).ok();
         self.done = true;
         Poll::Ready(reply)
+    }
+}
+
+/// An answer without an end, in parts. Dropping it ends what makes them.
+pub enum Lines {
+    /// The log, line by line.
+    Log(Watcher),
+    /// The metrics of every interval.
+    Metrics(mpsc::Receiver<Bytes>),
+}
+
+impl Lines {
+    /// The next part; `None` when the process ends.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        match self {
+            Lines::Log(watcher) => watcher.poll_next(cx),
+            Lines::Metrics(parts) => parts.poll_recv(cx),
+        }
     }
 }
 
@@ -278,8 +298,13 @@ impl<R: Rt> FrontCell<R> {
         let since = now.mono;
         let answer = self.step_locked(&mut state, now, FrontInput::Http { req, request }, Some(req));
         let routed = state.front.routed();
-        if let Some(watcher) = state.watcher.take() {
-            return Asked::Lines(watcher);
+        match state.stream.take() {
+            Some(Stream::Log { level, json }) => {
+                let format = if json { LogFormat::Json } else { LogFormat::Text };
+                return Asked::Lines(Lines::Log(self.log.watch(level, format)));
+            }
+            Some(Stream::Metrics) => return Asked::Lines(Lines::Metrics(summaries::follow(self))),
+            None => {}
         }
         if let Some(Answer::Http(reply)) = answer {
             if let Some(endpoint) = routed {
@@ -419,10 +444,9 @@ impl<R: Rt> FrontCell<R> {
                         }
                     }
                     FrontOutput::Event(event) => self.log.write(&event),
-                    FrontOutput::Monitor { req, level, json } => {
+                    FrontOutput::Stream { req, stream } => {
                         state.waiting.remove(&req);
-                        let format = if json { LogFormat::Json } else { LogFormat::Text };
-                        state.watcher = Some(self.log.watch(level, format));
+                        state.stream = Some(stream);
                     }
                     FrontOutput::Call { call, request } => {
                         if self.inbox.try_send(Input::Call { from: self.id, call, request }).is_err() {
@@ -489,7 +513,7 @@ mod tests {
             target: "/v1/catalog/nodes?stale&index=1000".into(),
             headers: Vec::new(),
             body: bytes::Bytes::new(),
-            remote: std::net::SocketAddr::from(([127, 0, 0, 1], 1)),
+            remote: Some(std::net::SocketAddr::from(([127, 0, 0, 1], 1))),
         };
         let Asked::Later(waiting) = parts.cell.ask(request) else { panic!("it does not wait") };
         parts.mailbox.changed(&changes);

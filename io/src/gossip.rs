@@ -3,6 +3,7 @@
 //! One task receives datagrams, one accepts connections, one carries out orders, and each connection has one.
 //! Datagrams that find the node busy are dropped, as networks do.
 
+use crate::go_error;
 use crate::rt::Rt;
 use bytes::{Bytes, BytesMut};
 use lictor_core::gossip::{Input as Told, Stream};
@@ -214,7 +215,10 @@ impl<R: Rt> Streams<R> {
                         serve(rt, pool, stream, connection, lines, inbox).await;
                     }
                 }
-                Err(why) => closed(&inbox, pool, stream, &why.to_string()).await,
+                Err(why) => {
+                    let why = go_error::dial("tcp", &to.to_string(), &why);
+                    closed(&inbox, pool, stream, &why).await;
+                }
             }
         });
     }

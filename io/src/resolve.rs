@@ -39,7 +39,7 @@ async fn addresses<R: Rt>(rt: &R, name: &str, port: u16) -> Result<Vec<SocketAdd
     let late = rt.sleep_until(rt.now().mono + PATIENCE);
     let mut found = tokio::select! {
         biased;
-        found = rt.resolve(host.to_owned(), port) => found.map_err(|why| why.to_string())?,
+        found = rt.resolve(host.to_owned(), port) => found.map_err(|_| format!("lookup {host}: no such host"))?,
         () = late => return Err("the name servers do not answer".into()),
     };
     found.truncate(MAX_ADDRESSES);

@@ -102,19 +102,20 @@ async fn look<R: Rt>(cell: &Arc<FrontCell<R>>, plan: &Plan, after: Option<u64>) 
         target: plan.view.target(after),
         headers: token.into_iter().collect(),
         body: Bytes::new(),
-        remote: SocketAddr::from(([127, 0, 0, 1], 0)),
+        remote: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
     };
     let reply = match cell.ask(request) {
         Asked::Now(reply) => reply,
-        Asked::Lines(_) => return Looked::Failed("the answer is a log".into()),
+        Asked::Lines(_) => return Looked::Failed("the answer has no end".into()),
         Asked::Later(mut parked) => match poll_fn(|cx| parked.poll_reply(cx)).await {
             Some(reply) => reply,
             None => return Looked::Ended,
         },
     };
-    let index = reply.headers.iter().find(|(name, _)| *name == "X-Consul-Index");
-    match (plan::shown(&plan.view, after, reply.status, &reply.body), index.and_then(|(_, v)| v.parse().ok()))
-    {
+    let (name, radix) = if plan.view.hashed { ("X-Consul-Contenthash", 16) } else { ("X-Consul-Index", 10) };
+    let index = reply.headers.iter().find(|(header, _)| *header == name);
+    let index = index.and_then(|(_, value)| u64::from_str_radix(value, radix).ok());
+    match (plan::shown(&plan.view, after, reply.status, &reply.body), index) {
         (Ok(shown), Some(index)) => Looked::Found(index, shown),
         (Ok(_), None) => Looked::Failed("the answer has no index".into()),
         (Err(why), _) => Looked::Failed(why),

@@ -1,9 +1,11 @@
 //! Metrics as a scraper and as Consul's clients read them.
 
 use lictor_tests::prometheus::{Point, parse};
-use lictor_tests::server::wait;
+use lictor_tests::server::{PATIENCE, wait};
 use lictor_tests::{Response, Server};
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 
 const GUIDE: &str = r#"{"telemetry": {"prometheus_retention_time": "60s", "disable_hostname": true}}"#;
 
@@ -136,4 +138,24 @@ fn without_retention_time_a_scraper_is_told_why_there_is_nothing() {
     assert_eq!((answer.status, answer.text().as_str()), (200, ""));
     let reason = "Prometheus is not enabled since its retention time is not positive";
     assert_eq!(answer.header("x-consul-reason"), Some(reason));
+}
+
+#[test]
+fn every_interval_is_streamed_when_it_has_ended() {
+    let server = Server::start("metrics-stream", "");
+    let mut stream = TcpStream::connect(("127.0.0.1", server.http)).expect("connected");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.write_all(b"GET /v1/agent/metrics/stream HTTP/1.1\r\nHost: a\r\n\r\n").expect("sent");
+    let mut lines = BufReader::new(stream).lines().map(|line| line.expect("a line"));
+    assert_eq!(lines.next().as_deref(), Some("HTTP/1.1 200 OK"));
+    let head: Vec<String> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
+    assert!(!head.iter().any(|line| line.starts_with("Content-Type")), "{head:?}");
+    let mut summaries = lines.filter_map(|line| {
+        let second =
+            line.strip_prefix("    \"Timestamp\": \"")?.split(' ').nth(1)?.rsplit(':').next()?.to_owned();
+        second.parse::<u32>().ok()
+    });
+    let (first, second) = (summaries.next().expect("one"), summaries.next().expect("another"));
+    assert_eq!(first % 10, 0);
+    assert_eq!((first + 10) % 60, second, "the interval after it");
 }

@@ -55,6 +55,25 @@ fn a_watch_of_events_hands_each_over_once() {
 }
 
 #[test]
+fn a_watch_of_a_local_service_runs_when_its_definition_changes() {
+    let mut server = Server::prepare("watch-local", "");
+    let seen = server.dir.join("seen");
+    let script = format!("cat >> {}", seen.display());
+    let watches = serde_json::json!({"services": [{"name": "web", "port": 80}], "watches": [
+        {"type": "agent_service", "service_id": "web", "args": ["/bin/sh", "-c", script]},
+    ]});
+    server.set_extra(&watches.to_string());
+    server.launch();
+    server.wait_for_leader();
+    let count = |needle: &str| fs::read_to_string(&seen).unwrap_or_default().matches(needle).count();
+    assert!(wait(|| count("\"Port\":80,") == 1), "the first run");
+    server.put("/v1/agent/service/register", r#"{"Name": "other", "Port": 82}"#);
+    server.put("/v1/agent/service/register", r#"{"Name": "web", "Port": 81}"#);
+    assert!(wait(|| count("\"Port\":81,") == 1), "the run after the change");
+    assert_eq!((count("\"Service\":\"web\""), count("\"Port\":82")), (2, 0));
+}
+
+#[test]
 fn a_child_that_fails_ends_the_watch_with_code_one_and_its_exit_status() {
     let server = Server::start("watch-fails", "");
     let out = watch(&server, "exit 3").wait_with_output().expect("the watch ends");

@@ -51,7 +51,7 @@ fn run(cx: &mut Context<'_, '_>) -> Outcome {
     let payload = match cx.flags.args.as_slice() {
         [] => Bytes::new(),
         [payload] => Bytes::from(payload.clone()),
-        _ => return Err(cx.late_flag("Too many command line arguments".to_owned())),
+        _ => return Err(cx.late_flag("Too many command line arguments.".to_owned())),
     };
     let client = cx.client()?;
     let all = [("node", node.as_str()), ("service", service.as_str()), ("tag", tag.as_str())];

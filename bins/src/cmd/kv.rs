@@ -215,7 +215,8 @@ fn get(cx: &mut Context<'_, '_>) -> Outcome {
     if cx.flags.on("keys") {
         let separator = cx.flags.text("separator").unwrap_or("/").to_owned();
         let mut query = vec![("keys", "")];
-        if !separator.is_empty() {
+        // Below a prefix means all of it.
+        if !separator.is_empty() && !cx.flags.on("recurse") {
             query.push(("separator", &separator));
         }
         let names: Vec<String> = match listing(&client, &key, &query)? {

@@ -71,9 +71,10 @@ fn run(cx: &mut Context<'_, '_>) -> Outcome {
     if cx.flags.on("wan") {
         query.push(("wan", "1"));
     }
-    let members: Vec<Member> =
+    let members: Option<Vec<Member>> =
         client.get("/v1/agent/members", &query).map_err(|e| format!("Error retrieving members: {e}"))?;
-    let mut members: Vec<Member> = members.into_iter().map(Member::completed).collect();
+    // `null` where there is no such pool.
+    let mut members: Vec<Member> = members.unwrap_or_default().into_iter().map(Member::completed).collect();
     members.retain(|m| status.is_match(m.status()));
     if members.is_empty() {
         return Ok(2);

@@ -150,7 +150,7 @@ fn from_flags(flags: &Parsed) -> Result<Map<String, Value>, String> {
     }
     let mut addresses = Map::new();
     for (name, address) in flags.pairs("tagged-address") {
-        let (host, port) = host_port(address).map_err(|e| format!("Invalid Tagged address: {e}"))?;
+        let (host, port) = host_port(address).map_err(|e| format!("Invalid Tagged Address: {e}"))?;
         addresses.insert(name.to_owned(), json!({"Address": host, "Port": port}));
     }
     if !addresses.is_empty() {

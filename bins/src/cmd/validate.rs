@@ -43,6 +43,13 @@ fn run(cx: &mut Context<'_, '_>) -> Outcome {
         flags: Flags::default(),
     };
     let config = config_files::load(&files).map_err(|why| format!("Config validation failed: {why}"))?;
+    if !config.unprotected.is_empty() {
+        // Consul would run with it, and this agent would not: whoever asks before a restart wants to know that.
+        return Err(format!(
+            "Config validation failed: it asks for protection that this version does not give:\n    {}",
+            config.unprotected.join("\n    ")
+        ));
+    }
     if !cx.flags.on("quiet") {
         for warning in &config.warnings {
             cx.shell.warn(warning);

@@ -62,6 +62,9 @@ pub(super) fn service(
         let why = format!("services of kind {:?} are not supported by this version", definition.kind);
         return Err(invalid(&format!("Validation failed: {why}")));
     }
+    if let Some(place) = &definition.locality {
+        crate::types::rules::locality(place).map_err(|why| invalid(&format!("Validation failed: {why}")))?;
+    }
     for check in &definition.checks {
         check_rules(check).map_err(|why| invalid(&format!("Invalid check: {why}")))?;
     }

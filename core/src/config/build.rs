@@ -2,7 +2,9 @@
 
 use super::addr::{self, Interface, Place};
 use super::network::Network;
-use super::runtime::{Coordinates, DnsConfig, HttpLimits, Performance, Ports, RuntimeConfig};
+use super::runtime::{
+    Coordinates, DnsConfig, HttpLimits, Performance, Ports, RuntimeConfig, UnixSockets, Written,
+};
 use super::survey::{self, Survey};
 use super::tree::{self, Tree};
 use super::{check_tls, definition, gossip};
@@ -62,6 +64,7 @@ pub(super) fn build(
         config.not_built_yet.retain(|key| !check_tls::is_read(key));
     }
     config.warnings = warnings;
+    config.written = Written::of(tree);
     Ok(config)
 }
 
@@ -163,9 +166,10 @@ fn addresses(
     let mut listen = |key: &str| match tree::text(tree, key).filter(|text| !text.is_empty()) {
         None => config.client_addrs.clone(),
         Some(text) => match addr::list(key, text, host) {
-            Ok(places) if key == "addresses.http" && places.iter().any(|p| matches!(p, Place::Unix(_))) => {
-                errors.push(format!("{key}: unix sockets are not built yet in this version"));
-                Vec::new()
+            Ok(places) if key == "addresses.http" => {
+                let (sockets, ips) = places.into_iter().partition(|place| matches!(place, Place::Unix(_)));
+                config.http_sockets = sockets_of(sockets);
+                only_ips(key, Ok(ips), errors)
             }
             places => only_ips(key, places, errors),
         },
@@ -173,6 +177,11 @@ fn addresses(
     let http = listen("addresses.http");
     config.dns_addrs = listen("addresses.dns");
     config.http_addrs = http;
+    config.unix_sockets = UnixSockets {
+        user: tree::owned(tree, "unix_sockets.user"),
+        group: tree::owned(tree, "unix_sockets.group"),
+        mode: tree::owned(tree, "unix_sockets.mode"),
+    };
     for key in ["addresses.https", "addresses.grpc", "addresses.grpc_tls"] {
         errors.extend(addr::list(key, tree::text(tree, key).unwrap_or(""), host).err());
     }
@@ -180,6 +189,11 @@ fn addresses(
     addr::names("primary_gateways", &tree::texts(tree, "primary_gateways"), host, errors);
     gossip::joins(&mut config.gossip, tree, host, errors);
     Ok(true)
+}
+
+fn sockets_of(places: Vec<Place>) -> Vec<String> {
+    let path = |place| if let Place::Unix(path) = place { Some(path) } else { None };
+    places.into_iter().filter_map(path).collect()
 }
 
 fn only_ips(key: &str, places: Result<Vec<Place>, String>, errors: &mut Vec<String>) -> Vec<IpAddr> {

@@ -3,7 +3,7 @@
 use super::build::HostFacts;
 use super::network::Network;
 use super::tree::{self, Tree};
-use super::{addr, build};
+use super::{addr, build, source};
 use crate::duration;
 use crate::time::Duration;
 use alloc::format;
@@ -130,10 +130,12 @@ pub(super) fn read(gossip: &mut Gossip, tree: &Tree, dev: bool) -> Result<(), St
 fn pool(pool: &mut Pool, tree: &Tree, dev: bool, [allowed, tuning, suffix]: [&str; 3]) -> Result<(), String> {
     let cidrs = tree::texts(tree, allowed);
     if !cidrs.is_empty() {
-        let parse = |text: &String| {
-            Network::parse(text).ok_or_else(|| format!("{allowed}: invalid CIDR address: {text}"))
-        };
-        pool.allowed = Some(cidrs.iter().map(parse).collect::<Result<_, _>>()?);
+        let bad = cidrs.iter().filter(|text| Network::parse(text).is_none());
+        let bad: Vec<String> = bad.map(|text| format!("invalid cidr: {text}")).collect();
+        if !bad.is_empty() {
+            return Err(format!("{allowed}: {}", source::several(&bad)));
+        }
+        pool.allowed = Some(cidrs.iter().filter_map(|text| Network::parse(text)).collect());
     }
     let interval = time(tree, &format!("retry_interval{suffix}"));
     pool.retry_interval = interval.unwrap_or(pool.retry_interval);

@@ -28,7 +28,9 @@ pub use build::HostFacts;
 pub use flags::Flags;
 pub use network::Network;
 pub use reload::reload;
-pub use runtime::{AgentTls, Coordinates, DnsConfig, HttpLimits, Performance, Ports, RuntimeConfig};
+pub use runtime::{
+    AgentTls, Coordinates, DnsConfig, HttpLimits, Performance, Ports, RuntimeConfig, UnixSockets, Written,
+};
 pub use source::{Format, Source, parse};
 
 use alloc::format;

@@ -36,6 +36,8 @@ pub fn reload(old: &RuntimeConfig, new: RuntimeConfig) -> (RuntimeConfig, Vec<St
         "advertise_addr" => advertise_addr;
         "client_addr" => client_addrs;
         "addresses.http" => http_addrs;
+        "addresses.http" => http_sockets;
+        "unix_sockets" => unix_sockets;
         "addresses.dns" => dns_addrs;
         "ports" => ports;
         "performance.raft_multiplier" => performance.raft_multiplier;

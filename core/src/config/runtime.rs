@@ -2,6 +2,7 @@
 
 use super::gossip::Gossip;
 use super::network::Network;
+use super::tree;
 use crate::Str;
 use crate::metrics::Filter;
 use crate::types::{AutopilotConfig, CheckDefinition, Locality, ServiceDefinition};
@@ -40,6 +41,9 @@ pub struct RuntimeConfig {
     pub client_addrs: Vec<IpAddr>,
     /// Where HTTP listens: `addresses.http`, else `client_addrs`.
     pub http_addrs: Vec<IpAddr>,
+    /// Paths of unix sockets on which HTTP listens besides.
+    pub http_sockets: Vec<String>,
+    pub unix_sockets: UnixSockets,
     /// Where DNS listens: `addresses.dns`, else `client_addrs`.
     pub dns_addrs: Vec<IpAddr>,
     pub ports: Ports,
@@ -113,6 +117,8 @@ pub struct RuntimeConfig {
     pub unprotected: Vec<String>,
     /// Other warnings, ready to print.
     pub warnings: Vec<String>,
+    /// What the files and flags say, before defaults.
+    pub written: Written,
 }
 
 /// The agent's own TLS files, as paths; empty: none. `tls.internal_rpc`, else `tls.defaults`.
@@ -123,6 +129,50 @@ pub struct AgentTls {
     pub ca_path: String,
     pub cert_file: String,
     pub key_file: String,
+}
+
+/// A configuration as written, to be shown: without secrets.
+#[derive(Clone, Default, PartialEq)]
+pub struct Written(Arc<Map<String, Value>>);
+
+impl core::fmt::Debug for Written {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Written(..)")
+    }
+}
+
+impl Written {
+    /// What holds secrets that are not worth telling from the rest.
+    const SECRET: [&str; 8] =
+        ["encrypt", "auto_config", "cloud", "check", "checks", "service", "services", "watches"];
+
+    pub(super) fn of(tree: &Map<String, Value>) -> Written {
+        let mut shown = tree.clone();
+        Written::SECRET.iter().for_each(|key| drop(shown.remove(*key)));
+        if let Some(Value::Object(acl)) = shown.get_mut("acl") {
+            acl.remove("tokens");
+        }
+        if let Some(Value::Object(connect)) = shown.get_mut("connect") {
+            connect.remove("ca_config");
+        }
+        Written(Arc::new(shown))
+    }
+
+    /// The value at a dotted path.
+    pub fn get(&self, path: &str) -> Option<&Value> {
+        tree::get(&self.0, path)
+    }
+}
+
+/// To whom unix sockets belong, and who may connect to them. What is empty is left as the system makes it.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct UnixSockets {
+    /// A name or a number.
+    pub user: String,
+    /// A number.
+    pub group: String,
+    /// In octal digits.
+    pub mode: String,
 }
 
 /// Listening ports; `None` is off (`-1`).
@@ -245,6 +295,8 @@ impl Default for RuntimeConfig {
             advertise_addr: IpAddr::from([127, 0, 0, 1]),
             client_addrs: alloc::vec![IpAddr::from([127, 0, 0, 1])],
             http_addrs: alloc::vec![IpAddr::from([127, 0, 0, 1])],
+            http_sockets: Vec::new(),
+            unix_sockets: UnixSockets::default(),
             dns_addrs: alloc::vec![IpAddr::from([127, 0, 0, 1])],
             ports: Ports {
                 dns: Some(8600),
@@ -331,6 +383,7 @@ impl Default for RuntimeConfig {
             not_built_yet: Vec::new(),
             unprotected: Vec::new(),
             warnings: Vec::new(),
+            written: Written::default(),
         }
     }
 }

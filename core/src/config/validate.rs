@@ -20,7 +20,8 @@ pub(super) fn before(config: &RuntimeConfig, tree: &Tree) -> Result<(), String> 
     for range in ["proxy", "sidecar", "expose"] {
         let edge = |end: &str| tree::int(tree, &format!("ports.{range}_{end}_port"));
         let (min, max) = (edge("min"), edge("max"));
-        if (min.is_some() || max.is_some()) && min.unwrap_or(range_start(range)) > max.unwrap_or(i64::MAX) {
+        let start = range_start(range);
+        if (min.is_some() || max.is_some()) && min.unwrap_or(start) > max.unwrap_or(start + 255) {
             return Err(format!(
                 "{range}_min_port must be less than {range}_max_port. To disable, set both to zero."
             ));
@@ -83,6 +84,11 @@ pub(super) fn validate(
         return Err("Network segments are not supported in this version of Consul".into());
     }
     values(config, errors);
+    if let Some(mode) = tree::text(tree, "limits.request_limits.mode")
+        && !["", "disabled", "permissive", "enforcing"].contains(&mode)
+    {
+        errors.push(format!("limits.request_limits.mode: invalid mode: {mode:?}"));
+    }
     if !errors.is_empty() {
         return Err(source::several(errors));
     }
@@ -100,6 +106,12 @@ fn identity(config: &RuntimeConfig, warnings: &mut Vec<String>) -> Result<(), St
     if !datacenter.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b)) {
         return Err(format!(
             "datacenter can only contain lowercase alphanumeric, - or _ characters. received: {datacenter:?}"
+        ));
+    }
+    let primary = &config.primary_datacenter;
+    if !primary.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b)) {
+        return Err(format!(
+            "primary_datacenter can only contain lowercase alphanumeric, - or _ characters. received: {primary:?}"
         ));
     }
     let first = config.alt_domain.split('.').next().unwrap_or("");
@@ -195,6 +207,14 @@ fn roles(config: &RuntimeConfig, tree: &Tree) -> Result<(), String> {
 }
 
 fn numbers(tree: &Tree) -> Result<(), String> {
+    let number = |key: &str| tree::get(tree, key).and_then(serde_json::Value::as_f64);
+    // A negative rate is none.
+    if number("cache.entry_fetch_rate") == Some(0.0) {
+        return Err("cache.entry_fetch_rate must be strictly positive, was: 0".into());
+    }
+    if let Some(burst) = number("cache.entry_fetch_max_burst").filter(|n| *n <= 0.0) {
+        return Err(format!("cache.entry_fetch_max_burst must be strictly positive, was: {burst}"));
+    }
     for key in ["autopilot.max_trailing_logs", "dns_config.udp_answer_limit", "dns_config.a_record_limit"] {
         if let Some(number) = tree::int(tree, key).filter(|n| *n < 0) {
             return Err(format!("{key} cannot be {number}. Must be greater than or equal to zero"));

@@ -35,6 +35,7 @@ pub struct Recursion {
 #[derive(Clone)]
 pub(super) struct Foreign {
     pub(super) owner: QName,
+    pub(super) ttl: u32,
     pub(super) data: ForeignData,
 }
 
@@ -114,7 +115,8 @@ fn records(reply: &[u8]) -> Option<Vec<Foreign>> {
     for _ in 0..count(6) {
         let owner = QName::read(&mut reader)?;
         let kind = reader.u16()?;
-        reader.take(6)?;
+        reader.take(2)?;
+        let ttl = <[u8; 4]>::try_from(reader.take(4)?).map(u32::from_be_bytes).ok()?;
         let len = usize::from(reader.u16()?);
         let at = reader.at();
         let bytes = reader.take(len)?;
@@ -130,7 +132,7 @@ fn records(reply: &[u8]) -> Option<Vec<Foreign>> {
             }
             _ => None,
         };
-        found.extend(data.map(|data| Foreign { owner, data }));
+        found.extend(data.map(|data| Foreign { owner, ttl, data }));
         if found.len() == MAX_RECORDS {
             break;
         }

@@ -141,11 +141,13 @@ impl<'a> Responder<'a, '_> {
         }
     }
 
-    /// The records behind a host name, all with the TTL of the answer they belong to: our own names
-    /// are followed, others are what recursors told of them. `texts`: with the metadata of a node.
+    /// The records behind a host name, with the TTL of the answer they belong to: our own names are followed, others
+    /// are what recursors told of them. `texts`: behind a node, with its metadata; what recursors told keeps its TTL.
     pub(super) fn chain(&mut self, ask: &Ask<'_>, host: &str, ttl: u32, texts: bool) -> Vec<Record<'a>> {
         let Some(name) = QName::parse(host) else { return Vec::new() };
-        let Some(end) = self.domain_of(&name) else { return self.foreign(ask, host, ttl) };
+        let Some(end) = self.domain_of(&name) else {
+            return self.foreign(ask, host, (!texts).then_some(ttl));
+        };
         if end == 0 {
             return Vec::new();
         }
@@ -177,7 +179,7 @@ impl<'a> Responder<'a, '_> {
     }
 
     /// What recursors told of a host outside our domains.
-    fn foreign(&mut self, ask: &Ask<'_>, host: &str, ttl: u32) -> Vec<Record<'a>> {
+    fn foreign(&mut self, ask: &Ask<'_>, host: &str, ttl: Option<u32>) -> Vec<Record<'a>> {
         if self.config.recursors.is_empty() {
             return Vec::new();
         }
@@ -189,7 +191,7 @@ impl<'a> Responder<'a, '_> {
                 ForeignData::Ip(ip) => Data::Ip(*ip),
                 ForeignData::Cname(name) => Data::Cname(self.names.qname(name, 0)),
             };
-            Record { owner, ttl, data }
+            Record { owner, ttl: ttl.unwrap_or(foreign.ttl), data }
         };
         told.iter().take(limit).map(record).collect()
     }

@@ -40,6 +40,12 @@ pub(super) fn parse(text: &str) -> Result<Syntax, Error> {
         matches: 0,
         over: None,
     };
+    // A byte that is no text has become this on its way here.
+    if let Some(at) = text.find(char::REPLACEMENT_CHARACTER) {
+        let quoted = text[..at].matches(['"', '`']).count() % 2 == 1;
+        let rule = if quoted { "rule \"string\": " } else { "" };
+        return Err(Error(format!("{}: {rule}invalid encoding", grammar.place(at))));
+    }
     let found = grammar.input();
     if let Some(over) = grammar.over {
         return Err(Error(over));

@@ -6,6 +6,7 @@
 
 use super::bodies::Bodies;
 use super::errors::HttpError;
+use super::lately::{Cached, Lately};
 use super::message::{HttpReply, RpcReply};
 use super::near::Near;
 use super::request::{Consistency, Options, Request};
@@ -22,6 +23,7 @@ use crate::watch::WatchKey;
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::ToString;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::cell::RefCell;
@@ -35,8 +37,15 @@ pub(super) struct Cx<'a> {
     pub(super) above: Option<u64>,
     /// What `?filter=` asks for.
     pub(super) filter: Option<&'a Filter>,
-    /// The front's rendered bodies.
-    pub(super) bodies: &'a RefCell<Bodies>,
+    /// The front's rendered bodies, and what it was asked for.
+    pub(super) memory: &'a Memory,
+}
+
+/// What a front remembers, only to answer faster and in the same way.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    pub(super) bodies: RefCell<Bodies>,
+    pub(super) lately: Arc<Lately>,
 }
 
 impl Cx<'_> {
@@ -112,7 +121,7 @@ impl Answer {
             true => {
                 let all = store.service_health(service);
                 let whole = || !cx.filter.is_some_and(Filter::is_spent);
-                Body::Json(cx.bodies.borrow_mut().instances(rq, index, all, shown, write, whole))
+                Body::Json(cx.memory.bodies.borrow_mut().instances(rq, index, all, shown, write, whole))
             }
             false => Body::Unwanted,
         };
@@ -183,6 +192,8 @@ pub(super) struct Reading {
     filter: Option<Filter>,
     /// When a blocking read is answered in any case.
     pub(super) deadline: Instant,
+    /// For `?cached`.
+    pub(super) cached: Option<Cached>,
     /// The last look found nothing; finding nothing again is no news (surface.md B16).
     was_missing: bool,
     /// The index of the last look; a different one after a restored snapshot is news.
@@ -217,7 +228,17 @@ impl Reading {
             let jitter = rng.duration(Duration::ZERO, options.wait / 16);
             deadline = now.mono + options.wait + jitter;
         }
-        Reading { question, options, filter: None, deadline, was_missing: false, seen: 0 }
+        Reading { question, options, filter: None, deadline, cached: None, was_missing: false, seen: 0 }
+    }
+
+    /// Looks whether Consul would answer a read of `?cached` from its cache.
+    pub(super) fn start_cached(&mut self, lately: &Lately, now: Instant) {
+        if let Question::Http(rq, read) = &self.question
+            && read.cacheable
+            && self.options.cached
+        {
+            self.cached = Some(Cached::look(lately, rq, self.is_streamed(), now));
+        }
     }
 
     /// Reads the filter, which Consul does behind everything else that may be wrong with a request.
@@ -238,9 +259,9 @@ impl Reading {
         error: HttpError,
         view: &View,
         now: Now,
-        bodies: &RefCell<Bodies>,
+        memory: &Memory,
     ) -> HttpError {
-        let cx = Cx { view, now, above: Some(u64::MAX), filter: None, bodies };
+        let cx = Cx { view, now, above: Some(u64::MAX), filter: None, memory };
         self.question.answer(&cx).err().unwrap_or(error)
     }
 
@@ -262,6 +283,9 @@ impl Reading {
             // Too far behind: Consul asks the leader then.
             self.options.consistency = Consistency::Default;
         }
+        if self.cached.is_some_and(Cached::hit) {
+            return Gate::Open;
+        }
         match self.options.consistency {
             // Nobody else can lead, now or before this server says so: its view is a quorum's.
             _ if view.raft.lease_until == Instant::FAR_FUTURE => Gate::Open,
@@ -277,12 +301,12 @@ impl Reading {
         view: &View,
         now: Now,
         cause: Cause,
-        bodies: &RefCell<Bodies>,
+        memory: &Memory,
     ) -> Result<Option<Reply>, HttpError> {
         let blocks = self.options.index > 0 && cause != Cause::Deadline;
         let fallen = cause == Cause::Everything && self.seen > 0;
         let above = (blocks && !fallen).then_some(self.options.index);
-        let cx = Cx { view, now, above, filter: self.filter.as_ref(), bodies };
+        let cx = Cx { view, now, above, filter: self.filter.as_ref(), memory };
         if let Some(filter) = &self.filter {
             filter.begin();
         }
@@ -302,12 +326,20 @@ impl Reading {
             self.was_missing = missing && view.raft.applied.0 >= self.options.index;
             self.seen = index;
             if !news || still_missing {
+                if let Some(cached) = &mut self.cached {
+                    cached.waits();
+                }
                 return Ok(None);
             }
         }
         Ok(Some(match &self.question {
             Question::Http(rq, read) => {
-                Reply::Http(reply(read, &self.options, rq, view, now, index, answer.body))
+                let mut reply = reply(read, &self.options, rq, view, now, index, answer.body);
+                if let Some(cached) = self.cached {
+                    cached.note(&memory.lately, now.mono);
+                    cached.put(&mut reply, &Meta::of(view, now.mono, index));
+                }
+                Reply::Http(reply)
             }
             Question::Rpc(..) => Reply::Rpc(RpcReply::result(match answer.body {
                 Body::Result(bytes) | Body::NoEntry(bytes) => bytes,
@@ -363,10 +395,6 @@ pub(super) fn reply(
             };
             reply.headers.push(("X-Consul-Effective-Consistency", Cow::Borrowed(mode)));
         }
-    }
-    if options.cached && read.cacheable {
-        // Every answer is as fresh as one from the leader: there is no cache to hit.
-        reply.headers.push(("X-Cache", Cow::Borrowed("MISS")));
     }
     reply
 }

@@ -182,7 +182,7 @@ mod tests {
             target: String::new(),
             headers: Vec::new(),
             body: Bytes::new(),
-            remote: SocketAddr::from(([127, 0, 0, 1], 1)),
+            remote: Some(SocketAddr::from(([127, 0, 0, 1], 1))),
         };
         Request::new(raw, "/v1/health/service/web".into(), Query::parse(query).unwrap())
     }

@@ -33,8 +33,8 @@ pub struct HttpRequest {
     pub headers: Vec<(String, Bytes)>,
     /// The whole body. The driver bounds it; limits that users see are checked here.
     pub body: Bytes,
-    /// The client.
-    pub remote: SocketAddr,
+    /// The client; `None` for one that came over a unix socket.
+    pub remote: Option<SocketAddr>,
 }
 
 /// One HTTP answer. Framing, `Date`, `Vary` and compression are the driver's.
@@ -91,6 +91,20 @@ impl RpcReply {
     pub(super) fn not_understood(text: String) -> RpcReply {
         RpcReply { result: Err(text), close: true }
     }
+}
+
+/// An answer without an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Every log line from now on.
+    Log {
+        /// Lines at or above it.
+        level: Level,
+        /// As JSON.
+        json: bool,
+    },
+    /// What `GET /v1/agent/metrics?pretty` answers, whenever an interval of metrics has ended.
+    Metrics,
 }
 
 /// Something that happened to a front.
@@ -155,14 +169,12 @@ pub enum FrontOutput {
         /// The answer.
         reply: RpcReply,
     },
-    /// Answer a request with every log line from now on, until the client goes; it is over for the front.
-    Monitor {
+    /// Answer a request with this, until the client goes; it is over for the front.
+    Stream {
         /// Which request.
         req: ReqId,
-        /// Lines at or above it.
-        level: Level,
-        /// As JSON.
-        json: bool,
+        /// What the answer is made of.
+        stream: Stream,
     },
     /// Ask the node; the answer comes back as [`FrontInput::Reply`].
     Call {

@@ -11,6 +11,7 @@
 //! | `route` | the table: pattern, methods, ACL rule, handler |
 //! | `request` | parameters, consistency mode, refused enterprise parameters |
 //! | `bodies` | rendered answers, kept until the service changes |
+//! | `lately` | whether `?cached` is a hit |
 //! | `count` | what is counted of requests |
 //! | `near` | the order of `?near=` |
 //! | `blocking` | the gate of each consistency mode, and when there is news |
@@ -25,6 +26,7 @@ mod bodies;
 mod count;
 mod decode;
 mod errors;
+mod lately;
 mod message;
 mod mux;
 mod near;
@@ -37,7 +39,8 @@ mod respond;
 mod route;
 mod rpc;
 
-pub use message::{FrontInput, FrontOutput, HEADERS_READ, HttpReply, HttpRequest, RpcCall, RpcReply};
+pub use lately::Lately;
+pub use message::{FrontInput, FrontOutput, HEADERS_READ, HttpReply, HttpRequest, RpcCall, RpcReply, Stream};
 pub use route::Rule;
 
 use crate::call::Request;
@@ -50,9 +53,7 @@ use crate::view::View;
 use crate::watch::{ChangeSet, Parked};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
-use blocking::Reply;
-use bodies::Bodies;
-use core::cell::RefCell;
+use blocking::{Memory, Reply};
 use errors::HttpError;
 use pending::Pending;
 
@@ -79,7 +80,7 @@ pub struct Front {
     metrics: Recorder,
     /// Where the newest request went.
     routed: Option<Endpoint>,
-    bodies: RefCell<Bodies>,
+    memory: Memory,
 }
 
 impl Front {
@@ -96,8 +97,14 @@ impl Front {
             parked: Parked::default(),
             metrics: Recorder::default(),
             routed: None,
-            bodies: RefCell::default(),
+            memory: Memory::default(),
         }
+    }
+
+    /// The same front, which shares with the others of its node what was asked for.
+    pub fn sharing(mut self, lately: Arc<Lately>) -> Front {
+        self.memory.lately = lately;
+        self
     }
 
     /// The number that calls of this front carry.

@@ -11,7 +11,7 @@ use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 use bytes::Bytes;
-use core::net::IpAddr;
+use core::net::SocketAddr;
 
 /// Where a request goes.
 #[derive(Debug)]
@@ -44,8 +44,13 @@ fn try_route(
     }
     let (escaped, query) = split(&raw.target).ok_or_else(bad_request)?;
     let path = unescape(escaped, false).ok_or_else(bad_request)?;
-    // Go keeps any bytes; nothing here has a use for a name that is not text.
-    let path = String::from_utf8(path).map_err(|_| empty(400))?;
+    // Go keeps any bytes; here they stand for a name that nothing has. Where keys may have any characters, that would
+    // be the name of a key.
+    let path = match String::from_utf8(path) {
+        Err(_) if config.disable_http_unprintable_char_filter => return Err(empty(400)),
+        Err(bytes) => String::from_utf8_lossy(bytes.as_bytes()).into_owned(),
+        Ok(path) => path,
+    };
     if !config.disable_http_unprintable_char_filter && !path.chars().all(is_printable) {
         return Err(empty(400));
     }
@@ -70,18 +75,25 @@ fn try_route(
         return Err(finish(reply(403, TEXT, "Endpoint is blocked by agent configuration")));
     }
     let at = method_of(found.route, &raw.method, &path[found.matched..])?;
-    if !matches!(&*raw.method, "GET" | "HEAD") && !may_write(raw.remote.ip(), config) {
-        return Err(finish(reply(403, TEXT, "Access is restricted")));
+    if !matches!(&*raw.method, "GET" | "HEAD") {
+        may_write(raw.remote, config)?;
     }
     let mut request = Request::new(raw, path, query);
     request.matched = found.matched;
     Ok((request, &found.route.methods[at], found.endpoint(at)))
 }
 
-/// Whether `http_config.allow_write_http_from` lets this client write; with none given, everybody may.
-fn may_write(client: IpAddr, config: &RuntimeConfig) -> bool {
+/// Whether `http_config.allow_write_http_from` lets this client write; with none given, everybody may. With any, nobody
+/// may who comes over a unix socket, in the words with which Consul fails to see an address there.
+fn may_write(client: Option<SocketAddr>, config: &RuntimeConfig) -> Result<(), HttpReply> {
     let networks = &config.http.allow_write_http_from;
-    networks.is_empty() || networks.iter().any(|network| network.contains(client))
+    let (status, why) = match client {
+        _ if networks.is_empty() => return Ok(()),
+        Some(client) if networks.iter().any(|network| network.contains(client.ip())) => return Ok(()),
+        Some(_) => (403, "Access is restricted"),
+        None => (500, "unable to parse remote addr: address @: missing port in address"),
+    };
+    Err(finish(reply(status, TEXT, why)))
 }
 
 /// Where the method stands in the route, or the answer to OPTIONS or to a method that the route does not have.

@@ -137,7 +137,7 @@ impl Front {
     ) -> Result<(), HttpError> {
         refuse_enterprise(&rq, method.enterprise)?;
         self.count(now, view, &rq, method.handler);
-        let cx = Cx { view, now, above: None, filter: None, bodies: &self.bodies };
+        let cx = Cx { view, now, above: None, filter: None, memory: &self.memory };
         match method.handler {
             Handler::NotBuilt => {
                 let path = alloc::string::String::from(&*rq.path);
@@ -184,9 +184,7 @@ impl Front {
     ) -> Result<(), HttpError> {
         match step {
             Step::Done(reply) => self.answer(req, reply),
-            Step::Monitor { level, json } => {
-                self.outputs.push_back(FrontOutput::Monitor { req, level, json });
-            }
+            Step::Stream(stream) => self.outputs.push_back(FrontOutput::Stream { req, stream }),
             Step::Read(read) => self.start_read(now, view, req, rq, read)?,
             Step::Call(request, finish) => {
                 self.start_call(req, *request, Ending::Http(Box::new(rq), finish))?;
@@ -234,10 +232,11 @@ impl Front {
     ) {
         let mut reading = Reading::start(question, options, now, &mut self.rng);
         if let Err(error) = reading.start_filter() {
-            let error = reading.refused_first(error, view, now, &self.bodies);
+            let error = reading.refused_first(error, view, now, &self.memory);
             let reply = reading.question.failed(&error);
             return self.tell(req, reply);
         }
+        reading.start_cached(&self.memory.lately, now.mono);
         match reading.gate(view, now.mono) {
             Gate::Open => self.look_at(now, view, req, reading, Cause::News),
             Gate::Barrier { consistent } => {
@@ -265,7 +264,7 @@ impl Front {
         let Some(pending) = self.pending.remove(&req) else { return };
         match pending {
             Pending::Calling { ending, .. } => {
-                let cx = Cx { view, now, above: None, filter: None, bodies: &self.bodies };
+                let cx = Cx { view, now, above: None, filter: None, memory: &self.memory };
                 let ending = match ending {
                     Ending::Remote(mut rq, read) if remote::is_too_old(&cx, &rq, &reply) => {
                         rq.query = rq.query.without(&["stale", "max_stale"]);
@@ -344,7 +343,7 @@ impl Front {
     }
 
     fn look_at(&mut self, now: Now, view: &Arc<View>, req: ReqId, mut reading: Reading, cause: Cause) {
-        let reply = match reading.look(view, now, cause, &self.bodies) {
+        let reply = match reading.look(view, now, cause, &self.memory) {
             Ok(Some(reply)) => reply,
             Err(error) => reading.question.refused(&error),
             Ok(None) if self.parked.len() >= MAX_PARKED => {
@@ -383,7 +382,7 @@ impl Front {
             }
             None => {
                 let (_, reply) =
-                    one(&Cx { view, now, above: None, filter: None, bodies: &self.bodies }, &rq)?;
+                    one(&Cx { view, now, above: None, filter: None, memory: &self.memory }, &rq)?;
                 self.answer(req, reply);
             }
         }
@@ -399,7 +398,7 @@ impl Front {
         wait: HashWait,
         cause: Cause,
     ) {
-        match (wait.one)(&Cx { view, now, above: None, filter: None, bodies: &self.bodies }, &rq) {
+        match (wait.one)(&Cx { view, now, above: None, filter: None, memory: &self.memory }, &rq) {
             Err(error) => self.answer(req, respond::error(&error)),
             Ok((found, reply)) if found != wait.hash || cause == Cause::Deadline => {
                 self.answer(req, reply);

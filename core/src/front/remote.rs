@@ -5,8 +5,9 @@
 //! it; index, leader and contact are those that the server told. What a server has picked out already
 //! (`?filter=`, `?node-meta=`) is not picked out again.
 
-use super::blocking::{self, Answer, Cx};
+use super::blocking::{self, Answer, Cx, Memory};
 use super::errors::HttpError;
+use super::lately;
 use super::message::HttpReply;
 use super::near;
 use super::request::{Consistency, Options, Request};
@@ -200,11 +201,16 @@ pub(super) fn finish(
         query.push("near", &nearest);
     }
     let view = view(cx.view, excerpt, &meta, cx.now);
-    let bodies = RefCell::default();
-    let found = Cx { view: &view, now: cx.now, above: None, filter: None, bodies: &bodies };
+    let memory = Memory { bodies: RefCell::default(), lately: cx.memory.lately.clone() };
+    let found = Cx { view: &view, now: cx.now, above: None, filter: None, memory: &memory };
     let picked = Request { query, ..rq.clone() };
     let Answer { body, .. } = (read.answer)(&found, &picked)?;
-    Ok(blocking::reply(read, &options, rq, &view, cx.now, index, body))
+    let mut reply = blocking::reply(read, &options, rq, &view, cx.now, index, body);
+    if options.cached && read.cacheable {
+        // A server was asked.
+        lately::put(&mut reply, None);
+    }
+    Ok(reply)
 }
 
 /// The body of a server's answer.

@@ -117,9 +117,7 @@ impl Options {
             text => parse_uint(text).map_err(|_| HttpError::InvalidIndex)?,
         };
         let cached = query.has("cached") && config.http.use_cache;
-        if let Some(directives) = rq.header("cache-control") {
-            check_cache_control(directives)?;
-        }
+        CacheControl::of(rq)?;
         let mut stale = query.has("stale");
         let mut max = None;
         let text = query.get("max_stale");
@@ -154,16 +152,38 @@ pub(super) fn clamp_wait(nanos: i64, config: &RuntimeConfig) -> Duration {
     }
 }
 
-/// Whether `max-age` and `stale-if-error` are numbers; other directives are not looked at.
-fn check_cache_control(directives: &str) -> Result<(), HttpError> {
-    for directive in directives.split(',') {
-        let (name, value) = directive.trim().split_once('=').unwrap_or((directive.trim(), ""));
-        let counts = name.eq_ignore_ascii_case("max-age") || name.eq_ignore_ascii_case("stale-if-error");
-        if counts && value.parse::<u32>().is_err() {
-            return Err(HttpError::InvalidCacheControl);
+/// `Cache-Control`, as far as it concerns answers that are fetched again when they are too old.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct CacheControl {
+    /// Seconds; 0 and less: any age will do.
+    max_age: i64,
+    must_revalidate: bool,
+}
+
+impl CacheControl {
+    /// Reads the header; the ages in it must be numbers, and other directives are not looked at.
+    pub(super) fn of(rq: &Request) -> Result<CacheControl, HttpError> {
+        let mut control = CacheControl::default();
+        for directive in rq.header("cache-control").unwrap_or("").split(',') {
+            let directive = directive.trim().to_ascii_lowercase();
+            let number = |text: &str| text.parse::<i64>().map_err(|_| HttpError::InvalidCacheControl);
+            control.must_revalidate |= directive == "must-revalidate";
+            if let Some(text) = directive.strip_prefix("max-age=") {
+                control.max_age = number(text)?;
+                control.must_revalidate |= control.max_age == 0;
+            }
+            if let Some(text) = directive.strip_prefix("stale-if-error=") {
+                number(text)?;
+            }
         }
+        Ok(control)
     }
-    Ok(())
+
+    /// Whether an answer of this age is fetched again.
+    pub(super) fn refuses(self, age: Duration) -> bool {
+        let too_old = u64::try_from(self.max_age).is_ok_and(|max| max > 0 && age > Duration::from_secs(max));
+        self.must_revalidate || too_old
+    }
 }
 
 /// `strconv.ParseUint(text, 10, 64)`.

@@ -8,11 +8,10 @@ use super::api::{
 };
 use super::blocking::{Answer, Cx};
 use super::errors::HttpError;
-use super::message::HttpReply;
+use super::message::{HttpReply, Stream};
 use super::remote::Remote;
 use super::request::{Enterprise, Request};
 use crate::call;
-use crate::event::Level;
 use crate::filter::Subject;
 use crate::metrics::Endpoint;
 use crate::view::View;
@@ -121,8 +120,8 @@ pub(super) enum Step {
     Done(HttpReply),
     /// Ask the node and let `finish` read the reply.
     Call(Box<call::Request>, Finish),
-    /// Answer with the log from now on.
-    Monitor { level: Level, json: bool },
+    /// Answer with this, until the client goes.
+    Stream(Stream),
     /// It turned out to be a read.
     Read(&'static Read),
 }

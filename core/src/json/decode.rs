@@ -268,6 +268,15 @@ impl<'a> Fields<'a> {
         self.opt_string(names).unwrap_or_default()
     }
 
+    /// A string whose type has a name in Go, such as `api.KVOp`; empty if absent.
+    pub fn string_of(&mut self, names: &str, go_type: &str) -> String {
+        let found = self.scalar(names, go_type, |kind| match kind {
+            Kind::String(text) => Some(text.to_string()),
+            _ => None,
+        });
+        found.unwrap_or_default()
+    }
+
     /// A shared string; empty if absent.
     pub fn str(&mut self, names: &str) -> Str {
         let found = self.scalar(names, "string", |kind| match kind {

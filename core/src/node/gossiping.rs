@@ -288,6 +288,7 @@ impl Node {
         if self.pools.get(pool).is_none() {
             let why = match pool {
                 Pool::Lan => "gossip is off on this agent",
+                Pool::Wan if self.config.server => "WAN Federation is disabled",
                 Pool::Wan => "Must be a server to join WAN cluster",
             };
             return self.answer(from, Reply::Failed(CallError::Refused(why.into())));

@@ -236,6 +236,8 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(plan.view.target(None), "/v1/kv/a%20b");
+        let local = parse(json!({"type": "agent_service", "service_id": "web-1", "args": "x"})).unwrap();
+        assert_eq!(local.view.target(Some(0xfe)), "/v1/agent/service/web-1?hash=fe");
         let Handler::Http(http) = plan.handler else { panic!("an HTTP handler") };
         assert_eq!((http.method.as_str(), http.timeout), ("POST", Duration::from_secs(5)));
         assert_eq!(http.headers["X"], ["1"]);
@@ -280,7 +282,10 @@ mod tests {
                 "Expecting passingonly to be a boolean",
             ),
             (json!({"type": "checks", "service": "a", "state": "b"}), "Cannot specify service and state"),
-            (json!({"type": "agent_service", "args": "x"}), "not built yet"),
+            (
+                json!({"type": "agent_service", "service_id": "a", "stale": true, "args": "x"}),
+                "Invalid parameters: [stale]",
+            ),
         ] {
             let error = parse(watch.clone()).unwrap_err();
             assert!(error.starts_with("Failed to parse watch (") && error.ends_with(why), "{watch}: {error}");

@@ -26,7 +26,7 @@ pub struct Progress {
 impl Progress {
     /// Nothing was seen of this view yet.
     pub fn of(view: &View) -> Progress {
-        Progress { unordered: view.events, ..Progress::default() }
+        Progress { unordered: view.events || view.hashed, ..Progress::default() }
     }
 
     /// Above which index to ask; `None`: at once.

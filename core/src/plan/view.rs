@@ -29,6 +29,8 @@ pub struct View {
     single: bool,
     /// A list of events: those up to the one that was seen last are left out, and indexes have no order.
     pub(super) events: bool,
+    /// What a local service is: its versions have a hash instead of an index, which is given in place of one.
+    pub hashed: bool,
 }
 
 /// How a value is encoded again.
@@ -50,36 +52,50 @@ enum Shape {
 struct Field {
     name: &'static str,
     shape: Shape,
-    /// Left out when it holds its zero value.
-    optional: bool,
+    /// When it is left out.
+    left_out: LeftOut,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LeftOut {
+    Never,
+    /// When it holds its zero value.
+    Zero,
+    /// When it is not there: an empty object is.
+    Absent,
 }
 
 const fn text(name: &'static str) -> Field {
-    Field { name, shape: Shape::Plain("\"\""), optional: false }
+    Field { name, shape: Shape::Plain("\"\""), left_out: LeftOut::Never }
 }
 
 const fn number(name: &'static str) -> Field {
-    Field { name, shape: Shape::Plain("0"), optional: false }
+    Field { name, shape: Shape::Plain("0"), left_out: LeftOut::Never }
 }
 
 const fn switch(name: &'static str) -> Field {
-    Field { name, shape: Shape::Plain("false"), optional: false }
+    Field { name, shape: Shape::Plain("false"), left_out: LeftOut::Never }
 }
 
 const fn list(name: &'static str) -> Field {
-    Field { name, shape: Shape::Any, optional: false }
+    Field { name, shape: Shape::Any, left_out: LeftOut::Never }
 }
 
 const fn map(name: &'static str) -> Field {
-    Field { name, shape: Shape::Map, optional: false }
+    Field { name, shape: Shape::Map, left_out: LeftOut::Never }
 }
 
 const fn of(name: &'static str, fields: &'static [Field]) -> Field {
-    Field { name, shape: Shape::Struct(fields), optional: false }
+    Field { name, shape: Shape::Struct(fields), left_out: LeftOut::Never }
 }
 
 const fn optional(mut field: Field) -> Field {
-    field.optional = true;
+    field.left_out = LeftOut::Zero;
+    field
+}
+
+const fn pointer(mut field: Field) -> Field {
+    field.left_out = LeftOut::Absent;
     field
 }
 
@@ -124,13 +140,28 @@ const SERVICE: &[Field] = &[
     optional(number("CreateIndex")),
     optional(number("ModifyIndex")),
     optional(text("ContentHash")),
-    optional(list("Proxy")),
-    optional(list("Connect")),
+    pointer(of("Proxy", PROXY)),
+    pointer(list("Connect")),
     optional(text("PeerName")),
     optional(text("Namespace")),
     optional(text("Partition")),
     optional(text("Datacenter")),
     optional(list("Locality")),
+];
+
+const PROXY: &[Field] = &[
+    optional(list("EnvoyExtensions")),
+    optional(text("DestinationServiceName")),
+    optional(text("DestinationServiceID")),
+    optional(text("LocalServiceAddress")),
+    optional(number("LocalServicePort")),
+    optional(text("LocalServiceSocketPath")),
+    optional(text("Mode")),
+    pointer(list("TransparentProxy")),
+    optional(map("Config")),
+    optional(list("Upstreams")),
+    of("MeshGateway", &[optional(text("Mode"))]),
+    of("Expose", &[optional(switch("Checks")), optional(list("Paths"))]),
 ];
 
 const CHECK: &[Field] = &[
@@ -154,7 +185,7 @@ const CHECK: &[Field] = &[
 ];
 
 const fn span(name: &'static str) -> Field {
-    Field { name, shape: Shape::Plain("\"0s\""), optional: false }
+    Field { name, shape: Shape::Plain("\"0s\""), left_out: LeftOut::Never }
 }
 
 const DEFINITION: &[Field] = &[
@@ -189,12 +220,21 @@ const EVENT: &[Field] = &[
 const ENTRY: &[Field] = &[
     of("Node", NODE),
     of("Service", SERVICE),
-    Field { name: "Checks", shape: Shape::List(CHECK), optional: false },
+    Field { name: "Checks", shape: Shape::List(CHECK), left_out: LeftOut::Never },
 ];
 
 impl View {
     fn new(kind: &'static str, path: String, shape: Shape) -> View {
-        View { kind, path, query: Vec::new(), may_be_missing: false, shape, single: false, events: false }
+        View {
+            kind,
+            path,
+            query: Vec::new(),
+            may_be_missing: false,
+            shape,
+            single: false,
+            events: false,
+            hashed: false,
+        }
     }
 
     /// Takes what describes a view out of the parameters of a watch; what is left over is none of its business.
@@ -237,7 +277,13 @@ impl View {
                 let view = View::new("event", "/v1/event/list".into(), Shape::List(EVENT));
                 View { query, events: true, ..view }
             }
-            "agent_service" | "connect_roots" | "connect_leaf" => {
+            "agent_service" => {
+                let path = format!("/v1/agent/service/{}", escape_path(&take_text(params, "service_id")?));
+                // It is about this agent alone: neither consistency nor filters.
+                let view = View::new("agent_service", path, Shape::Struct(SERVICE));
+                return Ok(View { hashed: true, ..view });
+            }
+            "connect_roots" | "connect_leaf" => {
                 return Err(format!("watch type {kind} is not built yet"));
             }
             _ => return Err(format!("Unsupported watch type: {kind}")),
@@ -266,7 +312,10 @@ impl View {
 
     /// Where to ask for it: path and query, to be answered once it is newer than `after`.
     pub fn target(&self, after: Option<u64>) -> String {
-        let index = after.map(|index| ("index", index.to_string()));
+        let index = after.map(|index| match self.hashed {
+            true => ("hash", format!("{index:x}")),
+            false => ("index", index.to_string()),
+        });
         let mut pairs: Vec<(&str, String)> = self.query.iter().cloned().chain(index).collect();
         pairs.sort_by_key(|(name, _)| *name);
         let written: Vec<String> =
@@ -305,14 +354,19 @@ fn write(w: &mut Writer<'_>, shape: Shape, value: Option<&Value<'_>>) {
         (Shape::Struct(fields), Some(Kind::Object(entries))) => w.object(|w| {
             for field in fields {
                 let held = entries.iter().rev().find(|(key, _)| key == field.name).map(|(_, value)| value);
-                if !field.optional || held.is_some_and(|value| !is_zero(value)) {
+                let shown = match field.left_out {
+                    LeftOut::Never => true,
+                    LeftOut::Zero => held.is_some_and(|value| !is_zero(value)),
+                    LeftOut::Absent => held.is_some_and(|value| !matches!(value.kind, Kind::Null)),
+                };
+                if shown {
                     w.field(field.name, |w| write(w, field.shape, held));
                 }
             }
         }),
         // A struct within a struct is there even when nothing was sent for it.
         (Shape::Struct(fields), _) => w.object(|w| {
-            for field in fields.iter().filter(|field| !field.optional) {
+            for field in fields.iter().filter(|field| field.left_out == LeftOut::Never) {
                 w.field(field.name, |w| write(w, field.shape, None));
             }
         }),

@@ -1,6 +1,6 @@
 //! Rules on records that files and HTTP share, with Consul's texts (surface.md 3.5, 3.6).
 
-use super::{CheckDefinition, Weights};
+use super::{CheckDefinition, Locality, Weights};
 use crate::Str;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -34,6 +34,14 @@ pub fn check(c: &CheckDefinition) -> Result<(), &'static str> {
         Err("FailuresBeforeWarning can't be higher than FailuresBeforeCritical")
     } else {
         Ok(())
+    }
+}
+
+/// A zone lies in a region.
+pub fn locality(locality: &Locality) -> Result<(), &'static str> {
+    match locality.region.is_empty() && !locality.zone.is_empty() {
+        true => Err("1 error occurred:\n\t* zone cannot be set without region\n\n"),
+        false => Ok(()),
     }
 }
 

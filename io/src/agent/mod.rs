@@ -7,5 +7,6 @@ mod ports;
 mod process;
 mod run;
 mod signals;
+mod sockets;
 
 pub use run::{Launch, run};

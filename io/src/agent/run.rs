@@ -4,6 +4,7 @@ use super::banner::banner;
 use super::consul_files;
 use super::data_dir::DataDir;
 use super::signals::Signals;
+use super::sockets::Socket;
 use super::{ports, process};
 use crate::driver::{self, Exit, Hands, INBOX, SharedView};
 use crate::driver::{CallOrder, PeerOrder, Question};
@@ -21,7 +22,7 @@ use arc_swap::ArcSwap;
 use lictor_core::Str;
 use lictor_core::config::RuntimeConfig;
 use lictor_core::event::{Event, Level};
-use lictor_core::front::Front;
+use lictor_core::front::{Front, Lately};
 use lictor_core::ids::{FrontId, Pool, ServerId};
 use lictor_core::metrics::Recorder;
 use lictor_core::node::{Boot, BootError, DiskImage, HaltReason, Input, NetOrder, Node};
@@ -139,6 +140,8 @@ enum AnyStorage {
 /// Where the agent listens.
 struct Addresses {
     http: Vec<SocketAddr>,
+    /// Unix sockets for HTTP.
+    sockets: Vec<String>,
     dns: Vec<SocketAddr>,
     /// The gossip pools' sockets.
     gossip: Vec<(Pool, SocketAddr)>,
@@ -160,6 +163,7 @@ impl Addresses {
             gossip: gossip.collect(),
             server: config.server.then(|| SocketAddr::new(config.bind_addr, config.ports.server)),
             http: on(&config.http_addrs, config.ports.http),
+            sockets: config.ports.http.map(|_| config.http_sockets.clone()).unwrap_or_default(),
             dns: on(&config.dns_addrs, config.ports.dns),
         }
     }
@@ -200,6 +204,8 @@ fn live(
     let (checks_tx, checks_rx) = mpsc::unbounded_channel();
     let view: SharedView = Arc::new(ArcSwap::new(node.view().clone()));
 
+    let sockets = addresses.sockets.iter().map(|path| Socket::open(path, &config.unix_sockets, &log));
+    let sockets = sockets.collect::<Result<Vec<_>, _>>()?;
     let clients = ClientLimits::new(config.http.max_conns_per_client);
     let rpc_clients = ClientLimits::for_calls(config.rpc_max_conns_per_client);
     let refused = Arc::new(Refused::default());
@@ -218,6 +224,7 @@ fn live(
         max_body_bytes: config.kv_max_value_size.max(config.txn_max_req_len).max(8 << 20),
         response_headers,
     };
+    let lately = Arc::new(Lately::default());
     let mut cells = Vec::new();
     // Watches ask the first front; they end before the fronts do.
     let mut asked = None;
@@ -225,7 +232,7 @@ fn live(
     let mut threads = Vec::new();
     for i in 0..front_threads() {
         let id = FrontId(i as u64);
-        let core = Front::new(id, Rng::new(rt.entropy()));
+        let core = Front::new(id, Rng::new(rt.entropy())).sharing(lately.clone());
         let parts = front::front(rt, id, core, view.clone(), inbox.clone(), log.clone());
         mailboxes.push(parts.mailbox.clone());
         cells.push(Arc::downgrade(&parts.cell));
@@ -238,7 +245,7 @@ fn live(
             own: node.id().clone(),
             inbox: inbox.clone(),
         };
-        threads.push(front_thread(rt, parts, addresses, settings, clients.clone(), calls)?);
+        threads.push(front_thread(rt, parts, addresses, &sockets, settings, clients.clone(), calls)?);
     }
     let mut resolvers = Vec::new();
     for address in &addresses.dns {
@@ -308,6 +315,10 @@ fn live(
         let network = if what == "DNS" { "tcp" } else { "tcp protocol=http" };
         log.write(&Event::new(Level::Info, "agent", format!("{text}: address={address} network={network}")));
     }
+    for path in &addresses.sockets {
+        let text = format!("Starting server: address={path} network=unix protocol=http");
+        log.write(&Event::new(Level::Info, "agent", text));
+    }
     log.write(&Event::new(Level::Info, "agent", "Consul agent running!"));
 
     // The checks live on this thread, with the signals.
@@ -328,6 +339,7 @@ fn live(
     for thread in threads {
         let _ = thread.join();
     }
+    drop(sockets);
     Ok(code)
 }
 
@@ -416,6 +428,7 @@ fn front_thread(
     rt: TokioRt,
     parts: FrontParts<TokioRt>,
     addresses: &Addresses,
+    sockets: &[Socket],
     settings: HttpSettings,
     clients: Arc<ClientLimits>,
     calls: rpc::Serving<TokioRt>,
@@ -426,6 +439,11 @@ fn front_thread(
         runtime.block_on(rt.listen(*address)).map_err(|e| format!("listen tcp {address}: {e}"))
     };
     let listeners = addresses.http.iter().map(listen).collect::<Result<_, _>>()?;
+    let sockets = {
+        let _enter = runtime.enter();
+        let sockets = sockets.iter().map(Socket::listener).collect::<Result<_, _>>();
+        sockets.map_err(|e| format!("a unix socket cannot be shared between threads: {e}"))?
+    };
     let server_port = addresses.server.as_ref().map(listen).transpose();
     let server_port = server_port.map_err(|why| format!("failed to start RPC layer: {why}"))?;
     thread("front", move || {
@@ -433,7 +451,7 @@ fn front_thread(
             if let Some(listener) = server_port {
                 rt.spawn(rpc::accept(listener, Arc::new(calls)));
             }
-            http::serve(rt, parts, listeners, settings, clients).await;
+            http::serve(rt, parts, listeners, sockets, settings, clients).await;
         });
     })
 }

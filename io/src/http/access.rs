@@ -11,7 +11,8 @@ use std::net::SocketAddr;
 pub(super) struct Access<'a> {
     pub(super) method: &'a str,
     pub(super) target: &'a str,
-    pub(super) from: SocketAddr,
+    /// `None`: over a unix socket.
+    pub(super) from: Option<SocketAddr>,
 }
 
 impl Access<'_> {
@@ -39,7 +40,7 @@ impl Access<'_> {
         Event::new(level, "agent.http", message)
             .with("method", self.method)
             .with("url", hide_token(self.target))
-            .with("from", self.from.to_string())
+            .with("from", self.from.map_or_else(|| "@".to_owned(), |from| from.to_string()))
     }
 }
 

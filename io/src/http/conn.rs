@@ -25,11 +25,20 @@ const READ: usize = 16 << 10;
 /// Bodies up to this many bytes are sent in one piece with their head.
 const COPIED: usize = 4 << 10;
 
-/// Serves one connection until it ends.
-pub(super) async fn connection<R: Rt>(serving: Arc<Serving<R>>, stream: R::Stream, from: SocketAddr) {
+/// What bytes come and go through.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
+
+/// Serves one connection until it ends. `from` is `None` for a unix socket.
+pub(super) async fn connection<R: Rt, S: Stream>(
+    serving: Arc<Serving<R>>,
+    stream: S,
+    from: Option<SocketAddr>,
+) {
     let max_head = serving.settings.max_header_bytes;
-    let mut conn = Conn::<R> { stream, max_head, early: Vec::new(), ended: false };
-    let Some(place) = serving.clients.enter(from.ip()) else {
+    let mut conn = Conn { stream, max_head, early: Vec::new(), ended: false };
+    let Some(place) = serving.clients.enter(from.map(|from| from.ip())) else {
         // As Consul: a bare 429 before any request is read.
         let text = b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nContent-Length: 81\r\n\
             Connection: close\r\n\r\n\
@@ -69,8 +78,8 @@ pub(super) async fn connection<R: Rt>(serving: Arc<Serving<R>>, stream: R::Strea
 }
 
 /// A connection between its requests.
-struct Conn<R: Rt> {
-    stream: R::Stream,
+struct Conn<S: Stream> {
+    stream: S,
     /// Bytes of request line and headers.
     max_head: usize,
     /// Read, and not yet looked at.
@@ -88,7 +97,7 @@ enum Next {
     Ended,
 }
 
-impl<R: Rt> Conn<R> {
+impl<S: Stream> Conn<S> {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
         if !self.early.is_empty() {
             let Some((request, taken)) = plain::parse(&self.early, self.max_head) else {
@@ -114,7 +123,12 @@ impl<R: Rt> Conn<R> {
     }
 
     /// The answer to a request; `None` if its client left.
-    async fn answer(&mut self, serving: &Serving<R>, request: Plain, from: SocketAddr) -> Option<HttpReply> {
+    async fn answer<R: Rt>(
+        &mut self,
+        serving: &Serving<R>,
+        request: Plain,
+        from: Option<SocketAddr>,
+    ) -> Option<HttpReply> {
         let Plain { method, target, headers, body, gzip, .. } = request;
         let log = serving.cell.log();
         let since = log.shows(Level::Debug).then(|| serving.rt.now().mono);
@@ -128,7 +142,7 @@ impl<R: Rt> Conn<R> {
                 let reply = poll_fn(|cx| self.poll_reply(cx, &mut parked, may_wait)).await?;
                 reply.unwrap_or_else(general::shutting_down)
             }
-            // No plain request asks for the log.
+            // No plain request asks for what has no end.
             Asked::Lines(_) => return None,
         };
         let access = access::Access { method, target: &kept, from };
@@ -140,7 +154,7 @@ impl<R: Rt> Conn<R> {
     }
 
     /// The reply, which is `None` when the process ends; or `None` if the client has left.
-    fn poll_reply(
+    fn poll_reply<R: Rt>(
         &mut self,
         cx: &mut Context<'_>,
         parked: &mut Parked<R>,
@@ -161,7 +175,7 @@ impl<R: Rt> Conn<R> {
     }
 
     /// Sends it all, or gives up a client that takes nothing for too long.
-    async fn send(&mut self, rt: &R, head: Vec<u8>, body: Bytes) -> io::Result<()> {
+    async fn send<R: Rt>(&mut self, rt: &R, head: Vec<u8>, body: Bytes) -> io::Result<()> {
         let mut sent = 0;
         // Nearly every answer leaves at once, and needs no timer.
         let at_once = poll_fn(|cx| match self.poll_send(cx, &head, &body, &mut sent) {

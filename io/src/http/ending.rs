@@ -5,6 +5,7 @@
 //! for `printf ... | nc -N` closes its half of the connection as soon as it has asked.
 
 use super::Serving;
+use super::conn::Stream;
 use crate::rt::Rt;
 use bytes::Bytes;
 use lictor_core::time::{Duration, Instant};
@@ -76,9 +77,9 @@ impl Ending {
 }
 
 /// A stream whose end is kept back.
-pub(super) struct Patient<R: Rt> {
+pub(super) struct Patient<R: Rt, S> {
     pub(super) serving: Arc<Serving<R>>,
-    pub(super) stream: R::Stream,
+    pub(super) stream: S,
     /// Read before hyper came.
     pub(super) early: Bytes,
     pub(super) ending: Arc<Ending>,
@@ -86,7 +87,7 @@ pub(super) struct Patient<R: Rt> {
     pub(super) stalled: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
-impl<R: Rt> Patient<R> {
+impl<R: Rt, S: Stream> Patient<R, S> {
     /// What became of a write, unless the client has taken nothing for too long.
     fn bounded(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if written.is_ready() {
@@ -99,7 +100,7 @@ impl<R: Rt> Patient<R> {
     }
 }
 
-impl<R: Rt> AsyncRead for Patient<R> {
+impl<R: Rt, S: Stream> AsyncRead for Patient<R, S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -128,7 +129,7 @@ impl<R: Rt> AsyncRead for Patient<R> {
     }
 }
 
-impl<R: Rt> AsyncWrite for Patient<R> {
+impl<R: Rt, S: Stream> AsyncWrite for Patient<R, S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, data);
         self.bounded(cx, written)

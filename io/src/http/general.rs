@@ -1,13 +1,13 @@
 //! A connection that is not plain, served by hyper from there on.
 
 use super::access::Access;
+use super::conn::Stream;
 use super::ending::{Ending, Patient};
 use super::limits::{Answer, ClientLimits, Entered};
 use super::lines::ReplyBody;
 use super::timer::RtTimer;
 use super::{Serving, gzip, names, reply};
-use crate::front::Asked;
-use crate::log::Watcher;
+use crate::front::{Asked, Lines};
 use crate::rt::Rt;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
@@ -42,11 +42,11 @@ const NO_ROOM: &str =
 const UNREAD: &str = "rate limit exceeded: too many large answers wait to be read, try again\n";
 
 /// Serves a connection until it ends. `early` was read from it before, `place` is where it is counted.
-pub(super) async fn connection<R: Rt>(
+pub(super) async fn connection<R: Rt, S: Stream>(
     serving: Arc<Serving<R>>,
-    stream: R::Stream,
+    stream: S,
     early: Vec<u8>,
-    from: SocketAddr,
+    from: Option<SocketAddr>,
     place: Entered,
 ) {
     let ending = Arc::new(Ending::default());
@@ -84,7 +84,7 @@ pub(super) async fn connection<R: Rt>(
 async fn answer<R: Rt>(
     serving: &Serving<R>,
     ending: &Ending,
-    from: SocketAddr,
+    from: Option<SocketAddr>,
     place: &Entered,
     request: Request<Incoming>,
 ) -> Response<ReplyBody> {
@@ -146,9 +146,9 @@ async fn answer<R: Rt>(
     let since = rt.now().mono;
     let mut reply = match cell.ask(request) {
         Asked::Now(reply) => reply,
-        Asked::Lines(watcher) => {
+        Asked::Lines(lines) => {
             ending.tell();
-            return monitor(watcher, serving.settings.response_headers);
+            return endless(lines, serving.settings.response_headers);
         }
         Asked::Later(mut parked) => {
             if may_wait {
@@ -193,8 +193,8 @@ pub(super) fn shutting_down() -> HttpReply {
 }
 
 /// An endless answer, without a type as Consul's.
-fn monitor(watcher: Watcher, configured: reply::Configured) -> Response<ReplyBody> {
-    let mut response = Response::new(ReplyBody::Lines(watcher));
+fn endless(lines: Lines, configured: reply::Configured) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::Lines(lines));
     let headers = response.headers_mut();
     headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     headers.insert("X-Consul-Default-Acl-Policy", HeaderValue::from_static("allow"));

@@ -36,7 +36,7 @@ pub struct ClientLimits {
 #[derive(Debug, Default)]
 struct Held {
     /// Who has something.
-    clients: HashMap<IpAddr, Client>,
+    clients: HashMap<Option<IpAddr>, Client>,
     /// Bytes of large answers, of all clients.
     answers: usize,
 }
@@ -96,8 +96,8 @@ impl ClientLimits {
         true
     }
 
-    /// Counts one more connection, or refuses it.
-    pub fn enter(self: &Arc<Self>, client: IpAddr) -> Option<Entered> {
+    /// Counts one more connection, or refuses it. All that come over unix sockets (`None`) are one client.
+    pub fn enter(self: &Arc<Self>, client: Option<IpAddr>) -> Option<Entered> {
         let max = self.max.load(Ordering::Relaxed);
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let count = &mut held.clients.entry(client).or_default().connections;
@@ -108,7 +108,7 @@ impl ClientLimits {
         Some(Entered { limits: self.clone(), client })
     }
 
-    fn give_back(&self, client: IpAddr, connections: usize, answers: usize) {
+    fn give_back(&self, client: Option<IpAddr>, connections: usize, answers: usize) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.answers -= answers;
         if let Some(has) = held.clients.get_mut(&client) {
@@ -125,7 +125,7 @@ impl ClientLimits {
 #[derive(Debug)]
 pub struct Entered {
     limits: Arc<ClientLimits>,
-    client: IpAddr,
+    client: Option<IpAddr>,
 }
 
 impl Entered {
@@ -159,7 +159,7 @@ impl Drop for Entered {
 #[derive(Debug)]
 pub struct Answer {
     limits: Arc<ClientLimits>,
-    client: IpAddr,
+    client: Option<IpAddr>,
     bytes: usize,
 }
 
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_client_over_its_limit_is_refused_until_one_of_its_connections_ends() {
         let limits = ClientLimits::new(2);
-        let (a, b) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
+        let (a, b) = (Some(IpAddr::from([127, 0, 0, 1])), None);
         let first = limits.enter(a);
         let second = limits.enter(a);
         assert!(first.is_some() && second.is_some());
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn large_answers_share_their_memory_and_no_client_gets_more_than_half() {
         let limits = ClientLimits::new(0);
-        let enter = |n| limits.enter(IpAddr::from([127, 0, 0, n])).unwrap();
+        let enter = |n| limits.enter(Some(IpAddr::from([127, 0, 0, n]))).unwrap();
         let (a, b, c) = (enter(1), enter(2), enter(3));
         let first = a.room_for_answer(ANSWER_MEMORY / 2).unwrap();
         assert!(a.room_for_answer(SMALL_ANSWER).is_some(), "small ones are not counted");
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn one_answer_alone_may_be_larger_than_all_together() {
         let limits = ClientLimits::new(0);
-        let client = limits.enter(IpAddr::from([127, 0, 0, 1])).unwrap();
+        let client = limits.enter(Some(IpAddr::from([127, 0, 0, 1]))).unwrap();
         let huge = client.room_for_answer(2 * ANSWER_MEMORY).unwrap();
         assert!(client.room_for_answer(SMALL_ANSWER + 1).is_none());
         drop(huge);

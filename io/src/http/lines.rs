@@ -1,7 +1,7 @@
-//! The body of an answer: a whole one, or the log line by line.
+//! The body of an answer: a whole one, or parts without an end.
 
 use super::limits::Answer;
-use crate::log::Watcher;
+use crate::front::Lines;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
@@ -13,8 +13,8 @@ use std::task::{Context, Poll};
 pub(super) enum ReplyBody {
     /// All of it is here, and counted.
     Whole(Full<Bytes>, Option<Answer>),
-    /// Every line as it is written, until the client goes.
-    Lines(Watcher),
+    /// Each part as it comes, until the client goes.
+    Lines(Lines),
 }
 
 impl Body for ReplyBody {
@@ -27,7 +27,7 @@ impl Body for ReplyBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
             ReplyBody::Whole(body, _) => Pin::new(body).poll_frame(cx),
-            ReplyBody::Lines(watcher) => watcher.poll_next(cx).map(|line| line.map(|l| Ok(Frame::data(l)))),
+            ReplyBody::Lines(lines) => lines.poll_next(cx).map(|part| part.map(|p| Ok(Frame::data(p)))),
         }
     }
 

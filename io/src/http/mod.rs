@@ -30,6 +30,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::net::UnixListener;
 
 /// Limits on what one client may send before it is refused.
 #[derive(Clone, Copy, Debug)]
@@ -81,12 +82,13 @@ struct Serving<R: Rt> {
     date: Mutex<reply::Date>,
 }
 
-/// The life of one front: serves its listeners until the node is gone and the last replies had time
+/// The life of one front: serves its listeners and unix sockets until the node is gone and the last replies had time
 /// to leave. Then the caller ends the tasks that are left: connections that are idle or too slow.
 pub async fn serve<R: Rt>(
     rt: R,
     parts: FrontParts<R>,
     listeners: Vec<R::Listener>,
+    sockets: Vec<UnixListener>,
     settings: HttpSettings,
     clients: Arc<ClientLimits>,
 ) {
@@ -101,6 +103,9 @@ pub async fn serve<R: Rt>(
     for listener in listeners {
         rt.spawn(accept(listener, serving.clone()));
     }
+    for socket in sockets {
+        rt.spawn(accept_local(socket, serving.clone()));
+    }
     drop(serving);
     front::run(parts).await;
     rt.sleep_until(rt.now().mono + DRAIN).await;
@@ -112,11 +117,23 @@ async fn accept<R: Rt>(mut listener: R::Listener, serving: Arc<Serving<R>>) {
     let rt = &serving.rt;
     loop {
         match rt.accept(&mut listener).await {
-            Ok((stream, from)) => rt.spawn(conn::connection(serving.clone(), stream, from)),
-            Err(_) => {
-                let later = rt.now().mono + Duration::from_millis(100);
-                rt.sleep_until(later).await;
-            }
+            Ok((stream, from)) => rt.spawn(conn::connection(serving.clone(), stream, Some(from))),
+            Err(_) => pause(rt).await,
         }
     }
+}
+
+/// The same for a unix socket.
+async fn accept_local<R: Rt>(socket: UnixListener, serving: Arc<Serving<R>>) {
+    let rt = &serving.rt;
+    loop {
+        match socket.accept().await {
+            Ok((stream, _)) => rt.spawn(conn::connection(serving.clone(), stream, None)),
+            Err(_) => pause(rt).await,
+        }
+    }
+}
+
+async fn pause<R: Rt>(rt: &R) {
+    rt.sleep_until(rt.now().mono + Duration::from_millis(100)).await;
 }

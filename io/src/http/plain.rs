@@ -15,8 +15,8 @@ use std::mem::MaybeUninit;
 const MAX_HEADERS: usize = 64;
 /// No header that matters has a longer name.
 const LONGEST_NAME: usize = 24;
-/// Its answer has no end, which is hyper's to frame.
-const LOG: &str = "/v1/agent/monitor";
+/// Their answers have no end, which is hyper's to frame.
+const ENDLESS: [&str; 2] = ["/v1/agent/monitor", "/v1/agent/metrics/stream"];
 
 /// A plain request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,15 +73,16 @@ pub fn parse(bytes: &[u8], max_head: usize) -> Option<(Plain, usize)> {
     Some((Plain { method, target: target.to_owned(), headers, body, gzip, close }, all))
 }
 
-/// Whether every byte stands for itself and the answer is no log.
+/// Whether every byte stands for itself and the answer has an end.
 fn is_plain(target: &str) -> bool {
-    let itself = |b: u8| b.is_ascii_alphanumeric() || b"/-._~%?=&!$'()*+,;:@".contains(&b);
+    // What clients should escape and do not (`?filter=Node=="n1"`), Go takes as it is, and hyper refuses.
+    let itself = |b: u8| b.is_ascii_graphic() && b != b'#';
     if !target.starts_with('/') || !target.bytes().all(itself) {
         return false;
     }
     let literal = target.split('%').next().unwrap_or("");
-    let may_decode_to_log = literal.len() < target.len() && LOG.starts_with(literal);
-    !literal.starts_with(LOG) && !may_decode_to_log
+    let escaped = literal.len() < target.len();
+    !ENDLESS.iter().any(|path| literal.starts_with(path) || escaped && path.starts_with(literal))
 }
 
 /// Digits only, and few enough.
@@ -125,6 +126,10 @@ mod tests {
             close: true,
         };
         assert_eq!(plain, expected);
+        let (plain, _) =
+            parse(b"GET /v1/catalog/nodes?filter=Node==\"a\"|<{`^ HTTP/1.1\r\nHost: a\r\n\r\n", MAX)
+                .expect("plain: what should be escaped is taken as it is");
+        assert_eq!(plain.target, "/v1/catalog/nodes?filter=Node==\"a\"|<{`^");
         let (plain, _) = get("Host: a\r\nConnection: keep-alive\r\nAccept: */*\r\n").expect("plain");
         assert!(!plain.close && !plain.gzip);
     }
@@ -159,6 +164,8 @@ mod tests {
             "GET /v1/kv/\u{e9} HTTP/1.1",
             "GET /v1/agent/monitor?loglevel=debug HTTP/1.1",
             "GET /v1/agent/%6donitor HTTP/1.1",
+            "GET /v1/agent/metrics/stream HTTP/1.1",
+            "GET /v1/agent/metrics%2fstream HTTP/1.1",
             "GET %2fv1/agent/monitor HTTP/1.1",
         ] {
             assert_eq!(parse(format!("{line}\r\nHost: a\r\n\r\n").as_bytes(), MAX), None, "{line}");

@@ -63,7 +63,7 @@ pub async fn accept<R: Rt>(mut listener: R::Listener, serving: Arc<Serving<R>>) 
 }
 
 async fn connection<R: Rt>(serving: Arc<Serving<R>>, mut stream: R::Stream, from: SocketAddr) {
-    let Some(_place) = serving.clients.enter(from.ip()) else {
+    let Some(_place) = serving.clients.enter(Some(from.ip())) else {
         return serving
             .refuse(from, "too many connections from this address (limits.rpc_max_conns_per_client)");
     };

@@ -80,7 +80,13 @@ impl Owner {
         }
         self.under = Some((id, then));
         let remote = SocketAddr::from(([127, 0, 0, 1], 1));
-        HttpRequest { method: "PUT".into(), target, headers: Vec::new(), body: body.into(), remote }
+        HttpRequest {
+            method: "PUT".into(),
+            target,
+            headers: Vec::new(),
+            body: body.into(),
+            remote: Some(remote),
+        }
     }
 
     fn heard(&mut self, reply: &HttpReply) {

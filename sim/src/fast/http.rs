@@ -34,7 +34,7 @@ pub(super) fn request(call: &Call, datacenter: Option<&str>) -> HttpRequest {
     if let Some(name) = datacenter.filter(|_| !in_body) {
         let _ = write!(target, "{}dc={name}", if target.contains('?') { '&' } else { '?' });
     }
-    HttpRequest { method: method.into(), target, headers: Vec::new(), body, remote: CLIENT }
+    HttpRequest { method: method.into(), target, headers: Vec::new(), body, remote: Some(CLIENT) }
 }
 
 fn read_target(target: &Target, mode: Mode, wait: Option<Wait>) -> String {

@@ -86,7 +86,8 @@ impl Keeper {
         });
         let remote = SocketAddr::from(([127, 0, 0, 1], 1));
         let target = String::from("/v1/operator/keyring");
-        let request = HttpRequest { method: method.into(), target, headers: Vec::new(), body, remote };
+        let request =
+            HttpRequest { method: method.into(), target, headers: Vec::new(), body, remote: Some(remote) };
         (request, if key.is_some() { Asked::Step } else { Asked::List })
     }
 

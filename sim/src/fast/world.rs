@@ -383,7 +383,7 @@ impl World {
                         inputs.push_back(Input::Call { from: FrontId(0), call, request });
                     }
                     FrontOutput::RpcReply { req, reply } => self.rpc_reply(slot, req, &reply),
-                    FrontOutput::Event(_) | FrontOutput::Monitor { .. } => {}
+                    FrontOutput::Event(_) | FrontOutput::Stream { .. } => {}
                 }
             } else if let Some(output) = process.node.poll_output() {
                 match output {

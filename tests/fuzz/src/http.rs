@@ -83,7 +83,7 @@ fn parse(raw: &[u8]) -> Option<HttpRequest> {
         target: target.into(),
         headers: lines.filter_map(header).collect(),
         body: Bytes::copy_from_slice(body),
-        remote: "127.0.0.1:1".parse().ok()?,
+        remote: "127.0.0.1:1".parse().ok(),
     })
 }
 

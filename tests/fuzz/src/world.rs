@@ -91,7 +91,7 @@ impl World {
                     FrontOutput::Call { call, request } => {
                         inputs.push_back(Input::Call { from: FrontId(0), call, request });
                     }
-                    FrontOutput::Monitor { req, .. } => self.streams.push(req),
+                    FrontOutput::Stream { req, .. } => self.streams.push(req),
                     FrontOutput::Event(_) | FrontOutput::RpcReply { .. } => {}
                 }
             }

@@ -11,6 +11,7 @@ pub mod run;
 pub mod script;
 pub mod subject;
 pub mod synced;
+pub mod upstream;
 
 use std::path::PathBuf;
 

@@ -3,7 +3,7 @@
 use super::normal::Normal;
 use super::script::{Action, After, Script, Step};
 use super::subject::Subject;
-use super::{dns_text, home};
+use super::{dns_text, home, upstream};
 use crate::http::{Response, raw_request};
 use crate::wait;
 use std::collections::HashMap;
@@ -24,11 +24,17 @@ pub struct Outcome {
 /// Headers that say nothing about the subject.
 const DULL: [&str; 5] = ["date", "content-length", "connection", "transfer-encoding", "server"];
 
+/// Stands in a configuration for the address of [`upstream`].
+const UPSTREAM: &str = "${upstream}";
+
 /// Runs a scenario from its start to its end.
 pub fn run(script: &Script) -> Vec<Outcome> {
     let starts = |s: &Step| matches!(s.action, Action::Http { .. } | Action::Dns { .. });
     let subject = match script.steps.iter().any(starts) {
-        true => Subject::start(&script.config),
+        true => Subject::start(&match script.config.contains(UPSTREAM) {
+            true => script.config.replace(UPSTREAM, &upstream::start().to_string()),
+            false => script.config.clone(),
+        }),
         false => Subject::idle(),
     };
     let dir = subject.scratch.path().join("files").display().to_string();

@@ -20,7 +20,8 @@
 //! ? web.service.consul SRV              a DNS question; `tcp`, `edns=N` and `sort` may follow
 //! ```
 //!
-//! `${http}` and `${rpc}` are the subject's ports, `${dir}` is the scenario's directory.
+//! `${http}` and `${rpc}` are the subject's ports, `${dir}` is the scenario's directory. `${upstream}` in `config` is
+//! the address of a name server that knows other names.
 
 /// One line of a scenario that does something, with the lines that belong to it.
 #[derive(Debug, Clone, PartialEq, Eq)]

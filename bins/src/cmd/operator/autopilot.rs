@@ -220,7 +220,7 @@ fn state(cx: &mut Context<'_, '_>) -> Outcome {
     match &*format {
         "json" => cx.shell.say(pretty_json(&answer.body, "    ")),
         "pretty" => cx.shell.say(pretty(&answer.json().map_err(failed)?)),
-        _ => return Err(format!("Invalid format, valid formats are {{pretty, json}}: {format}")),
+        _ => return Err(format!("Unknown format: {format}")),
     }
     Ok(0)
 }

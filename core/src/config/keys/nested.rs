@@ -307,7 +307,7 @@ static UI_PROXY: &[Key] = &[
 
 static UI_PROXY_HEADER: &[Key] = &[used("name", Text), used("value", Text)];
 
-pub(super) static UNIX_SOCKETS: &[Key] = &[later("group", Text), later("mode", Text), later("user", Text)];
+pub(super) static UNIX_SOCKETS: &[Key] = &[used("group", Text), used("mode", Text), used("user", Text)];
 
 pub(super) static XDS: &[Key] = &[later("update_max_per_second", FLOAT)];
 

@@ -83,7 +83,7 @@ pub(in crate::front) fn fail(_: &Cx<'_>, rq: &Request) -> Result<Step, HttpError
 /// `PUT /v1/agent/check/update/:id`: status and output in the body.
 pub(in crate::front) fn update(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
     let (sent, output) =
-        decode(&rq.body, Struct::new("checkUpdate"), |f| (f.string("Status"), f.string("Output")))?;
+        decode(&rq.body, Struct::of("agent", "checkUpdate"), |f| (f.string("Status"), f.string("Output")))?;
     let status = known_status(&sent)
         .ok_or_else(|| HttpError::BadRequest(format!("Invalid check status: '{sent}'")))?;
     let output = cut(output, cx.view.config.check_output_max_size);

@@ -2,7 +2,7 @@
 
 use super::super::blocking::Cx;
 use super::super::errors::HttpError;
-use super::super::message::HttpReply;
+use super::super::message::{HttpReply, Stream};
 use super::super::request::Request;
 use super::super::respond;
 use super::super::route::{Finish, Step};
@@ -30,6 +30,11 @@ pub(in crate::front) fn metrics(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpE
         other => Err(unexpected(other)),
     };
     Ok(Step::Call(Box::new(call::Request::Metrics), finish))
+}
+
+/// `GET /v1/agent/metrics/stream`: an endless answer, which the driver gives.
+pub(in crate::front) fn stream(_: &Cx<'_>, _: &Request) -> Result<Step, HttpError> {
+    Ok(Step::Stream(Stream::Metrics))
 }
 
 /// `?format=prometheus`, or a media type that a scraper accepts.

@@ -2,6 +2,7 @@
 
 use super::super::blocking::Cx;
 use super::super::errors::HttpError;
+use super::super::message::Stream;
 use super::super::request::Request;
 use super::super::route::Step;
 use crate::event::Level;
@@ -14,7 +15,7 @@ pub(in crate::front) fn monitor(_: &Cx<'_>, rq: &Request) -> Result<Step, HttpEr
         given => given,
     };
     match Level::parse(name) {
-        Some(level) => Ok(Step::Monitor { level, json: rq.query.has("logjson") }),
+        Some(level) => Ok(Step::Stream(Stream::Log { level, json: rq.query.has("logjson") })),
         None => Err(HttpError::BadRequest(format!("Unknown log level: {name}"))),
     }
 }

@@ -7,7 +7,7 @@ use super::super::request::Request;
 use super::super::respond;
 use super::super::route::{Finish, Step};
 use super::agent_members::{member, own_member};
-use super::{agent_call, enable, unexpected};
+use super::{agent_call, debug_config, enable, unexpected};
 use crate::COMPATIBLE_VERSION as VERSION;
 use crate::agent::AgentRequest;
 use crate::call;
@@ -15,11 +15,11 @@ use crate::duration;
 use crate::front::REVISION;
 use crate::gossip::{Coordinate, Member, Stats, Status};
 use crate::json::Writer;
-use crate::view::View;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
 use alloc::string::{String, ToString};
-use core::time::Duration;
+use alloc::vec::Vec;
 
 /// `GET /v1/agent/version`.
 pub(in crate::front) fn version(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, HttpError> {
@@ -33,7 +33,7 @@ pub(in crate::front) fn version(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, 
     }))
 }
 
-/// `GET /v1/agent/self`: what tools read of it. `DebugConfig` holds the settings that this version has.
+/// `GET /v1/agent/self`.
 pub(in crate::front) fn own(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, HttpError> {
     let view = cx.view;
     let config = &view.config;
@@ -51,7 +51,7 @@ pub(in crate::front) fn own(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, Http
                     w.field_str("BuildDate", "1970-01-01T00:00:01Z");
                 });
             });
-            w.field("DebugConfig", |w| debug_config(w, view));
+            w.field("DebugConfig", |w| debug_config::write(w, view));
             match &view.members.coordinate {
                 Some(own) => w.field("Coord", |w| coordinate(w, own)),
                 None => w.field_raw("Coord", NOWHERE),
@@ -76,87 +76,6 @@ pub(super) fn coordinate(w: &mut Writer<'_>, at: &Coordinate) {
         w.field("Error", |w| w.f64(at.error));
         w.field("Adjustment", |w| w.f64(at.adjustment));
         w.field("Height", |w| w.f64(at.height));
-    });
-}
-
-fn port(port: Option<u16>) -> i64 {
-    port.map_or(-1, i64::from)
-}
-
-fn debug_config(w: &mut Writer<'_>, view: &View) {
-    let config = &view.config;
-    let span = |w: &mut Writer<'_>, name: &str, d: Duration| {
-        w.field_str(name, &duration::format(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)));
-    };
-    w.object(|w| {
-        w.field_bool("ACLsEnabled", false);
-        span(w, "AEInterval", config.ae_interval);
-        w.field_str("AdvertiseAddrLAN", &config.advertise_addr.to_string());
-        w.field_str("BindAddr", &config.bind_addr.to_string());
-        w.field_bool("Bootstrap", config.bootstrap_expect == 1);
-        // Expecting one server is the same as `bootstrap`, and shown as that.
-        w.field_u64(
-            "BootstrapExpect",
-            u64::from(if config.bootstrap_expect == 1 { 0 } else { config.bootstrap_expect }),
-        );
-        span(w, "CheckDeregisterIntervalMin", config.check_deregister_interval_min);
-        w.field_u64("CheckOutputMaxSize", config.check_output_max_size as u64);
-        span(w, "CheckReapInterval", config.check_reap_interval);
-        span(w, "CheckUpdateInterval", config.check_update_interval);
-        w.field_strs("ClientAddrs", config.client_addrs.iter().map(|a| a.to_string()));
-        w.field_bool("ConnectEnabled", false);
-        w.field_bool("DNSAllowStale", config.dns.allow_stale);
-        w.field_str("DNSAltDomain", &config.alt_domain);
-        w.field_str("DNSDomain", &config.domain);
-        w.field_i64("DNSPort", port(config.ports.dns));
-        w.field_strs("DNSRecursors", &config.recursors);
-        w.field_str("DataDir", &config.data_dir);
-        w.field_str("Datacenter", &config.datacenter);
-        span(w, "DefaultQueryTime", config.default_query_time);
-        w.field_bool("DevMode", config.dev_mode);
-        w.field_bool("DisableHTTPUnprintableCharFilter", config.disable_http_unprintable_char_filter);
-        w.field_bool("DisableUpdateCheck", config.disable_update_check);
-        w.field_bool("DiscardCheckOutput", config.discard_check_output);
-        w.field_bool("EnableDebug", config.enable_debug);
-        w.field_bool("EnableLocalScriptChecks", config.enable_local_script_checks);
-        w.field_bool("EnableRemoteScriptChecks", config.enable_script_checks);
-        w.field_i64("GRPCPort", port(config.ports.grpc));
-        w.field_i64("GRPCTLSPort", port(config.ports.grpc_tls));
-        w.field_u64("HTTPMaxConnsPerClient", config.http.max_conns_per_client as u64);
-        w.field_u64("HTTPMaxHeaderBytes", config.http.max_header_bytes as u64);
-        w.field_i64("HTTPPort", port(config.ports.http));
-        w.field_i64("HTTPSPort", port(config.ports.https));
-        w.field_bool("HTTPUseCache", config.http.use_cache);
-        w.field_u64("KVMaxValueSize", config.kv_max_value_size as u64);
-        span(w, "LeaveDrainTime", config.performance.leave_drain_time);
-        w.field_bool("LeaveOnTerm", config.leave_on_terminate);
-        w.field("Logging", |w| {
-            w.object(|w| {
-                w.field_bool("LogJSON", config.log_json);
-                w.field_str("LogLevel", &config.log_level);
-            });
-        });
-        span(w, "MaxQueryTime", config.max_query_time);
-        w.field_str("NodeID", &view.node_id);
-        w.field_str_map("NodeMeta", &config.node_meta);
-        w.field_str("NodeName", &config.node_name);
-        w.field_bool("PeeringEnabled", false);
-        w.field_str("PidFile", &config.pid_file);
-        w.field_str("PrimaryDatacenter", &config.primary_datacenter);
-        span(w, "RPCHoldTimeout", config.performance.rpc_hold_timeout);
-        w.field_u64("RaftProtocol", 3);
-        w.field_u64("RaftSnapshotThreshold", config.raft_snapshot_threshold);
-        w.field_u64("RaftTrailingLogs", config.raft_trailing_logs);
-        w.field_str("Revision", REVISION);
-        w.field_i64("SerfPortLAN", port(config.ports.serf_lan));
-        w.field_i64("SerfPortWAN", port(config.ports.serf_wan));
-        w.field_bool("ServerMode", config.server);
-        w.field_u64("ServerPort", u64::from(config.ports.server));
-        w.field_bool("SkipLeaveOnInt", config.skip_leave_on_interrupt);
-        w.field_str_map("TaggedAddresses", &config.tagged_addresses);
-        w.field_u64("TxnMaxReqLen", config.txn_max_req_len as u64);
-        w.field("UIConfig", |w| w.object(|w| w.field_bool("Enabled", config.ui_enabled)));
-        w.field_str("Version", VERSION);
     });
 }
 
@@ -227,7 +146,7 @@ fn server_stats(w: &mut Writer<'_>, cx: &Cx<'_>) {
         w.object(|w| {
             w.field_str("acl", "disabled");
             w.field_str("bootstrap", yes(view.config.bootstrap_expect == 1));
-            w.field_str("known_datacenters", "1");
+            w.field_str("known_datacenters", &known_datacenters(cx).to_string());
             w.field_str("leader", yes(raft.is_leader));
             w.field_str("leader_addr", &raft.leader_addr);
             w.field_str("server", "true");
@@ -237,18 +156,41 @@ fn server_stats(w: &mut Writer<'_>, cx: &Cx<'_>) {
         w.object(|w| {
             w.field_str("applied_index", &raft.applied.to_string());
             w.field_str("commit_index", &status.commit_index.to_string());
+            w.field_str("fsm_pending", "0");
             w.field_str("last_contact", &last_contact(cx));
             w.field_str("last_log_index", &status.last_index.to_string());
             w.field_str("last_log_term", &status.last_term.to_string());
             w.field_str("last_snapshot_index", &status.snapshot_index.to_string());
             w.field_str("last_snapshot_term", &status.snapshot_term.to_string());
+            w.field_str("latest_configuration", &latest_configuration(cx));
+            w.field_str("latest_configuration_index", "0");
             let peers = status.membership.others(&view.node_id).len();
             w.field_str("num_peers", &peers.to_string());
             w.field_str("protocol_version", "3");
+            w.field_str("protocol_version_max", "3");
+            w.field_str("protocol_version_min", "0");
+            w.field_str("snapshot_version_max", "1");
+            w.field_str("snapshot_version_min", "0");
             w.field_str("state", if raft.is_leader { "Leader" } else { "Follower" });
             w.field_str("term", &raft.term.to_string());
         });
     });
+}
+
+/// Of how many datacenters servers are known, this one among them.
+fn known_datacenters(cx: &Cx<'_>) -> usize {
+    let wan = cx.view.members.wan.iter().map(|member| member.tag("dc"));
+    wan.chain([&*cx.view.config.datacenter]).collect::<BTreeSet<&str>>().len()
+}
+
+/// The voters, in the form in which Consul's raft prints them.
+fn latest_configuration(cx: &Cx<'_>) -> String {
+    let voter = |id: &crate::ids::ServerId| {
+        let at = super::status::address(cx, id).unwrap_or_default();
+        format!("{{Suffrage:Voter ID:{id} Address:{at}}}")
+    };
+    let voters: Vec<String> = cx.view.raft.status.membership.voters.iter().map(voter).collect();
+    format!("[{}]", voters.join(" "))
 }
 
 fn last_contact(cx: &Cx<'_>) -> String {

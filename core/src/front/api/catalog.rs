@@ -3,11 +3,12 @@
 use super::super::blocking::{Answer, Cx};
 use super::super::decode::catalog as bodies;
 use super::super::errors::HttpError;
+use super::super::lately;
 use super::super::message::HttpReply;
 use super::super::near::Near;
 use super::super::remote::{self, Remote};
 use super::super::render;
-use super::super::request::Request;
+use super::super::request::{CacheControl, Options, Request};
 use super::super::respond;
 use super::super::route::{Finish, Read, Step, Style};
 use super::{MetaFilter, folded, has_tags, refuse_peers, unexpected};
@@ -20,7 +21,6 @@ use crate::store::{Applied, Excerpt, Store};
 use crate::types::{CheckServiceNode, Node};
 use crate::view::View;
 use crate::watch::WatchKey;
-use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
@@ -29,7 +29,10 @@ use alloc::vec;
 const STYLE: Style = Style::Catalog { meta_on_error: true };
 
 /// `GET /v1/catalog/datacenters`: the nearest first. A client asks a server.
-pub(in crate::front) fn datacenters(cx: &Cx<'_>, _: &Request) -> Result<Step, HttpError> {
+pub(in crate::front) fn datacenters(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    // Nothing here waits.
+    let waitless = Request { query: rq.query.without(&["index", "wait"]), ..rq.clone() };
+    Options::parse(&waitless, &cx.view.config)?;
     if cx.view.config.server {
         return Ok(Step::Call(Box::new(call::Request::Datacenters), |cx, rq, reply| match reply {
             call::Reply::Datacenters(known) => {
@@ -49,7 +52,9 @@ pub(in crate::front) fn datacenters(cx: &Cx<'_>, _: &Request) -> Result<Step, Ht
 fn datacenters_reply(cx: &Cx<'_>, rq: &Request, names: &[Str]) -> HttpReply {
     let mut reply = respond::json(cx.view, rq, |w| w.strs(names.iter().map(|name| &**name)));
     if rq.query.has("cached") && cx.view.config.http.use_cache {
-        reply.headers.push(("X-Cache", Cow::Borrowed("MISS")));
+        // It was read before.
+        let control = CacheControl::of(rq).unwrap_or_default();
+        lately::put_fetched(&mut reply, &cx.memory.lately, rq, control, cx.now.mono);
     }
     reply
 }

@@ -42,7 +42,7 @@ pub(in crate::front) fn remove(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpEr
 }
 
 fn change(cx: &Cx<'_>, rq: &Request, command: fn(Bytes) -> KeyCommand) -> Result<Step, HttpError> {
-    let key = decode(&rq.body, Struct::new("keyringArgs"), |f| f.string("Key"))?;
+    let key = decode(&rq.body, Struct::of("agent", "keyringArgs"), |f| f.string("Key"))?;
     let relay_factor = relay_factor(rq)?;
     if local_only(rq)? {
         let text = "Invalid use of local-only: local-only can only be set for list requests";

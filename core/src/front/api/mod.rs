@@ -10,6 +10,7 @@ pub(super) mod agent_service;
 pub(super) mod autopilot;
 pub(super) mod catalog;
 pub(super) mod coordinate;
+mod debug_config;
 pub(super) mod event;
 pub(super) mod health;
 pub(super) mod keyring;

@@ -3,7 +3,7 @@
 use super::super::blocking::Cx;
 use super::super::errors::HttpError;
 use super::super::remote;
-use super::super::request::Request;
+use super::super::request::{Options, Request};
 use super::super::respond;
 use super::super::route::{Finish, Step};
 use crate::gossip::consul::Server;
@@ -14,6 +14,7 @@ use core::net::IpAddr;
 
 /// `GET /v1/status/leader`: the leader's address, or an empty string.
 pub(in crate::front) fn leader(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    understood(cx, rq)?;
     if remote::elsewhere(rq, &cx.view.config) {
         let finish: Finish = |cx, rq, reply| {
             let body = remote::body(reply)?;
@@ -25,8 +26,14 @@ pub(in crate::front) fn leader(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpEr
     Ok(Step::Done(respond::json(cx.view, rq, |w| w.str(&cx.view.raft.leader_addr))))
 }
 
+/// The options of reads are looked at, and then without effect.
+fn understood(cx: &Cx<'_>, rq: &Request) -> Result<(), HttpError> {
+    Options::parse(rq, &cx.view.config).map(drop)
+}
+
 /// `GET /v1/status/peers`: the addresses of all voters.
 pub(in crate::front) fn peers(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    understood(cx, rq)?;
     if remote::elsewhere(rq, &cx.view.config) {
         let finish: Finish = |cx, rq, reply| {
             let body = remote::body(reply)?;

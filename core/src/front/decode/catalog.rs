@@ -240,6 +240,9 @@ pub(super) fn prepare_service(service: &mut NodeService) -> Result<(), String> {
     if matches!(&*service.address, "0.0.0.0" | "::" | "[::]") {
         return Err("Invalid service address".into());
     }
+    if let Some(place) = &service.locality {
+        crate::types::rules::locality(place)?;
+    }
     if service.weights == (Weights { passing: 0, warning: 0 }) {
         service.weights = Weights::default();
     }

@@ -88,6 +88,10 @@ impl Parsed {
 /// The operation and whether it writes, or what is wrong with it.
 fn checked(op: Sent, datacenter: &Str) -> Result<(TxnOp, bool), (String, bool)> {
     let op = match op {
+        Sent::Kv(verb, entry) if entry.key.is_empty() => {
+            let writes = KvOp::named(&verb).is_some_and(|op| op.writes());
+            return Err(("Must provide key".into(), writes));
+        }
         Sent::Kv(verb, entry) => {
             let Some(op) = KvOp::named(&verb) else {
                 return Err((format!("unknown KV operation: {verb}"), false));
@@ -154,11 +158,11 @@ fn sent(f: &mut Fields<'_>, not_built: &mut Vec<&'static str>) -> Option<Sent> {
             session: f.str("Session"),
             ..KvEntry::default()
         };
-        Sent::Kv(f.string("Verb"), entry)
+        Sent::Kv(f.string_of("Verb", "api.KVOp"), entry)
     });
     let node = f.object("Node", Struct::of("api", "NodeTxnOp"), |f| {
         let node = f.object("Node", Struct::of("api", "Node"), node).unwrap_or_default();
-        Sent::Node(f.string("Verb"), node)
+        Sent::Node(f.string_of("Verb", "api.NodeOp"), node)
     });
     let service = f.object("Service", Struct::of("api", "ServiceTxnOp"), |f| {
         let service = f.object("Service", Struct::of("api", "AgentService"), |f| {
@@ -166,14 +170,14 @@ fn sent(f: &mut Fields<'_>, not_built: &mut Vec<&'static str>) -> Option<Sent> {
             let _enterprise = (f.string("Namespace"), f.string("Partition"));
             catalog::service(f, not_built)
         });
-        Sent::Service(f.string("Verb"), f.str("Node"), service.unwrap_or_default())
+        Sent::Service(f.string_of("Verb", "api.ServiceOp"), f.str("Node"), service.unwrap_or_default())
     });
     let check = f.object("Check", Struct::of("api", "CheckTxnOp"), |f| {
         let check = f.object("Check", Struct::of("api", "HealthCheck"), |f| {
             let _enterprise = (f.string("Namespace"), f.string("Partition"));
             catalog::check_without_timing(f)
         });
-        Sent::Check(f.string("Verb"), check.unwrap_or_default())
+        Sent::Check(f.string_of("Verb", "api.CheckOp"), check.unwrap_or_default())
     });
     kv.or(node).or(service).or(check)
 }

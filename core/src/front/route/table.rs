@@ -131,7 +131,10 @@ pub(crate) static ROUTES: &[Route] = &[
         pattern: "/v1/agent/metrics",
         methods: &[on("GET", Rule::AgentRead, Enterprise::Ignored, Handler::Call(agent_metrics::metrics))],
     },
-    later("/v1/agent/metrics/stream", &[absent("GET")]),
+    Route {
+        pattern: "/v1/agent/metrics/stream",
+        methods: &[on("GET", Rule::AgentRead, Enterprise::Ignored, Handler::Call(agent_metrics::stream))],
+    },
     Route {
         pattern: "/v1/agent/monitor",
         methods: &[on("GET", Rule::AgentRead, Enterprise::Ignored, Handler::Call(agent_monitor::monitor))],
