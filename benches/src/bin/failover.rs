@@ -21,9 +21,10 @@ agent, one key after the other. The leader is lost; what is measured is the long
 write, from the round's start until all is well again. Prints Markdown. CONSUL_BIN adds a row of a Consul to each.
 
   --rounds    how often each fault happens (default 20)
-  --only      these only: kill, freeze, partition, move
+  --only      these only: stop, kill, freeze, partition, move
   --saturate  writes on 64 connections to the leader for so long, and counts elections and slow answers
 
+  stop        SIGTERM of the leader, as when servers are restarted one by one
   kill        kill -9 of the leader
   freeze      SIGSTOP of the leader for five seconds
   partition   the leader's network is cut for eight seconds (network namespaces: needs root, ip and tc)
@@ -34,12 +35,19 @@ type Fault = fn(&mut Stage, leader: usize);
 
 /// The faults by name.
 const FAULTS: &[(&str, Fault)] =
-    &[("kill", kill), ("freeze", freeze), ("partition", partition), ("move", move_all)];
+    &[("stop", stop), ("kill", kill), ("freeze", freeze), ("partition", partition), ("move", move_all)];
 
 /// A cluster at work, on machines of its own if it has a network.
 struct Stage {
     cluster: Cluster,
     network: Option<Network>,
+}
+
+fn stop(stage: &mut Stage, leader: usize) {
+    stage.cluster.servers[leader].signal("TERM");
+    stage.cluster.servers[leader].wait_for_exit();
+    sleep(Duration::from_secs(1));
+    stage.cluster.servers[leader].launch();
 }
 
 fn kill(stage: &mut Stage, leader: usize) {
