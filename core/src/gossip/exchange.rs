@@ -218,6 +218,11 @@ impl Gossip {
         self.open(with, Talk::Exchanging { with, purpose, until });
     }
 
+    /// Whether tables are being exchanged with whoever is there, at this node's wish.
+    pub(super) fn is_exchanging_with(&self, at: SocketAddr) -> bool {
+        self.streams.values().any(|open| matches!(open.talk, Talk::Exchanging { with, .. } if with == at))
+    }
+
     fn own_tables(&self, join: bool) -> PushPull {
         let nodes = self.table.iter().map(super::table::Peer::to_wire).collect();
         PushPull { join, nodes, state: self.serf_state() }

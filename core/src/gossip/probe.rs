@@ -4,9 +4,12 @@
 //! ack in time, others are asked to try, and a stream is tried beside them, for the network may lose
 //! packets only. Without any answer until the interval ends, the member is suspected.
 
+use super::exchange::{Purpose, Talk};
 use super::table::Peer;
-use super::wire::{Ack, IndirectPing, Message, Nack, Ping, StreamMessage, Suspect, WireState, ip_bytes};
-use super::{Effect, Gossip, Stream, exchange::Talk};
+use super::wire::{
+    Ack, Dead, IndirectPing, Message, Nack, Ping, StreamMessage, Suspect, WireState, ip_bytes,
+};
+use super::{Effect, Gossip, Member, Status, Stream};
 use crate::Str;
 use crate::event::Level;
 use crate::time::{Duration, Instant};
@@ -189,8 +192,30 @@ impl Gossip {
         if self.is_own_challenge(ping) {
             return;
         }
-        let ack = Ack { payload: self.ack_payload(), seq_no: ping.seq_no };
-        self.send(ping.reply_to().unwrap_or(from), &Message::Ack(ack));
+        let to = ping.reply_to().unwrap_or(from);
+        let ack = Message::Ack(Ack { payload: self.ack_payload(), seq_no: ping.seq_no });
+        let Some(peer) = self.table.get(&ping.source_node).filter(|peer| peer.is_gone() && peer.addr == to)
+        else {
+            self.send(to, &ack);
+            return self.meet_again(&ping.source_node, to);
+        };
+        // Whoever asks is not gone: it learns at once what is said of it, so that it can refute it.
+        let from = if peer.state == WireState::Left { &peer.name } else { &self.config.name };
+        let (from, incarnation, node) = (from.clone(), peer.incarnation, peer.name.clone());
+        let dead = Message::Dead(Dead { from, incarnation, node });
+        let parts = [Bytes::from(ack.encode()), Bytes::from(dead.encode())];
+        self.send_parts(to, peer.reads_checksums(), &parts);
+    }
+
+    /// Somebody is there of whom serf has kept that it is gone, and SWIM nothing any more: tables are exchanged.
+    fn meet_again(&mut self, name: &str, at: SocketAddr) {
+        let known = self.serf.members.get(name).map(|known| &known.member);
+        let gone =
+            |member: &Member| member.addr == at && matches!(member.status, Status::Failed | Status::Left);
+        let wanted = !self.has_left() && !self.is_exchanging_with(at);
+        if self.table.get(name).is_none() && known.is_some_and(gone) && wanted {
+            self.exchange(at, Purpose::Reconnect);
+        }
     }
 
     /// Somebody asks us to probe another.
@@ -269,5 +294,81 @@ impl Gossip {
             self.write(stream, &ack);
         }
         self.effects.push(Effect::Close { stream });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wire::Alive;
+    use super::super::{Config, Input, VSN};
+    use super::*;
+    use crate::rng::{Rng, Seed};
+
+    fn at(ms: u64) -> Instant {
+        Instant::ZERO + Duration::from_millis(1_000_000 + ms)
+    }
+
+    fn addr(n: u8) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, n], 8301))
+    }
+
+    /// A member that has just started.
+    fn boot(name: &str, n: u8) -> Gossip {
+        let config = Config::lan(name.into(), addr(n));
+        Gossip::boot(config, &Rng::new(Seed::from_u64(n.into())), at(0), &mut Vec::new()).expect("sound")
+    }
+
+    /// What a member does when it hears this from the address 9.
+    fn hear(gossip: &mut Gossip, ms: u64, message: &Message) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let input = Input::Packet { from: addr(9), bytes: Bytes::from(message.encode()) };
+        gossip.step(at(ms), input, &mut effects);
+        effects
+    }
+
+    /// `me`, for whom `other` has died.
+    fn bereaved() -> Gossip {
+        let mut me = boot("me", 1);
+        let alive = Alive {
+            addr: ip_bytes(addr(2).ip()),
+            incarnation: 5,
+            meta: Bytes::new(),
+            node: "other".into(),
+            port: 8301,
+            vsn: Bytes::copy_from_slice(&VSN),
+        };
+        hear(&mut me, 10, &Message::Alive(alive));
+        let dead = Dead { from: "third".into(), incarnation: 5, node: "other".into() };
+        hear(&mut me, 20, &Message::Dead(dead));
+        me
+    }
+
+    #[test]
+    fn whoever_is_taken_for_dead_and_pings_hears_of_it_with_the_ack_and_refutes_it() {
+        let (mut me, mut other) = (bereaved(), boot("other", 2));
+        let ping = Message::Ping(other.own_ping(7, "me".into()));
+        for effect in hear(&mut me, 30, &ping) {
+            let Effect::Packet { to, bytes } = effect else { continue };
+            assert_eq!(to, addr(2));
+            other.step(at(40), Input::Packet { from: addr(1), bytes }, &mut Vec::new());
+        }
+        let own = other.table.get("other").expect("itself");
+        assert!(own.incarnation > 5 && own.state == WireState::Alive, "{own:?}");
+    }
+
+    #[test]
+    fn whoever_was_forgotten_as_dead_and_pings_is_asked_for_its_table_once_at_a_time() {
+        let (mut me, other) = (bereaved(), boot("other", 2));
+        me.table.forget_gone(at(100_000), Duration::from_secs(30));
+        let ping = Message::Ping(other.own_ping(7, "me".into()));
+        let opened = |effects: &[Effect]| {
+            effects.iter().filter(|e| matches!(e, Effect::Open { to, .. } if *to == addr(2))).count()
+        };
+        assert_eq!(opened(&hear(&mut me, 30, &ping)), 1);
+        assert_eq!(opened(&hear(&mut me, 40, &ping)), 0, "one is running");
+        // A stranger says nothing of itself by a ping.
+        let stranger =
+            Message::Ping(Ping { source_node: "stranger".into(), ..other.own_ping(8, "me".into()) });
+        assert_eq!(opened(&hear(&mut me, 50, &stranger)), 0);
     }
 }

@@ -137,7 +137,7 @@ impl Table {
         None
     }
 
-    fn forget_gone(&mut self, now: Instant, to_the_dead: Duration) {
+    pub(super) fn forget_gone(&mut self, now: Instant, to_the_dead: Duration) {
         self.peers.retain(|_, peer| !peer.is_gone() || now.since(peer.changed) <= to_the_dead);
         self.ring.retain(|name| self.peers.contains_key(name));
     }
