@@ -292,8 +292,10 @@ pub(super) fn names(d: &mut Draft) {
         let dies = start + 5000 + d.luck.below(20_000);
         d.at(dies, Action::Crash(owner));
         if d.luck.ratio(1, 2) {
-            let back = dies + 20_000 + d.luck.below(20_000);
+            // Not before everybody has exchanged tables: who has not heard of the second one yet takes the first back.
+            let back = dies + 45_000 + d.luck.below(20_000);
             d.at(back, Action::Restart(owner));
+            d.knobs.seconds = 120;
         }
     }
     let copied = 8000 + d.luck.below(30_000);
