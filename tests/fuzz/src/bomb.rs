@@ -11,7 +11,8 @@ const NOISE_US: u64 = 60_000;
 /// `which, lengths of prefix and piece, prefix, piece, suffix`.
 pub(crate) fn bomb(data: &[u8]) {
     let [which, prefix, piece, rest @ ..] = data else { return };
-    let targets = TARGETS.len() - 1;
+    // Those before this one.
+    let targets = TARGETS.iter().position(|target| target.name == "bomb").unwrap_or(TARGETS.len());
     let target = &TARGETS[usize::from(*which) % targets];
     let (prefix, rest) = rest.split_at(usize::from(*prefix).min(rest.len()));
     let (piece, suffix) = rest.split_at(usize::from(*piece).min(rest.len()));
