@@ -203,6 +203,22 @@ fn limits_mode(view: &View) -> u64 {
     }
 }
 
+/// The settings of one of the groups that TLS is set up for.
+const fn tls(group: &'static str) -> [(&'static str, From); 10] {
+    [
+        ("CAFile", From::Tls(group, "ca_file", r#""""#)),
+        ("CAPath", From::Tls(group, "ca_path", r#""""#)),
+        ("CertFile", From::Tls(group, "cert_file", r#""""#)),
+        ("CipherSuites", From::Fixed("[]")),
+        ("KeyFile", From::Fixed(r#""hidden""#)),
+        ("TLSMinVersion", From::Tls(group, "tls_min_version", r#""TLSv1_2""#)),
+        ("UseAutoCert", From::Tls(group, "use_auto_cert", "false")),
+        ("VerifyIncoming", From::Tls(group, "verify_incoming", "false")),
+        ("VerifyOutgoing", From::Tls(group, "verify_outgoing", "false")),
+        ("VerifyServerHostname", From::Tls(group, "verify_server_hostname", "false")),
+    ]
+}
+
 static SETTINGS: &[(&str, From)] = &[
     ("ACLEnableKeyListPolicy", Setting("acl.enable_key_list_policy", "false")),
     ("ACLInitialManagementToken", Fixed(r#""hidden""#)),
@@ -513,51 +529,9 @@ static SETTINGS: &[(&str, From)] = &[
             ("AutoTLS", Setting("auto_encrypt.tls", "false")),
             ("Domain", Own(|w, view| w.str(&view.config.domain))),
             ("EnableAgentTLSForChecks", Setting("enable_agent_tls_for_checks", "false")),
-            (
-                "GRPC",
-                Object(&[
-                    ("CAFile", Tls("grpc", "ca_file", r#""""#)),
-                    ("CAPath", Tls("grpc", "ca_path", r#""""#)),
-                    ("CertFile", Tls("grpc", "cert_file", r#""""#)),
-                    ("CipherSuites", Fixed("[]")),
-                    ("KeyFile", Fixed(r#""hidden""#)),
-                    ("TLSMinVersion", Tls("grpc", "tls_min_version", r#""TLSv1_2""#)),
-                    ("UseAutoCert", Tls("grpc", "use_auto_cert", "false")),
-                    ("VerifyIncoming", Tls("grpc", "verify_incoming", "false")),
-                    ("VerifyOutgoing", Tls("grpc", "verify_outgoing", "false")),
-                    ("VerifyServerHostname", Tls("grpc", "verify_server_hostname", "false")),
-                ]),
-            ),
-            (
-                "HTTPS",
-                Object(&[
-                    ("CAFile", Tls("https", "ca_file", r#""""#)),
-                    ("CAPath", Tls("https", "ca_path", r#""""#)),
-                    ("CertFile", Tls("https", "cert_file", r#""""#)),
-                    ("CipherSuites", Fixed("[]")),
-                    ("KeyFile", Fixed(r#""hidden""#)),
-                    ("TLSMinVersion", Tls("https", "tls_min_version", r#""TLSv1_2""#)),
-                    ("UseAutoCert", Tls("https", "use_auto_cert", "false")),
-                    ("VerifyIncoming", Tls("https", "verify_incoming", "false")),
-                    ("VerifyOutgoing", Tls("https", "verify_outgoing", "false")),
-                    ("VerifyServerHostname", Tls("https", "verify_server_hostname", "false")),
-                ]),
-            ),
-            (
-                "InternalRPC",
-                Object(&[
-                    ("CAFile", Tls("internal_rpc", "ca_file", r#""""#)),
-                    ("CAPath", Tls("internal_rpc", "ca_path", r#""""#)),
-                    ("CertFile", Tls("internal_rpc", "cert_file", r#""""#)),
-                    ("CipherSuites", Fixed("[]")),
-                    ("KeyFile", Fixed(r#""hidden""#)),
-                    ("TLSMinVersion", Tls("internal_rpc", "tls_min_version", r#""TLSv1_2""#)),
-                    ("UseAutoCert", Tls("internal_rpc", "use_auto_cert", "false")),
-                    ("VerifyIncoming", Tls("internal_rpc", "verify_incoming", "false")),
-                    ("VerifyOutgoing", Tls("internal_rpc", "verify_outgoing", "false")),
-                    ("VerifyServerHostname", Tls("internal_rpc", "verify_server_hostname", "false")),
-                ]),
-            ),
+            ("GRPC", Object(const { &tls("grpc") })),
+            ("HTTPS", Object(const { &tls("https") })),
+            ("InternalRPC", Object(const { &tls("internal_rpc") })),
             ("NodeName", Own(|w, view| w.str(&view.config.node_name))),
             ("ServerMode", Own(|w, view| w.bool(view.config.server))),
             ("ServerName", Setting("server_name", r#""""#)),
