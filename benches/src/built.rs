@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::process::Command;
 
 /// The release binary of the agent, built if need be, or the one that `LICTOR_BIN` names.
 ///
@@ -14,9 +13,8 @@ pub fn lictor() -> io::Result<PathBuf> {
     }
     let own = std::env::current_exe()?;
     let dir = own.parent().ok_or_else(|| io::Error::other("no directory of its own"))?;
-    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build.args(["build", "--quiet", "--package", "lictor-bins", "--bin", "lictor"]);
-    build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let mut build = lictor_tests::cargo::cargo();
+    build.args(["build", "--quiet", "--workspace", "--bin", "lictor"]);
     if dir.ends_with("release") {
         build.arg("--release");
     } else {

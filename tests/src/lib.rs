@@ -2,6 +2,7 @@
 //! its own, gone when the test ends; and clusters of them, each agent at an address of its own.
 
 pub mod backend;
+pub mod cargo;
 pub mod cluster;
 pub mod conformance;
 pub mod dns;

@@ -1,6 +1,7 @@
 //! One agent process.
 
 use crate::Scratch;
+use crate::cargo::cargo;
 use crate::http::{Response, request};
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
@@ -20,9 +21,9 @@ pub fn binary() -> &'static Path {
         // target/<profile>/deps/<test> -> target/<profile>
         let test = std::env::current_exe().expect("a running test has a path");
         let profile = test.parent().and_then(Path::parent).expect("tests run from target/<profile>/deps");
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--package", "lictor-bins", "--bins"]);
-        build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        let mut build = cargo();
+        // A test that needs it, so that features of dependencies are those of all tests and nothing is built twice.
+        build.args(["test", "--quiet", "--workspace", "--no-run", "--test", "golden"]);
         if profile.ends_with("release") {
             build.arg("--release");
         }
