@@ -2,6 +2,7 @@
 
 use crate::Str;
 use crate::agent::{AgentReply, AgentRequest};
+use crate::cache::{Found, Wanted};
 use crate::command::Command;
 use crate::gossip::{Coordinate, KeyCommand};
 use crate::ids::{CallId, Index, Pool, ServerId};
@@ -44,7 +45,10 @@ pub enum Request {
     ForAgent(Box<Request>),
     /// Ask another server. Answered by [`Reply::Answer`].
     Ask(Ask),
-    /// Nobody waits any more for what [`Request::Ask`] under this number asked. Not answered.
+    /// The same, unless the answer is kept. Answered by [`Reply::Cached`], or by [`Reply::Answer`] if there is no room
+    /// for it.
+    AskCached(Box<Wanted>),
+    /// Nobody waits any more for what [`Request::Ask`] or [`Request::AskCached`] under this number asked. Not answered.
     Abandon(CallId),
     /// Change the agent's local state.
     Agent(AgentRequest),
@@ -116,6 +120,8 @@ pub enum Reply {
     },
     /// The body of a server's answer.
     Answer(Bytes),
+    /// The same, with its age.
+    Cached(Found),
     /// The datacenters, the nearest first.
     Datacenters(Vec<Datacenter>),
     /// So many of the members that were asked to let this node in did.

@@ -66,6 +66,7 @@ pub mod view;
 pub mod watch;
 
 pub mod agent;
+pub mod cache;
 pub mod call;
 pub mod front;
 pub mod server;

@@ -1,12 +1,15 @@
 //! Raft's messages between servers, on the server port behind the first byte [`FIRST_BYTE`].
 //!
 //! A connection carries one direction: whoever has something to say dials. It begins with a greeting that names
-//! both ends by their persisted IDs, so that an address that has changed hands is noticed at once; then come
-//! frames, each with its length in front.
+//! both ends by their persisted IDs, so that an address that has changed hands is noticed at once, and says where
+//! the sender takes answers, for it may have moved before gossip has told; then come frames, each with its length
+//! in front.
 //!
 //! ```text
-//!  'L'  version  len to  to ...  len from  from ...   |  length (4, big-endian)  message ...  |  ...
+//!  'L'  version  len to  to ...  len from  from ...  len at  at ...   |  length (4, big-endian)  message ...  |  ...
 //! ```
+//!
+//! Version 1 does not say where.
 //!
 //! Messages that find no connection, or a full queue, are lost: raft says them again.
 
@@ -20,13 +23,14 @@ use lictor_core::time::Duration;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 /// What a connection begins with.
 pub const FIRST_BYTE: u8 = b'L';
-/// The version of greeting and frames.
-const VERSION: u8 = 1;
+/// The version of greeting and frames, and the oldest that is understood.
+const VERSION: u8 = 2;
+const OLDEST: u8 = 1;
 /// Messages that may wait for one server.
 const QUEUE: usize = 1024;
 /// The longest message that is taken.
@@ -43,8 +47,17 @@ struct Link {
     queue: mpsc::Sender<Bytes>,
 }
 
+/// Who greets: its ID, and where it takes answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Own {
+    /// Its persisted ID.
+    pub id: ServerId,
+    /// Its server port, as others reach it.
+    pub at: SocketAddr,
+}
+
 /// Sends what is ordered until the orders end.
-pub async fn send<R: Rt>(rt: R, own: ServerId, mut orders: mpsc::UnboundedReceiver<PeerOrder>) {
+pub async fn send<R: Rt>(rt: R, own: Own, mut orders: mpsc::UnboundedReceiver<PeerOrder>) {
     let mut links: BTreeMap<ServerId, Link> = BTreeMap::new();
     while let Some(PeerOrder { to, at, bytes }) = orders.recv().await {
         let fits = links.get(&to).is_some_and(|link| link.at == at && !link.queue.is_closed());
@@ -61,13 +74,7 @@ pub async fn send<R: Rt>(rt: R, own: ServerId, mut orders: mpsc::UnboundedReceiv
 }
 
 /// Dials one server whenever there is something to say.
-async fn link<R: Rt>(
-    rt: R,
-    own: ServerId,
-    to: ServerId,
-    at: SocketAddr,
-    mut messages: mpsc::Receiver<Bytes>,
-) {
+async fn link<R: Rt>(rt: R, own: Own, to: ServerId, at: SocketAddr, mut messages: mpsc::Receiver<Bytes>) {
     while let Some(first) = messages.recv().await {
         match dial(&rt, &own, &to, at).await {
             Ok(connection) => {
@@ -84,14 +91,20 @@ async fn link<R: Rt>(
     }
 }
 
-async fn dial<R: Rt>(rt: &R, own: &ServerId, to: &ServerId, at: SocketAddr) -> io::Result<R::Stream> {
+/// What a connection of `own` to another server begins with.
+fn greets(own: &Own, to: &ServerId) -> Vec<u8> {
+    let mut greeting = vec![FIRST_BYTE, VERSION];
+    for text in [&**to, &*own.id, &*own.at.to_string()] {
+        greeting.put_u8(text.len() as u8);
+        greeting.extend_from_slice(text.as_bytes());
+    }
+    greeting
+}
+
+async fn dial<R: Rt>(rt: &R, own: &Own, to: &ServerId, at: SocketAddr) -> io::Result<R::Stream> {
     let greet = async {
         let mut connection = rt.connect(at).await?;
-        let mut greeting = vec![FIRST_BYTE, VERSION];
-        for id in [to, own] {
-            greeting.put_u8(id.len() as u8);
-            greeting.extend_from_slice(id.as_bytes());
-        }
+        let greeting = greets(own, to);
         connection.write_all(&greeting).await?;
         connection.flush().await?;
         Ok(connection)
@@ -148,11 +161,14 @@ pub async fn receive<R: Rt>(
     memory: &ClientLimits,
 ) -> io::Result<()> {
     let late = rt.sleep_until(rt.now().mono + GREETING);
-    let from = tokio::select! {
+    let (from, at) = tokio::select! {
         biased;
-        from = greeting::<R>(&mut connection, own) => from?,
+        greeted = greeting(&mut connection, own) => greeted?,
         () = late => return Err(io::ErrorKind::TimedOut.into()),
     };
+    if let Some(at) = at {
+        let _ = inbox.send(Input::PeerAt { from: from.clone(), at }).await;
+    }
     let ended = messages::<R>(&mut connection, &from, &inbox, memory).await;
     let _ = inbox.send(Input::PeerLost { from }).await;
     ended
@@ -203,20 +219,28 @@ fn take(bytes: &mut BytesMut, len: usize) -> Bytes {
     message
 }
 
-async fn greeting<R: Rt>(connection: &mut R::Stream, own: &ServerId) -> io::Result<ServerId> {
+async fn greeting<S: AsyncRead + Unpin>(
+    connection: &mut S,
+    own: &ServerId,
+) -> io::Result<(ServerId, Option<SocketAddr>)> {
     let version = connection.read_u8().await?;
-    if version != VERSION {
+    if !(OLDEST..=VERSION).contains(&version) {
         return Err(bad(format!("version {version} of the server protocol is not known here")));
     }
-    let to = name::<R>(connection).await?;
-    let from = name::<R>(connection).await?;
+    let to = name(connection).await?;
+    let from = name(connection).await?;
+    let at = match version {
+        OLDEST => None,
+        _ => Some(name(connection).await?),
+    };
     if to != **own {
         return Err(bad(format!("server {from} looks for server {to} here, but this is {own}")));
     }
-    Ok(ServerId::from(from))
+    let at = at.map(|at| at.parse().map_err(|_| bad(format!("server {from} says no address: {at:?}"))));
+    Ok((ServerId::from(from), at.transpose()?))
 }
 
-async fn name<R: Rt>(connection: &mut R::Stream) -> io::Result<String> {
+async fn name<S: AsyncRead + Unpin>(connection: &mut S) -> io::Result<String> {
     let mut name = vec![0; usize::from(connection.read_u8().await?)];
     connection.read_exact(&mut name).await?;
     String::from_utf8(name).map_err(|_| bad("a server's ID is no text".into()))
@@ -229,6 +253,21 @@ fn bad(text: String) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_greeting_says_who_it_is_from_and_where_it_takes_answers_and_an_older_one_only_who() {
+        let own = Own { id: ServerId::from("a"), at: "[::1]:8300".parse().expect("an address") };
+        let (to, other) = (ServerId::from("b"), ServerId::from("c"));
+        let said = greets(&own, &to);
+        assert_eq!(greeting(&mut &said[1..], &to).await.expect("taken"), (own.id, Some(own.at)));
+        let refused = greeting(&mut &said[1..], &other).await.expect_err("for another");
+        assert!(refused.to_string().contains("looks for server b here, but this is c"), "{refused}");
+        let older = [1, 1, b'b', 1, b'a'];
+        assert_eq!(greeting(&mut &older[..], &to).await.expect("taken"), (ServerId::from("a"), None));
+        for nonsense in [&[3, 1, b'b', 1, b'a'][..], &[2, 1, b'b', 1, b'a', 1, b'x']] {
+            assert!(greeting(&mut &nonsense[..], &to).await.is_err());
+        }
+    }
 
     #[test]
     fn a_small_message_that_is_kept_keeps_no_buffer() {

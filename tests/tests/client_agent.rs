@@ -2,6 +2,7 @@
 //!
 //! The same against real Consul servers where `CONSUL_BIN` names the binary.
 
+use lictor_tests::http::raw_request;
 use lictor_tests::server::free_ports;
 use lictor_tests::{Scratch, Server, dns, request, wait};
 use serde_json::Value;
@@ -183,6 +184,59 @@ fn a_client_serves_by_its_servers_and_is_in_sync_again_after_they_were_away() {
         || shown(server.http, "/v1/catalog/service/later").as_array().is_some_and(|all| all.len() == 1);
     assert!(wait(there), "not synced after the server came back:\n{}", client.log());
     assert!(wait(|| client.get("/v1/catalog/services").json()["later"].is_array()));
+}
+
+/// `X-Cache`, `Age` and how many there are in the answer.
+fn cached(client: &Server, target: &str) -> (String, Option<u64>, usize) {
+    let answer = client.get(target);
+    let header = |name: &str| answer.header(name).unwrap_or_default().to_owned();
+    (header("x-cache"), header("age").parse().ok(), answer.json().as_array().map_or(0, Vec::len))
+}
+
+#[test]
+fn a_cached_answer_of_a_client_follows_the_servers_and_stays_when_they_are_gone() {
+    let mut server = Server::start("server", r#"{"performance": {"raft_multiplier": 1}}"#);
+    let client = client(server.serf, r#", "performance": {"rpc_hold_timeout": "1s"}"#);
+    assert!(wait(|| client.answers("/v1/catalog/nodes")), "{}", client.log());
+    let register = |node: &str| {
+        let body = format!(r#"{{"Node": "{node}", "Address": "10.0.0.1", "Service": {{"Service": "web"}}}}"#);
+        assert_eq!(server.put("/v1/catalog/register", &body).text(), "true");
+    };
+    let targets = ["/v1/health/service/web?cached", "/v1/catalog/service/web?cached"];
+    register("a");
+    for target in targets {
+        assert_eq!(cached(&client, target), ("MISS".into(), None, 1), "{target}");
+        assert_eq!(cached(&client, target), ("HIT".into(), Some(0), 1), "{target}");
+    }
+    register("b");
+    for target in targets {
+        let follows = || cached(&client, target) == ("HIT".into(), Some(0), 2);
+        assert!(wait(follows), "{target}: {:?}", cached(&client, target));
+    }
+    // Who waits is no hit, and gets the news.
+    let index = client.get(targets[0]).index();
+    let (http, waits) = (client.http, format!("{}&index={index}&wait=60s", targets[0]));
+    let waiting = std::thread::spawn(move || request(http, "GET", &waits, b"").expect("an answer"));
+    register("c");
+    let news = waiting.join().expect("no panic");
+    assert_eq!((news.header("x-cache"), news.json().as_array().map(Vec::len)), (Some("MISS"), Some(3)));
+
+    // What cannot be followed is asked for again by who wants it anew.
+    let datacenters = "/v1/catalog/datacenters?cached";
+    assert_eq!(cached(&client, datacenters).0, "MISS");
+    assert_eq!(cached(&client, datacenters).0, "HIT");
+    let raw = format!(
+        "GET {datacenters} HTTP/1.1\r\nHost: x\r\nCache-Control: max-age=0\r\nConnection: close\r\n\r\n"
+    );
+    let anew = raw_request(client.http, raw.as_bytes()).expect("an answer");
+    assert_eq!(anew.header("x-cache"), Some("MISS"));
+
+    server.kill();
+    for target in targets {
+        let aged = || matches!(cached(&client, target), (hit, Some(1..), 3) if hit == "HIT");
+        assert!(wait(aged), "{target}: {:?}", cached(&client, target));
+    }
+    assert_eq!(client.get("/v1/health/service/web").status, 500, "without the cache there is nothing");
 }
 
 #[test]

@@ -7,7 +7,8 @@ use lictor_tests::{Scratch, Server, dns, request, wait};
 use serde_json::{Value, json};
 use std::process::{Child, Command, Stdio};
 
-const QUICK: &str = r#""performance": {"raft_multiplier": 1, "rpc_hold_timeout": "2s"}"#;
+const QUICK: &str = r#""performance": {"raft_multiplier": 1, "rpc_hold_timeout": "2s"},
+    "telemetry": {"prometheus_retention_time": "60s"}"#;
 
 /// A server of `datacenter` that joins the others through these WAN ports, and its own.
 fn server(datacenter: &str, join: &[u16]) -> (Server, u16) {
@@ -156,6 +157,8 @@ fn another_datacenter_is_read_and_written_by_servers_and_clients_and_its_loss_is
     assert!(wait(|| two.get("/v1/catalog/datacenters").json() == json!(["dc2", "dc1"])), "{}", two.log());
     reaches(&one, two.http, "server");
     reaches(&client, two.http, "client");
+    let counted = one.get("/v1/agent/metrics?format=prometheus").text();
+    assert!(counted.contains("consul_rpc_cross_dc{datacenter=\"dc2\"}"), "{counted}");
 
     two.kill();
     for here in [&one, &client] {

@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["gossip", "plan", "rpc", "user_event"],
     &["command", "config", "filter"],
     &["raft", "router", "store", "subscribe", "watch"],
-    &["agent", "server"],
+    &["agent", "cache", "server"],
     &["call", "view"],
     &["dns", "front"],
     &["node"],

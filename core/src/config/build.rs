@@ -264,6 +264,9 @@ fn servers(config: &mut RuntimeConfig, tree: &Tree) {
     let alone = tree::flag(tree, "bootstrap").unwrap_or(false) || expect == 1 || config.dev_mode;
     config.bootstrap = alone;
     config.bootstrap_expect = if alone { 1 } else { u32::try_from(expect).unwrap_or(0) };
+    config.use_streaming_backend = tree::flag(tree, "use_streaming_backend").unwrap_or(true);
+    config.enable_streaming = tree::flag(tree, "rpc.enable_streaming").unwrap_or(true);
+    config.translate_wan_addrs = tree::flag(tree, "translate_wan_addrs").unwrap_or(false);
     config.leave_on_terminate = tree::flag(tree, "leave_on_terminate").unwrap_or(!config.server);
     config.skip_leave_on_interrupt = tree::flag(tree, "skip_leave_on_interrupt").unwrap_or(config.server);
     let performance = &config.performance;

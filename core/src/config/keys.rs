@@ -213,10 +213,10 @@ pub(super) static ROOT: &[Key] = &[
     used("tagged_addresses", TextMap),
     used("telemetry", Object(TELEMETRY)),
     used("tls", Object(TLS)),
-    switch("translate_wan_addrs", false),
+    used("translate_wan_addrs", Bool),
     used("ui_config", Object(UI)),
     used("unix_sockets", Object(UNIX_SOCKETS)),
-    switch("use_streaming_backend", false),
+    used("use_streaming_backend", Bool),
     used("watches", AnyList),
     used("xds", Object(XDS)),
     // For Consul's own tests.

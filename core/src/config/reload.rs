@@ -52,6 +52,9 @@ pub fn reload(old: &RuntimeConfig, new: RuntimeConfig) -> (RuntimeConfig, Vec<St
         "max_query_time" => max_query_time;
         "limits.kv_max_value_size" => kv_max_value_size;
         "limits.txn_max_req_len" => txn_max_req_len;
+        "use_streaming_backend" => use_streaming_backend;
+        "rpc.enable_streaming" => enable_streaming;
+        "translate_wan_addrs" => translate_wan_addrs;
         "leave_on_terminate" => leave_on_terminate;
         "skip_leave_on_interrupt" => skip_leave_on_interrupt;
         "log_json" => log_json;

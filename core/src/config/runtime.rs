@@ -78,6 +78,12 @@ pub struct RuntimeConfig {
     pub rpc_handshake_timeout: Duration,
     pub raft_snapshot_threshold: u64,
     pub raft_trailing_logs: u64,
+    /// Whether waiting and cached reads of health are shown as those of Consul's streaming backend.
+    pub use_streaming_backend: bool,
+    /// Whether a server takes subscriptions of agents.
+    pub enable_streaming: bool,
+    /// Whether nodes and services of other datacenters are shown where they are reached from here.
+    pub translate_wan_addrs: bool,
     pub leave_on_terminate: bool,
     pub skip_leave_on_interrupt: bool,
     pub log_level: String,
@@ -357,6 +363,9 @@ impl Default for RuntimeConfig {
             rpc_handshake_timeout: Duration::from_secs(5),
             raft_snapshot_threshold: 16384,
             raft_trailing_logs: 10240,
+            use_streaming_backend: true,
+            enable_streaming: true,
+            translate_wan_addrs: false,
             leave_on_terminate: false,
             skip_leave_on_interrupt: true,
             log_level: String::from("INFO"),

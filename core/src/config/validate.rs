@@ -94,6 +94,7 @@ pub(super) fn validate(
     }
     roles_of_encryption(config, tree)?;
     definitions(config)?;
+    streaming(config, tree, warnings);
     scripts(config, tree, warnings);
     Ok(())
 }
@@ -293,6 +294,19 @@ fn definitions(config: &RuntimeConfig) -> Result<(), String> {
         rules::check(check).map_err(|why| format!("check {:?}: {why}", check.name))?;
     }
     Ok(())
+}
+
+fn streaming(config: &RuntimeConfig, tree: &Tree, warnings: &mut Vec<String>) {
+    let asked = tree::flag(tree, "rpc.enable_streaming");
+    match (config.server, config.use_streaming_backend, asked) {
+        (true, true, Some(false)) => warnings.push(
+            "use_streaming_backend = true requires rpc.enable_streaming on servers to work properly".into(),
+        ),
+        (false, _, Some(true)) => {
+            warnings.push("rpc.enable_streaming = true has no effect when not running in server mode".into())
+        }
+        _ => {}
+    }
 }
 
 fn scripts(config: &RuntimeConfig, tree: &Tree, warnings: &mut Vec<String>) {

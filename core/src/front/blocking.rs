@@ -13,6 +13,7 @@ use super::request::{Consistency, Options, Request};
 use super::respond::{self, JSON, Meta, TEXT};
 use super::route::{Read, Style};
 use super::rpc;
+use crate::config::RuntimeConfig;
 use crate::filter::{self, Filter, Record, Subject};
 use crate::json::Writer;
 use crate::rng::Rng;
@@ -189,6 +190,8 @@ impl Question {
 pub(super) struct Reading {
     pub(super) question: Question,
     pub(super) options: Options,
+    /// Consul's streaming backend would answer it, which words some errors its own way.
+    streamed: bool,
     filter: Option<Filter>,
     /// When a blocking read is answered in any case.
     pub(super) deadline: Instant,
@@ -222,13 +225,32 @@ pub(super) enum Gate {
 
 impl Reading {
     /// A read whose options are understood.
-    pub(super) fn start(question: Question, options: Options, now: Now, rng: &mut Rng) -> Reading {
+    pub(super) fn start(
+        question: Question,
+        options: Options,
+        now: Now,
+        rng: &mut Rng,
+        config: &RuntimeConfig,
+    ) -> Reading {
         let mut deadline = now.mono;
         if options.index > 0 {
             let jitter = rng.duration(Duration::ZERO, options.wait / 16);
             deadline = now.mono + options.wait + jitter;
         }
-        Reading { question, options, filter: None, deadline, cached: None, was_missing: false, seen: 0 }
+        let streamed = match &question {
+            Question::Http(rq, read) => is_streamed(rq, read, &options, config),
+            Question::Rpc(..) => false,
+        };
+        Reading {
+            question,
+            options,
+            streamed,
+            filter: None,
+            deadline,
+            cached: None,
+            was_missing: false,
+            seen: 0,
+        }
     }
 
     /// Looks whether Consul would answer a read of `?cached` from its cache.
@@ -237,7 +259,7 @@ impl Reading {
             && read.cacheable
             && self.options.cached
         {
-            self.cached = Some(Cached::look(lately, rq, self.is_streamed(), now));
+            self.cached = Some(Cached::look(lately, rq, self.streamed, now));
         }
     }
 
@@ -245,7 +267,7 @@ impl Reading {
     pub(super) fn start_filter(&mut self) -> Result<(), HttpError> {
         let Some((text, subject)) = self.question.filter() else { return Ok(()) };
         let compiled = filter::parse(text).and_then(|expression| expression.about(subject));
-        let compiled = compiled.map_err(|error| match self.is_streamed() {
+        let compiled = compiled.map_err(|error| match self.streamed {
             true => HttpError::Failed(error.to_string()),
             false => HttpError::Filter(error),
         })?;
@@ -263,14 +285,6 @@ impl Reading {
     ) -> HttpError {
         let cx = Cx { view, now, above: Some(u64::MAX), filter: None, memory };
         self.question.answer(&cx).err().unwrap_or(error)
-    }
-
-    /// Whether Consul's agent serves this by its streaming backend, which words some errors its own way.
-    fn is_streamed(&self) -> bool {
-        let Question::Http(rq, read) = &self.question else { return false };
-        let streams = read.style == (Style::Catalog { meta_on_error: false });
-        let elsewhere = ["near", "merge-central-config"].iter().any(|name| rq.query.has(name));
-        streams && !elsewhere && (self.options.index > 0 || self.options.cached)
     }
 
     /// Which way the consistency mode demands.
@@ -349,6 +363,13 @@ impl Reading {
     }
 }
 
+/// Whether Consul's agent serves this by its streaming backend.
+pub(super) fn is_streamed(rq: &Request, read: &Read, options: &Options, config: &RuntimeConfig) -> bool {
+    let streams = config.use_streaming_backend && read.style == (Style::Catalog { meta_on_error: false });
+    let elsewhere = ["near", "merge-central-config"].iter().any(|name| rq.query.has(name));
+    streams && !elsewhere && (options.index > 0 || options.cached)
+}
+
 /// The answer to a read: what was found, and how.
 pub(super) fn reply(
     read: &Read,
@@ -385,9 +406,9 @@ pub(super) fn reply(
     let meta = Meta::of(view, now.mono, index);
     match read.style {
         Style::Txn => meta.put_contact(&mut reply),
-        Style::Kv { .. } => meta.put(&mut reply),
+        Style::Kv { .. } => meta.put(&mut reply, false),
         Style::Catalog { .. } => {
-            meta.put(&mut reply);
+            meta.put(&mut reply, is_streamed(rq, read, options, &view.config));
             let mode = match options.consistency {
                 Consistency::Default => "leader",
                 Consistency::Consistent => "consistent",
@@ -406,7 +427,7 @@ pub(super) fn failed(read: &Read, error: &HttpError) -> HttpReply {
     let with_meta =
         matches!(read.style, Style::Catalog { meta_on_error: true } | Style::Kv { meta_on_error: true });
     if with_meta && matches!(error.status(), 429 | 500) {
-        Meta::OF_ERROR.put(&mut reply);
+        Meta::OF_ERROR.put(&mut reply, false);
     }
     reply
 }

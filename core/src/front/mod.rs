@@ -81,6 +81,8 @@ pub struct Front {
     /// Where the newest request went.
     routed: Option<Endpoint>,
     memory: Memory,
+    /// `translate_wan_addrs`, which every answer shows.
+    translates: bool,
 }
 
 impl Front {
@@ -98,6 +100,7 @@ impl Front {
             metrics: Recorder::default(),
             routed: None,
             memory: Memory::default(),
+            translates: false,
         }
     }
 
@@ -124,6 +127,7 @@ impl Front {
 
     /// Takes one input. `view` is the newest published view; it must not go back.
     pub fn handle(&mut self, now: Now, view: &Arc<View>, input: FrontInput) {
+        self.translates = view.config.translate_wan_addrs;
         self.resume_applied(now, view);
         match input {
             FrontInput::Http { req, request } => self.on_http(now, view, req, request),
@@ -146,7 +150,10 @@ impl Front {
             _ => (limit, None),
         };
         let len = usize::try_from(len).unwrap_or(usize::MAX);
-        respond::finish(respond::error(&HttpError::BodyTooLarge { len, max, setting }))
+        respond::finish(
+            respond::error(&HttpError::BodyTooLarge { len, max, setting }),
+            config.translate_wan_addrs,
+        )
     }
 
     /// The next output; drain to `None` after every [`Front::handle`].
@@ -182,7 +189,7 @@ impl Front {
     }
 
     fn answer(&mut self, req: ReqId, reply: HttpReply) {
-        let reply = respond::finish(reply);
+        let reply = respond::finish(reply, self.translates);
         self.outputs.push_back(FrontOutput::HttpReply { req, reply });
     }
 

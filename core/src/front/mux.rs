@@ -69,12 +69,15 @@ fn try_route(
         return Err(unknown_path(&path, config));
     };
     let Some(query) = Query::parse(query.unwrap_or("")) else {
-        return Err(finish(reply(500, TEXT, Bytes::new())));
+        return Err(finish(reply(500, TEXT, Bytes::new()), config.translate_wan_addrs));
     };
     if config.http.block_endpoints.iter().any(|prefix| path.starts_with(prefix.as_str())) {
-        return Err(finish(reply(403, TEXT, "Endpoint is blocked by agent configuration")));
+        return Err(finish(
+            reply(403, TEXT, "Endpoint is blocked by agent configuration"),
+            config.translate_wan_addrs,
+        ));
     }
-    let at = method_of(found.route, &raw.method, &path[found.matched..])?;
+    let at = method_of(found.route, &raw.method, &path[found.matched..], config)?;
     if !matches!(&*raw.method, "GET" | "HEAD") {
         may_write(raw.remote, config)?;
     }
@@ -93,11 +96,16 @@ fn may_write(client: Option<SocketAddr>, config: &RuntimeConfig) -> Result<(), H
         Some(_) => (403, "Access is restricted"),
         None => (500, "unable to parse remote addr: address @: missing port in address"),
     };
-    Err(finish(reply(status, TEXT, why)))
+    Err(finish(reply(status, TEXT, why), config.translate_wan_addrs))
 }
 
 /// Where the method stands in the route, or the answer to OPTIONS or to a method that the route does not have.
-fn method_of(route: &'static Route, name: &str, arg: &str) -> Result<usize, HttpReply> {
+fn method_of(
+    route: &'static Route,
+    name: &str,
+    arg: &str,
+    config: &RuntimeConfig,
+) -> Result<usize, HttpReply> {
     if name != "OPTIONS"
         && let Some(at) = route.methods.iter().position(|m| m.verb == name)
     {
@@ -118,7 +126,7 @@ fn method_of(route: &'static Route, name: &str, arg: &str) -> Result<usize, Http
         _ => reply(405, TEXT, format!("method {name} not allowed")),
     };
     answer.headers.push(("Allow", Cow::Owned(allow)));
-    Err(finish(answer))
+    Err(finish(answer, config.translate_wan_addrs))
 }
 
 /// Path and query of a target: an origin form, or an absolute URI. No fragment is split off: a request

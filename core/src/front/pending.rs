@@ -121,7 +121,7 @@ impl Front {
         request: call::Request,
         ending: Ending,
     ) -> Result<(), HttpError> {
-        let asked = matches!(request, call::Request::Ask(_));
+        let asked = matches!(request, call::Request::Ask(_) | call::Request::AskCached(_));
         let call = self.call(req, request)?;
         self.pending.insert(req, Pending::Calling { call, ending, asked });
         Ok(())
@@ -230,7 +230,7 @@ impl Front {
         question: Question,
         options: Options,
     ) {
-        let mut reading = Reading::start(question, options, now, &mut self.rng);
+        let mut reading = Reading::start(question, options, now, &mut self.rng, &view.config);
         if let Err(error) = reading.start_filter() {
             let error = reading.refused_first(error, view, now, &self.memory);
             let reply = reading.question.failed(&error);

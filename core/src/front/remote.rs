@@ -10,9 +10,10 @@ use super::errors::HttpError;
 use super::lately;
 use super::message::HttpReply;
 use super::near;
-use super::request::{Consistency, Options, Request};
+use super::request::{CacheControl, Consistency, Options, Request};
 use super::route::{Finish, Read, Step};
 use crate::Str;
+use crate::cache::{self, Keep, Wanted};
 use crate::call::{self, Reply};
 use crate::command::Command;
 use crate::config::RuntimeConfig;
@@ -107,6 +108,15 @@ pub(super) fn start(cx: &Cx<'_>, rq: &Request, read: &'static Read) -> Result<ca
     (read.answer)(&unread, rq)?;
     let mut arguments = arguments(cx, rq, &options);
     let method = (read.remote.ask)(cx, rq, &mut arguments);
+    if options.cached && read.cacheable {
+        let kept = match blocking::is_streamed(rq, read, &options, &cx.view.config) {
+            true => cache::KEPT_STREAMED,
+            false => cache::KEPT,
+        };
+        let (min_index, wait) = (options.index, options.wait);
+        let wanted = Wanted { method, arguments, min_index, wait, keep: Keep::Followed, kept };
+        return Ok(call::Request::AskCached(Box::new(wanted)));
+    }
     let kind = if options.index > 0 { Kind::Wait(options.wait) } else { Kind::Read };
     let to = To::Datacenter(arguments.datacenter.clone());
     let ask = Ask { to, method, body: msgpack::to_vec(&arguments).into(), kind };
@@ -130,6 +140,25 @@ pub(super) fn to_server(method: &'static str, cx: &Cx<'_>, finish: Finish) -> St
     let body = msgpack::to_vec(&arguments).into();
     let ask = Ask { to: To::Datacenter(datacenter), method, body, kind: Kind::Read };
     Step::Call(Box::new(call::Request::Ask(ask)), finish)
+}
+
+/// The same, if an answer will do that was fetched before.
+pub(super) fn to_server_cached(
+    method: &'static str,
+    cx: &Cx<'_>,
+    control: CacheControl,
+    finish: Finish,
+) -> Step {
+    let datacenter = cx.view.config.datacenter.clone();
+    let wanted = Wanted {
+        method,
+        arguments: ReadArguments { datacenter, ..ReadArguments::default() },
+        min_index: 0,
+        wait: Duration::ZERO,
+        keep: Keep::Fetched { max_age: control.max_age(), must_revalidate: control.must_revalidate() },
+        kept: cache::KEPT,
+    };
+    Step::Call(Box::new(call::Request::AskCached(Box::new(wanted))), finish)
 }
 
 /// Whether this server leads the datacenter that the request is about.
@@ -181,10 +210,15 @@ pub(super) fn finish(
     rq: &Request,
     reply: Reply,
 ) -> Result<HttpReply, HttpError> {
+    let age = age(&reply);
     let answered = body(reply).and_then(|body| {
         let mut excerpt = Excerpt::default();
         let meta: QueryMeta = value(&body)?;
         (read.remote.take)(&mut excerpt, &body).map_err(|e| unreadable(&e))?;
+        let config = &cx.view.config;
+        if config.translate_wan_addrs && datacenter(rq, config) != config.datacenter {
+            excerpt.translate();
+        }
         Ok((meta, excerpt))
     });
     let (meta, mut excerpt) = match answered {
@@ -207,16 +241,24 @@ pub(super) fn finish(
     let Answer { body, .. } = (read.answer)(&found, &picked)?;
     let mut reply = blocking::reply(read, &options, rq, &view, cx.now, index, body);
     if options.cached && read.cacheable {
-        // A server was asked.
-        lately::put(&mut reply, None);
+        lately::put(&mut reply, age);
     }
     Ok(reply)
+}
+
+/// How old an answer that is kept may be; `None`: it was asked for.
+pub(super) fn age(reply: &Reply) -> Option<Duration> {
+    match reply {
+        Reply::Cached(found) => found.age,
+        _ => None,
+    }
 }
 
 /// The body of a server's answer.
 pub(super) fn body(reply: Reply) -> Result<Bytes, HttpError> {
     match reply {
         Reply::Answer(body) => Ok(body),
+        Reply::Cached(found) => Ok(found.body),
         Reply::Failed(error) => Err(HttpError::Call(error)),
         other => Err(HttpError::Failed(format!("internal error: the node answered with {other:?}"))),
     }

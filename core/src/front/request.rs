@@ -179,10 +179,19 @@ impl CacheControl {
         Ok(control)
     }
 
+    /// How old an answer may be; `None`: any age will do.
+    pub(super) fn max_age(self) -> Option<Duration> {
+        u64::try_from(self.max_age).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
+    }
+
+    /// Whether it is fetched again whatever its age.
+    pub(super) fn must_revalidate(self) -> bool {
+        self.must_revalidate
+    }
+
     /// Whether an answer of this age is fetched again.
     pub(super) fn refuses(self, age: Duration) -> bool {
-        let too_old = u64::try_from(self.max_age).is_ok_and(|max| max > 0 && age > Duration::from_secs(max));
-        self.must_revalidate || too_old
+        self.must_revalidate || self.max_age().is_some_and(|most| age > most)
     }
 }
 

@@ -55,8 +55,12 @@ pub(super) fn error(error: &HttpError) -> HttpReply {
     reply
 }
 
-/// Every answer under `/v1/` ends here: the policy header, and Go's order of headers.
-pub(super) fn finish(mut reply: HttpReply) -> HttpReply {
+/// Every answer under `/v1/` ends here: what all of them say, and Go's order of headers.
+/// `translates`: `translate_wan_addrs`.
+pub(super) fn finish(mut reply: HttpReply, translates: bool) -> HttpReply {
+    if translates {
+        reply.headers.push(("X-Consul-Translate-Addresses", Cow::Borrowed("true")));
+    }
     reply.headers.push(("X-Consul-Default-Acl-Policy", Cow::Borrowed("allow")));
     reply.headers.sort_by_key(|(name, _)| *name);
     reply
@@ -89,11 +93,12 @@ impl Meta {
     /// The meta that Consul's catalog endpoints send with an error.
     pub(super) const OF_ERROR: Meta = Meta { index: 1, known_leader: false, last_contact_ms: 0 };
 
-    /// Adds the headers.
-    pub(super) fn put(self, reply: &mut HttpReply) {
+    /// Adds the headers. `streamed`: Consul would have the answer from its streaming backend.
+    pub(super) fn put(self, reply: &mut HttpReply, streamed: bool) {
         reply.headers.push(("X-Consul-Index", Cow::Owned(self.index.to_string())));
         self.put_contact(reply);
-        reply.headers.push(("X-Consul-Query-Backend", Cow::Borrowed("blocking-query")));
+        let backend = if streamed { "streaming" } else { "blocking-query" };
+        reply.headers.push(("X-Consul-Query-Backend", Cow::Borrowed(backend)));
     }
 
     /// Adds only what a read-only transaction has.

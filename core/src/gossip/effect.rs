@@ -123,6 +123,8 @@ pub enum Input {
         /// How many members repeat each answer, against loss.
         relay_factor: u8,
     },
+    /// The keys of the oldest [`Effect::PersistKeys`] that this was not said for are kept.
+    KeysKept,
 }
 
 /// One order.
@@ -239,8 +241,8 @@ pub enum Effect {
         /// What they said.
         report: KeyReport,
     },
-    /// The keyring changed: keep it, the primary key first. The member's answer is already on its way,
-    /// so a driver that cannot keep it must stop.
+    /// The keyring changed: keep it, the primary key first, and say [`Input::KeysKept`]. The member's answer waits
+    /// for that. A driver that cannot keep it must stop: the new keys are in use.
     PersistKeys {
         /// All keys.
         keys: Vec<Key>,

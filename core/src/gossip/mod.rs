@@ -222,6 +222,7 @@ impl Gossip {
             Input::Respond { query, payload } => self.on_respond(query, payload),
             Input::SetTags { tags } => self.on_set_tags(tags),
             Input::Keys { call, command, relay_factor } => self.command_keys(call, &command, relay_factor),
+            Input::KeysKept => self.on_keys_kept(),
         }
         self.check_deadlines();
         self.check_invariants();

@@ -49,6 +49,8 @@ metrics! {
     AclTokenCacheHit Counter "acl.token.cache_hit" "ACL tokens found in the cache.";
     AclTokenCacheMiss Counter "acl.token.cache_miss" "ACL tokens not found in the cache.";
     AclApply Sample "acl.apply" "Milliseconds to apply a change of the ACL system.";
+    CacheFetchSuccess Counter "cache.fetch_success" "Answers of servers that came for the agent's cache.";
+    CacheFetchError Counter "cache.fetch_error" "Questions of the agent's cache that no server answered.";
     CatalogRegister Sample "catalog.register" "Milliseconds from a catalog registration's proposal to its application.";
     CatalogDeregister Sample "catalog.deregister" "Milliseconds from a catalog deregistration's proposal to its application.";
     CatalogServiceQuery Counter "catalog.service.query" "Catalog queries for a service.";
@@ -139,6 +141,14 @@ metrics! {
 pub(super) const COUNT: usize = Metric::ALL.len();
 
 impl Metric {
+    /// The label of the names that it is counted by.
+    pub(super) const fn named_by(self) -> &'static str {
+        match self {
+            Metric::RpcCrossDc => "datacenter",
+            _ => "service",
+        }
+    }
+
     /// Exists only with labels, so that it cannot be shown before something happened.
     pub(super) const fn labelled_only(self) -> bool {
         matches!(

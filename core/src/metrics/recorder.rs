@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-/// The most series with names of services that one recorder keeps. What comes after them, once none of them has
+/// The most series with names of services or datacenters that one recorder keeps. What comes after them, once none of them has
 /// been idle for a minute, is counted without its name.
 pub const MAX_NAMED: usize = 1024;
 /// How long name and tags of a named series may be together, in bytes. Longer ones, which no service has, are
@@ -83,7 +83,7 @@ impl Recorder {
         self.labelled.entry((metric, labels.into())).or_default().add(interval(now), more);
     }
 
-    /// One more for a service, and for a tag unless it is empty. Names longer than [`MAX_NAME_BYTES`] and those
+    /// One more for a service or a datacenter, and for a tag unless it is empty. Names longer than [`MAX_NAME_BYTES`] and those
     /// beyond [`MAX_NAMED`] are counted without the name.
     pub fn count_named(&mut self, now: Now, metric: Metric, service: &str, tag: &str) {
         let interval = interval(now);

@@ -144,7 +144,7 @@ impl Report {
         for (metric, named) in &recorder.named {
             for (service, tags) in named {
                 for (tag, counter) in tags {
-                    let mut labels = vec![("service", service.to_string())];
+                    let mut labels = vec![(metric.named_by(), service.to_string())];
                     if !tag.is_empty() {
                         labels.push(("tag", tag.to_string()));
                     }

@@ -11,6 +11,7 @@ use super::tickets::Tickets;
 use super::{Node, cluster, founding, pools, publish};
 use crate::COMPATIBLE_VERSION;
 use crate::agent::Agent;
+use crate::cache::Cache;
 use crate::config::RuntimeConfig;
 use crate::ids::{Pool, ServerId};
 use crate::metrics::Recorder;
@@ -179,6 +180,8 @@ impl Node {
             joins,
             flooded: now.mono,
             router,
+            cache: Cache::new(rng.fork("cache")),
+            fetches: BTreeMap::new(),
             asked: BTreeMap::new(),
             placing,
             remembered: kept.members,
@@ -187,6 +190,7 @@ impl Node {
             events: Arc::default(),
             ids: rng.fork("node.ids"),
             keys_asked: alloc::vec::Vec::new(),
+            keys_kept: VecDeque::new(),
             stopping: None,
             calls: Calls::new(rng.fork("node.calls").next_u64()),
             tickets: Tickets::default(),

@@ -29,7 +29,8 @@ pub(super) fn boot(
     let expect = if may_found && config.server { config.bootstrap_expect } else { 0 };
     let record = records.iter().find(|(key, _)| key == PROMISE);
     let promised = record.and_then(|(_, value)| read_promise(value));
-    Founding::new(id.clone(), expect, promised, rng, now)
+    let founding = Founding::new(id.clone(), expect, promised, rng, now);
+    if may_found && config.server && expect == 0 { founding.waiting(now) } else { founding }
 }
 
 fn read_promise(value: &[u8]) -> Option<Promise> {

@@ -12,7 +12,7 @@ use crate::event::{Event, Level};
 use crate::gossip::consul::{Server, wan_name};
 use crate::gossip::wire::Key;
 use crate::gossip::{Effect, Input, Member, MemberChange, Status};
-use crate::ids::Pool;
+use crate::ids::{Pool, ServerId};
 use crate::router::{Ask, Kind, To};
 use crate::rpc::operator::EventArguments;
 use crate::time::{Duration, Instant, Now};
@@ -105,6 +105,10 @@ impl Node {
                         keys.iter().map(|key| BASE64_STANDARD.encode(key.bytes())).collect();
                     self.keep(key_of(&KEYS, pool), &lines);
                 }
+                match self.tickets.unflushed_local() {
+                    Some(ticket) => self.keys_kept.push_back((ticket, pool)),
+                    None => self.keys_kept(now, pool),
+                }
             }
             Effect::NameLost => self.halt(HaltReason::NameLost { name: pools::own_name(&self.config, pool) }),
             Effect::Twin { at } => {
@@ -113,6 +117,20 @@ impl Node {
                 self.halt(HaltReason::Twin { name, id: self.id.clone(), at, own });
             }
             Effect::Log(event) => self.log(event),
+        }
+    }
+
+    fn keys_kept(&mut self, now: Now, pool: Pool) {
+        self.pools.handle(now.mono, pool, Input::KeysKept);
+    }
+
+    /// Lets pools answer that waited for the disk to hold their keys.
+    pub(super) fn say_keys_kept(&mut self, now: Now) {
+        while let Some((ticket, pool)) = self.keys_kept.front().copied()
+            && self.tickets.flushed(ticket)
+        {
+            self.keys_kept.pop_front();
+            self.keys_kept(now, pool);
         }
     }
 
@@ -176,16 +194,7 @@ impl Node {
     /// Servers of one datacenter know each other in the WAN pool without being told: whoever is alive in the LAN and
     /// not there is asked to join, when the LAN has news and every [`FLOOD`], as with Consul.
     fn flood(&mut self, now: Now) {
-        let Some(wan) = self.pools.get(Pool::Wan) else { return };
-        let missing = |server: &Server| {
-            let name = wan_name(&server.name, &server.datacenter);
-            let known = wan.member(&name).is_some_and(|member| member.status == Status::Alive);
-            !known && server.status == Status::Alive && *server.name != *self.config.node_name
-        };
-        let all = self.pools.servers().into_values().filter(missing);
-        let addrs: Vec<SocketAddr> =
-            all.filter_map(|s| Some(SocketAddr::new(s.addr.ip(), s.wan_join_port?))).collect();
-        for at in addrs {
+        for at in self.missing_in_wan() {
             let call = self.joins.call(Pool::Wan, Who::Flood);
             self.pools.handle(
                 now.mono,
@@ -193,6 +202,18 @@ impl Node {
                 Input::Join { call, addrs: alloc::vec![at], ignore_old: true },
             );
         }
+    }
+
+    /// Where the servers of the LAN pool are to be found that the WAN pool lacks.
+    pub(super) fn missing_in_wan(&self) -> Vec<SocketAddr> {
+        let Some(wan) = self.pools.get(Pool::Wan) else { return Vec::new() };
+        let missing = |server: &Server| {
+            let name = wan_name(&server.name, &server.datacenter);
+            let known = wan.member(&name).is_some_and(|member| member.status == Status::Alive);
+            !known && server.status == Status::Alive && *server.name != *self.config.node_name
+        };
+        let all = self.pools.servers().into_values().filter(missing);
+        all.filter_map(|s| Some(SocketAddr::new(s.addr.ip(), s.wan_join_port?))).collect()
     }
 
     /// The next time that the WAN pool is compared with the LAN pool; `None`: this node is not in it.
@@ -216,14 +237,26 @@ impl Node {
         }
     }
 
-    /// Where servers take RPC, as their members say. Who is not among them stays where it was.
+    /// Where servers take RPC, as their members say. Who is not among them stays where it was, and so does one that is
+    /// not there any more: it may have said itself where it went.
     fn locate_servers(&mut self) {
         for (id, server) in self.pools.servers() {
-            if id != self.id {
+            let gone = server.status != Status::Alive && self.addresses.contains_key(&id);
+            if id != self.id && !gone {
                 self.addresses.insert(id, server.addr);
             }
         }
         self.stale_view = true;
+    }
+
+    /// A server says where it takes answers. Unless gossip shows it alive, nobody knows better.
+    pub(super) fn greeted(&mut self, from: ServerId, at: SocketAddr) {
+        let shown = self.pools.servers().get(&from).is_some_and(|server| server.status == Status::Alive);
+        if !shown && from != self.id && self.raft.membership().contains(&from) {
+            self.addresses.insert(from, at);
+            self.route_leader();
+            self.stale_view = true;
+        }
     }
 
     /// Writes down who is there, for the next start.

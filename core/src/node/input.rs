@@ -33,6 +33,13 @@ pub enum Input {
         /// One encoded raft message.
         bytes: Bytes,
     },
+    /// A server has begun to send messages, and says where it takes answers.
+    PeerAt {
+        /// Its persisted ID.
+        from: ServerId,
+        /// Its server port.
+        at: SocketAddr,
+    },
     /// The connection on which a server sent its messages has ended.
     PeerLost {
         /// Its persisted ID.

@@ -97,7 +97,12 @@ impl Node {
 
     /// The members of a pool have said what they had to say.
     pub(super) fn keys_done(&mut self, pool: Pool, call: CallId, report: &KeyReport) {
-        let said = answer(pool, &self.config.datacenter, report);
+        let mut report = report.clone();
+        if pool == Pool::Wan {
+            // Who is to be in the pool and is not cannot have the keys: it counts as one that did not answer.
+            report.nodes += self.missing_in_wan().len();
+        }
+        let said = answer(pool, &self.config.datacenter, &report);
         self.keys_said(call, Vec::from([said]));
     }
 

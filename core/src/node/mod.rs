@@ -15,6 +15,7 @@
 //! | raft `Send` | `Output::Peer` |
 //! | agent `Catalog` | as a call of its own, through the same door as everybody's |
 //! | on a client: writes, agent `Catalog`, `Input::Call(Ask)` | router → `Output::Rpc` → whoever asked |
+//! | `Input::Call(AskCached)` | cache → whoever asked, and the router |
 //! | on a server: `Input::Call(WriteThere)`, `Input::Call(Ask)` | the same, to another datacenter or the leader |
 //! | agent `RunCheck`, `CancelCheck` | outputs |
 //! | `Input::Call(Placed)` | leader duties |
@@ -33,6 +34,7 @@
 
 mod autopilot;
 mod boot;
+mod cached;
 mod calls;
 mod cluster;
 mod datacenters;
@@ -63,6 +65,7 @@ pub use output::{DiskBatch, DiskImage, HaltReason, NetOrder, Output};
 
 use crate::Str;
 use crate::agent::{Agent, AgentInput};
+use crate::cache::Cache;
 use crate::config::RuntimeConfig;
 use crate::ids::{CallId, FrontId, Index, Pool, ServerId, Ticket};
 use crate::metrics::Recorder;
@@ -82,7 +85,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use calls::Calls;
+use calls::{Caller, Calls};
 use core::net::SocketAddr;
 use full_disk::Disk;
 use join::Joins;
@@ -121,8 +124,11 @@ pub struct Node {
     flooded: Instant,
     /// The servers that a client asks; on a server, those of other datacenters, and the leader.
     router: Router<remote::Waiting>,
-    /// What fronts have servers asked, by the router's numbers.
-    asked: BTreeMap<(FrontId, CallId), u64>,
+    /// What fronts have servers asked.
+    asked: BTreeMap<(FrontId, CallId), remote::Asked>,
+    /// Answers of servers that are kept, and the router's numbers of what it has asked.
+    cache: Cache<Caller>,
+    fetches: BTreeMap<u64, u64>,
     placing: Placing,
     /// The members written down last.
     remembered: BTreeMap<Pool, Vec<String>>,
@@ -132,6 +138,8 @@ pub struct Node {
     /// For what users are given an ID of.
     ids: Rng,
     keys_asked: Vec<KeysAsked>,
+    /// Keyrings that are on their way to the disk, oldest first.
+    keys_kept: VecDeque<(Ticket, Pool)>,
     stopping: Option<Stopping>,
     calls: Calls,
     tickets: Tickets,
@@ -204,6 +212,7 @@ impl Node {
             self.flood_due(),
             self.place_due(),
             self.router.poll_timeout(),
+            self.cache.poll_timeout(),
             self.stopping_until(),
         ]
         .into_iter()

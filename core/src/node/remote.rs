@@ -12,7 +12,7 @@ use crate::gossip::Status;
 use crate::gossip::consul;
 use crate::ids::{CallId, Index, Pool};
 use crate::metrics::Metric;
-use crate::router::{Ask, Effect, Failure, Kind, Server, To};
+use crate::router::{Ask, Effect, Failure, Kind, PING, Server, To};
 use crate::rpc::answer;
 use crate::rpc::arguments::{KvArguments, ReadArguments, TxnArguments};
 use crate::store::Applied;
@@ -40,6 +40,8 @@ pub(super) enum Waiting {
     Write(Caller, Shape),
     /// The agent, for the services of a node.
     Services { call: CallId, node: Str, listed: bool },
+    /// The cache, under its number.
+    Cache(u64),
     /// Nobody: this node has told where it is.
     Place,
     /// Who shouts to another datacenter.
@@ -48,6 +50,13 @@ pub(super) enum Waiting {
     Keys(CallId),
     /// The agent, for the checks of the node whose services are here.
     Checks { call: CallId, node: Arc<NodeRecord>, services: Vec<Arc<NodeService>> },
+}
+
+/// What a front waits for: the router, or the cache, under their numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Asked {
+    Router(u64),
+    Cache(u64),
 }
 
 /// What a write answers.
@@ -104,6 +113,11 @@ impl Node {
     pub(super) fn on_router(&mut self, now: Now, effect: Effect<Waiting>) {
         match effect {
             Effect::Send { call, to, method, body, until } => {
+                if method != PING
+                    && let Some(datacenter) = self.router.elsewhere(to)
+                {
+                    self.metrics.count_named(now, Metric::RpcCrossDc, datacenter, "");
+                }
                 self.outputs.push_back(Output::Rpc { call, to, method, body, until });
             }
             Effect::Cancel { call, to } => self.outputs.push_back(Output::CancelRpc { call, to }),
@@ -124,16 +138,19 @@ impl Node {
     pub(super) fn ask_server(&mut self, now: Now, from: Caller, ask: Ask) {
         let call = self.make_call(now, Waiting::Front(from.clone()), ask);
         if let Caller::Front(front, number) = from {
-            self.asked.insert((front, number), call);
+            self.asked.insert((front, number), Asked::Router(call));
         }
     }
 
     /// Whoever asked a server does not wait any more.
     pub(super) fn abandon(&mut self, from: &Caller, number: CallId) {
         if let Caller::Front(front, _) = from
-            && let Some(call) = self.asked.remove(&(*front, number))
+            && let Some(asked) = self.asked.remove(&(*front, number))
         {
-            self.router.cancel(call);
+            match asked {
+                Asked::Router(call) => self.router.cancel(call),
+                Asked::Cache(waiter) => self.cache.cancel(waiter),
+            }
         }
     }
 
@@ -218,6 +235,11 @@ impl Node {
             (Waiting::Event(caller, event), Ok(_)) => self.answer(caller, Reply::Event(event)),
             (Waiting::Event(caller, _), Err(why)) => self.answer(caller, Reply::Failed(why.into())),
             (Waiting::Keys(call), result) => self.keys_there(call, result),
+            (Waiting::Cache(fetch), result) => {
+                self.fetches.remove(&fetch);
+                self.count_fetch(now, result.is_ok());
+                self.cache.fetched(now.mono, fetch, result);
+            }
             (Waiting::Place, Ok(_)) => {}
             (Waiting::Place, Err(why)) => self.place_refused(why.to_string()),
             (Waiting::Front(caller), Ok(body)) => self.answer(caller, Reply::Answer(body)),

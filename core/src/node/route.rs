@@ -6,6 +6,8 @@ use super::calls::{Call, Caller, Work};
 use super::forward::{Frame, Refusal};
 use super::input::{Input, StopKind};
 use super::output::{DiskBatch, HaltReason, Output};
+use super::stopping;
+use crate::Str;
 use crate::agent::{AgentEffect, AgentInput, AgentRequest, CatalogCall, CatalogNode, CatalogReply};
 use crate::call::{CallError, Reply, Request};
 use crate::command::{Command, KvCommand, TxnOp};
@@ -35,6 +37,7 @@ impl Node {
             Input::Wake => self.wake(now),
             Input::Call { from, call, request } => self.request(now, Caller::Front(from, call), request),
             Input::Peer { from, bytes } => self.peer(now, from, bytes),
+            Input::PeerAt { from, at } => self.greeted(from, at),
             Input::PeerLost { from } => self.to_raft.push_back(raft::Input::PeerLost { from }),
             Input::Persisted { upto } => {
                 if let Some(upto) = self.tickets.persisted(upto) {
@@ -48,6 +51,7 @@ impl Node {
                     }
                 }
                 self.send_promises();
+                self.say_keys_kept(now);
             }
             Input::PersistFailed { error, .. } => self.halt(HaltReason::PersistFailed(error)),
             Input::DiskFull(full) => self.disk_full(now, full),
@@ -79,6 +83,7 @@ impl Node {
         self.flood_again(now);
         self.tell_place(now);
         self.router.wake(now.mono);
+        self.cache.wake(now.mono);
         if self.founding.poll_timeout().is_some_and(|at| at <= now.mono) {
             self.found(now);
         }
@@ -99,6 +104,14 @@ impl Node {
     }
 
     fn request(&mut self, now: Now, from: Caller, request: Request) {
+        if self.is_ending() && !matches!(request, Request::Abandon(_) | Request::Leave) {
+            // What was taken before is carried out; what comes now would be cut off half done.
+            let error = match request {
+                Request::ForAgent(_) => CallError::NoLeader,
+                _ => CallError::Refused("this agent is shutting down, nothing was changed".into()),
+            };
+            return self.answer(from, Reply::Failed(error));
+        }
         let (request, hold_until) = match request {
             Request::ForAgent(request) => (*request, self.hold_until(now).min(now.mono + self.brief_hold())),
             request => (request, self.hold_until(now)),
@@ -127,6 +140,7 @@ impl Node {
             // Fronts wrap nothing else.
             Request::ForAgent(_) => self.answer(from, Reply::Failed(CallError::Busy)),
             Request::Ask(ask) => self.ask_server(now, from, ask),
+            Request::AskCached(wanted) => self.ask_cached(now, from, *wanted),
             Request::Abandon(call) => self.abandon(&from, call),
             // A heartbeat must not need the disk; everything else would be written.
             Request::Agent(request)
@@ -300,7 +314,7 @@ impl Node {
                     // The other server learnt the index when raft accepted the write.
                     Reply::Applied { .. } | Reply::Agent(_) | Reply::Metrics(_) | Reply::Done => return,
                     Reply::Joined(_) | Reply::Keys(_) | Reply::Event(_) | Reply::Answer(_) => return,
-                    Reply::Datacenters(_) => return,
+                    Reply::Datacenters(_) | Reply::Cached(_) => return,
                 };
                 self.send(server, frame);
             }
@@ -332,6 +346,8 @@ impl Node {
                 self.on_gossip(now, pool, effect);
             } else if let Some(effect) = self.router.poll_effect() {
                 self.on_router(now, effect);
+            } else if let Some(effect) = self.cache.poll_effect() {
+                self.on_cache(now, effect);
             } else if self.autopilot.poll_timeout().is_some_and(|at| at <= now.mono) {
                 self.tend(now);
             } else if let Some(effect) = self.founding.poll_effect() {
@@ -347,7 +363,7 @@ impl Node {
                 self.refresh_members();
                 self.count_gossip(now);
                 self.go_on_stopping(now);
-                if self.pools.is_quiet() && self.router.is_quiet() {
+                if self.pools.is_quiet() && self.router.is_quiet() && self.cache.is_quiet() {
                     break;
                 }
             }
@@ -539,9 +555,7 @@ impl Node {
             self.log_role(role, term);
         }
         if let Some(leader) = leader {
-            let name = self.pools.servers().get(&leader).map(|server| server.name.clone());
-            let payload =
-                if leader == self.id { self.config.node_name.clone() } else { name.unwrap_or(leader) };
+            let payload = self.server_name(&leader);
             self.log(
                 Event::new(Level::Info, "agent.server", "New leader elected").with("payload", &*payload),
             );
@@ -560,7 +574,22 @@ impl Node {
         }
     }
 
+    /// The name of a server: as gossip has it, else as the catalog does, for raft may hear of it first.
+    pub(super) fn server_name(&self, id: &ServerId) -> Str {
+        if *id == self.id {
+            return self.config.node_name.clone();
+        }
+        let gossiped = self.pools.servers().get(id).map(|server| server.name.clone());
+        let registered = || self.store.node_by_id_prefix(id).map(|node| node.node.clone());
+        gossiped.or_else(registered).unwrap_or_else(|| id.clone())
+    }
+
     fn log_role(&mut self, role: Role, term: Term) {
+        let leaves = self.stopping.as_ref().is_some_and(stopping::Stopping::leaves);
+        if leaves && matches!(role, Role::PreCandidate | Role::Candidate) {
+            // It hears no leader because it was let go: nobody will elect it.
+            return;
+        }
         let name = match role {
             Role::Follower => "entering follower state",
             Role::PreCandidate => "heartbeat timeout reached, starting election",

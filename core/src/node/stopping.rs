@@ -4,13 +4,13 @@
 //! |---|---|
 //! | leadership goes to another voter, if this node leads | it is transferred, or 2 s are over |
 //! | both pools are left, if this node leaves | both have spread the word, or 10 s are over |
-//! | what was accepted is carried out | nothing is under way, or 1 s is over |
+//! | what was accepted is carried out, and nothing more is accepted | nothing is under way, or 1 s is over |
 
 use super::Node;
 use super::calls::Caller;
 use super::input::StopKind;
 use super::output::Output;
-use crate::call::Reply;
+use crate::call::{CallError, Reply};
 use crate::event::{Event, Level};
 use crate::gossip::Input;
 use crate::ids::Pool;
@@ -41,7 +41,19 @@ enum Step {
     Drain,
 }
 
+impl Stopping {
+    /// Whether the others are told that it is meant.
+    pub(super) fn leaves(&self) -> bool {
+        self.leaves
+    }
+}
+
 impl Node {
+    /// Whether nothing new is begun any more.
+    pub(super) fn is_ending(&self) -> bool {
+        matches!(self.stopping, Some(Stopping { step: Step::Drain, .. }))
+    }
+
     /// Consul's exit codes: leaving is 0; a server that is interrupted does not leave and exits 1.
     pub(super) fn stop(&mut self, now: Now, kind: StopKind, asked: Option<Caller>) {
         let leaves = match kind {
@@ -105,11 +117,17 @@ impl Node {
                     if stopping.leaves {
                         self.forget_members();
                     }
+                    // Nobody has begun with what waits for a leader.
+                    for (_, call) in self.calls.release() {
+                        self.answer(call.from, Reply::Failed(CallError::NoLeader));
+                    }
                     self.answer_who_asked();
                 }
                 Step::Drain => {
-                    let quiet =
-                        !self.calls.under_way() && self.records.is_empty() && self.after_flush.is_empty();
+                    let quiet = !self.calls.under_way()
+                        && !self.router.owes_soon()
+                        && self.records.is_empty()
+                        && self.after_flush.is_empty();
                     if !quiet && !late {
                         return;
                     }

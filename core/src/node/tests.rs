@@ -3,8 +3,10 @@
 use super::{Boot, DiskImage, Input, NetOrder, Node, Output, StopKind};
 use crate::Str;
 use crate::agent::AgentRequest;
-use crate::call::{Reply, Request};
+use crate::call::{CallError, Reply, Request};
 use crate::config::RuntimeConfig;
+use crate::config::gossip::Secret;
+use crate::gossip;
 use crate::ids::{CallId, FrontId, Term, Ticket};
 use crate::raft::Membership;
 use crate::rng::Seed;
@@ -17,6 +19,7 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 
 const NOW: Now = Now { mono: Instant(1_000_000_000), wall: WallTime(0) };
 
@@ -138,6 +141,124 @@ fn a_stop_does_not_wait_for_ever() {
     let late = Now { mono: NOW.mono + crate::time::Duration::from_secs(1), wall: NOW.wall };
     node.handle(late, Input::Wake);
     assert!(drain(&mut node).iter().any(|o| matches!(o, Output::Stopped { .. })));
+}
+
+#[test]
+fn what_comes_while_the_rest_is_carried_out_is_refused_at_once() {
+    let mut node = leading();
+    register(&mut node, 1);
+    node.handle(NOW, Input::Stop(StopKind::Terminate));
+    let upto = persists(&drain(&mut node)).last().map(|(ticket, ..)| *ticket).expect("it waits for the disk");
+    let from = FrontId(0);
+    let barrier = || Request::ReadBarrier { consistent: true };
+    node.handle(NOW, Input::Call { from, call: CallId(7), request: barrier() });
+    let request = Request::ForAgent(Box::new(barrier()));
+    node.handle(NOW, Input::Call { from, call: CallId(8), request });
+    let mut refused: BTreeMap<CallId, CallError> = BTreeMap::new();
+    for output in drain(&mut node) {
+        if let Output::Reply { call, reply: Reply::Failed(error), .. } = output {
+            refused.insert(call, error);
+        }
+    }
+    assert!(refused[&CallId(7)].to_string().contains("shutting down, nothing was changed"), "{refused:?}");
+    // An agent asks the next server then.
+    assert_eq!(refused[&CallId(8)], CallError::NoLeader);
+    node.handle(NOW, Input::Persisted { upto });
+    let outputs = drain(&mut node);
+    assert!(outputs.iter().any(|o| matches!(o, Output::Reply { call: CallId(1), .. })), "{outputs:?}");
+    assert!(outputs.iter().any(|o| matches!(o, Output::Stopped { .. })), "{outputs:?}");
+}
+
+#[test]
+fn a_key_is_on_the_disk_before_anybody_hears_that_it_is_installed() {
+    let mut config = RuntimeConfig { node_name: Str::from("n1"), server: true, ..RuntimeConfig::default() };
+    config.ports.serf_lan = Some(8301);
+    config.gossip.encrypt = Some(Secret(vec![1; 32]));
+    let own = SocketAddr::new(config.gossip.lan.advertise, 8301);
+    let boot = Boot {
+        config: Arc::new(config),
+        node_id: Str::from("11111111-2222-3333-4444-555555555555"),
+        disk: DiskImage::default(),
+        bootstrap: None,
+        addresses: BTreeMap::new(),
+        seed: Seed::from_u64(1),
+    };
+    let mut node = Node::boot(boot, NOW).expect("an empty disk boots");
+    // What it sends to itself comes back.
+    let settle = |node: &mut Node| {
+        let mut seen = Vec::new();
+        loop {
+            let outputs = drain(node);
+            if outputs.is_empty() {
+                return seen;
+            }
+            for output in outputs {
+                match output {
+                    Output::Gossip { pool, order: NetOrder::Packet { to, bytes } } if to == own => {
+                        let input = gossip::Input::Packet { from: own, bytes };
+                        node.handle(NOW, Input::Gossip { pool, input });
+                    }
+                    output => seen.push(output),
+                }
+            }
+        }
+    };
+    let upto = persists(&settle(&mut node)).last().map(|(ticket, ..)| *ticket).expect("its first key");
+    node.handle(NOW, Input::Persisted { upto });
+    settle(&mut node);
+    let command = gossip::KeyCommand::Install(vec![2; 32].into());
+    let request = Request::Keys { command, relay_factor: 0, local: true };
+    node.handle(NOW, Input::Call { from: FrontId(0), call: CallId(1), request });
+    let outputs = settle(&mut node);
+    let answered = |o: &Output| matches!(o, Output::Reply { reply: Reply::Keys(_), .. });
+    assert!(!outputs.iter().any(answered), "told before it is kept");
+    let upto = persists(&outputs).last().map(|(ticket, ..)| *ticket).expect("it is to be kept");
+    node.handle(NOW, Input::Persisted { upto });
+    let outputs = settle(&mut node);
+    let said = outputs.iter().find_map(|output| match output {
+        Output::Reply { reply: Reply::Keys(said), .. } => Some(said),
+        _ => None,
+    });
+    assert_eq!(said.map(|said| (said.len(), said[0].num_nodes, &*said[0].error)), Some((1, 1, "")));
+}
+
+#[test]
+fn a_server_that_gossip_does_not_know_is_answered_where_it_says_that_it_is() {
+    let ids = ["11111111-2222-3333-4444-555555555555", "22222222-2222-3333-4444-555555555555"].map(Str::from);
+    let boot = Boot {
+        config: Arc::new(RuntimeConfig { server: true, ..RuntimeConfig::default() }),
+        node_id: ids[0].clone(),
+        disk: DiskImage::default(),
+        bootstrap: Some(Membership::of_voters(ids.clone())),
+        addresses: BTreeMap::from([(ids[1].clone(), "127.0.0.2:8300".parse().expect("an address"))]),
+        seed: Seed::from_u64(1),
+    };
+    let mut node = Node::boot(boot, NOW).expect("an empty disk boots");
+    let moved = "127.0.0.3:8300".parse().expect("an address");
+    node.handle(NOW, Input::PeerAt { from: ids[1].clone(), at: moved });
+    // Nobody's address is kept that takes no part.
+    node.handle(NOW, Input::PeerAt { from: Str::from("stranger"), at: moved });
+    let upto = persists(&drain(&mut node)).last().map(|(ticket, ..)| *ticket).expect("its first entry");
+    node.handle(NOW, Input::Persisted { upto });
+    let later = Now { mono: NOW.mono + crate::time::Duration::from_secs(30), wall: NOW.wall };
+    node.handle(later, Input::Wake);
+    let to: Vec<_> = drain(&mut node)
+        .into_iter()
+        .filter_map(|output| match output {
+            Output::Peer { to, at, .. } => Some((to, at)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(to.first(), Some(&(ids[1].clone(), Some(moved))), "{to:?}");
+    assert!(!node.addresses.contains_key("stranger"));
+}
+
+#[test]
+fn a_server_that_gossip_does_not_know_yet_has_the_name_that_the_catalog_gives_it() {
+    let mut node = leading();
+    let id = core::mem::replace(&mut node.id, Str::from("another"));
+    assert_eq!(node.server_name(&id), Str::from("n1"));
+    assert_eq!(node.server_name(&Str::from("unknown")), Str::from("unknown"));
 }
 
 #[test]

@@ -43,7 +43,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Pauses between tries begin at this part of `rpc_hold_timeout` and double.
 const FIRST_PAUSE: u32 = 16;
 /// What asks whether a server is there.
-const PING: &str = "Status.Ping";
+pub const PING: &str = "Status.Ping";
 /// An empty map.
 const NO_ARGUMENTS: &[u8] = &[0x80];
 /// Why a call to a deaf server is lost.
@@ -62,6 +62,8 @@ pub enum Kind {
     Read,
     /// It is answered when there is news, or after this time.
     Wait(Duration),
+    /// The same, but when all servers were asked in vain, whoever asks wants to hear of it.
+    Follow(Duration),
 }
 
 /// Whom a call is for.
@@ -183,7 +185,7 @@ struct Call<W> {
 impl<W> Call<W> {
     /// Whether it should be answered at once.
     fn is_prompt(&self) -> bool {
-        !matches!(self.ask.kind, Kind::Wait(_))
+        !matches!(self.ask.kind, Kind::Wait(_) | Kind::Follow(_))
     }
 }
 
@@ -263,6 +265,13 @@ impl<W> Router<W> {
         self.pools.get(&self.datacenter).and_then(Pool::preferred)
     }
 
+    /// The other datacenter whose server is at this address.
+    pub fn elsewhere(&self, at: SocketAddr) -> Option<&Str> {
+        let has = |pool: &Pool| pool.iter().any(|server| server.addr == at);
+        let (datacenter, _) = self.pools.iter().find(|(_, pool)| has(pool))?;
+        Some(datacenter).filter(|datacenter| **datacenter != self.datacenter)
+    }
+
     /// Makes a call for `who`; its number, for [`Router::cancel`].
     pub fn ask(&mut self, now: Instant, who: W, ask: Ask) -> u64 {
         if self.calls.len() >= MAX_CALLS {
@@ -270,7 +279,7 @@ impl<W> Router<W> {
             return 0;
         }
         let last_try = match ask.kind {
-            Kind::Wait(wait) => now + wait + wait / WAIT_JITTER + self.hold,
+            Kind::Wait(wait) | Kind::Follow(wait) => now + wait + wait / WAIT_JITTER + self.hold,
             Kind::Write | Kind::Read => now + self.hold,
         };
         let asked = self.number();
@@ -320,7 +329,7 @@ impl<W> Router<W> {
             return self.finish(call, Err(why));
         };
         let until = match call.ask.kind {
-            Kind::Wait(_) => call.last_try.max(now + self.hold),
+            Kind::Wait(_) | Kind::Follow(_) => call.last_try.max(now + self.hold),
             Kind::Write | Kind::Read => now + CALL_TIMEOUT,
         };
         self.vigil.sent(now, to, call.is_prompt(), !self.is_near(&call.ask.to));
@@ -387,6 +396,7 @@ impl<W> Router<W> {
             To::Leader => None,
         };
         let others = pool.as_ref().map_or(1, |pool| pool.len());
+        let again = again && (!matches!(call.ask.kind, Kind::Follow(_)) || call.in_vain + 1 < others);
         if let Some(pool) = pool.filter(|_| moved_off) {
             pool.failed(at);
         }
@@ -468,6 +478,11 @@ impl<W> Router<W> {
                 self.send(now, call);
             }
         }
+    }
+
+    /// Whether an answer is under way that is not waited for on purpose.
+    pub fn owes_soon(&self) -> bool {
+        self.calls.values().any(|call| call.at.is_some() && call.is_prompt())
     }
 
     /// How many calls are not over.

@@ -93,6 +93,10 @@ impl Pool {
         self.servers.len()
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Server> {
+        self.servers.iter()
+    }
+
     pub(super) fn preferred(&self) -> Option<&Server> {
         self.servers.first()
     }

@@ -96,6 +96,21 @@ fn a_write_whose_answer_was_lost_is_not_made_again_a_read_is() {
 }
 
 #[test]
+fn what_is_followed_is_tried_once_at_each_server_and_then_told() {
+    let mut router = router(2);
+    router.ask(Instant(0), 1, ask(Kind::Follow(Duration::from_secs(600))));
+    let late = Instant::ZERO + Duration::from_secs(300);
+    for _ in 0..2 {
+        let (sent, done) = drain(&mut router);
+        assert_eq!((sent.len(), done), (1, Vec::new()));
+        router.answered(late, sent[0].0, lost());
+    }
+    let (sent, done) = drain(&mut router);
+    assert!(sent.is_empty());
+    assert_eq!(done, [(1, Err(Failure::Lost("EOF".into())))]);
+}
+
+#[test]
 fn what_a_method_refuses_is_told_and_moves_nobody() {
     let mut router = router(2);
     router.ask(Instant(0), 1, ask(Kind::Read));

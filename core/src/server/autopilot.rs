@@ -337,7 +337,11 @@ fn is_free(server: &Server, cluster: u64) -> bool {
 }
 
 fn removed(id: &ServerId, known: &BTreeMap<ServerId, Server>) -> Vec<Effect> {
-    let event = Event::new(Level::Info, LOG, "Attempting removal of failed server node");
+    let text = match known.get(id).map(|server| server.status) {
+        Some(Status::Left) => "removing a server that has left",
+        _ => "Attempting removal of failed server node",
+    };
+    let event = Event::new(Level::Info, LOG, text);
     Vec::from([Effect::Log(of(event, id, known)), Effect::Change(Change::Remove(id.clone()))])
 }
 

@@ -41,6 +41,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(1);
 /// Before another try when a cluster seems to exist: it takes this server in by itself.
 const LONG_PAUSE: Duration = Duration::from_secs(10);
+/// How long a server that founds nothing waits in silence to be taken in.
+const SILENCE: Duration = Duration::from_secs(10);
 /// Between two lines of log about the same.
 const REMIND_EVERY: Duration = Duration::from_secs(30);
 
@@ -123,6 +125,8 @@ pub struct Founding {
     me: ServerId,
     /// 0: it founds nothing, but takes part.
     expect: u32,
+    /// It founds nothing and waits to be taken in by others.
+    waits: bool,
     rng: Rng,
     promised: Option<Promise>,
     proposal: Option<Proposal>,
@@ -151,6 +155,7 @@ impl Founding {
         Founding {
             me,
             expect,
+            waits: false,
             rng,
             promised,
             proposal: None,
@@ -162,6 +167,13 @@ impl Founding {
             #[cfg(feature = "mutants")]
             mutant: None,
         }
+    }
+
+    /// The same, for one that founds nothing and is to be taken in: its log says now and then why it has no leader.
+    pub fn waiting(mut self, now: Instant) -> Founding {
+        self.waits = true;
+        self.next_try = now + SILENCE;
+        self
     }
 
     /// The next order, oldest first.
@@ -180,7 +192,7 @@ impl Founding {
             _ if self.over => None,
             (Some(proposal), _) => Some(self.ask_at.min(proposal.until)),
             (None, Some(_)) => Some(self.ask_at),
-            (None, None) if self.expect > 1 => Some(self.next_try),
+            (None, None) if self.expect > 1 || self.waits => Some(self.next_try),
             (None, None) => None,
         }
     }
@@ -205,7 +217,25 @@ impl Founding {
         } else if self.expect > 1 && (self.next_try <= now || mutant!(self, FoundsWhatItSees)) {
             self.next_try = now + PAUSE;
             self.look(now, seen);
+        } else if self.waits && self.next_try <= now {
+            self.next_try = now + REMIND_EVERY;
+            let event = self.lonely(seen);
+            self.say(now, event);
         }
+    }
+
+    /// Why a server that founds nothing has no leader, and what can be done.
+    fn lonely(&self, seen: &BTreeMap<ServerId, Server>) -> Event {
+        let others = seen.values().filter(|server| server.id != self.me && server.status == Status::Alive);
+        let names = others.map(|server| &*server.name).collect::<Vec<_>>().join(", ");
+        if names.is_empty() {
+            let text = "no leader: this server has no log, sees no other server, and founds no cluster: join it to one \
+                        (retry_join), or set bootstrap_expect to the number of servers that shall found one";
+            return Event::new(Level::Warn, LOG, text);
+        }
+        let text = "no leader yet: this server has no log and founds no cluster, it waits until the leader of those \
+                    that it sees takes it in";
+        Event::new(Level::Info, LOG, text).with("seen", names)
     }
 
     /// Takes in what another server says.

@@ -23,6 +23,13 @@ pub struct Excerpt {
     order: Vec<Str>,
 }
 
+/// Where something is reached from another datacenter: Consul takes the address of IPv6 first, and one of the LAN where
+/// the WAN has none of its kind. `None`: nowhere else.
+fn seen_from_far<'a>(tagged: impl Fn(&str) -> Option<&'a str>) -> Option<&'a str> {
+    let of = |kind: [&str; 2]| kind.into_iter().find_map(&tagged).filter(|at| !at.is_empty());
+    of(["wan_ipv6", "lan_ipv6"]).or_else(|| of(["wan_ipv4", "lan_ipv4"])).or_else(|| tagged("wan"))
+}
+
 impl Excerpt {
     fn add_node(&mut self, node: Arc<Node>) {
         let (key, name) = (fold_str(&node.node), node.node.clone());
@@ -147,6 +154,26 @@ impl Excerpt {
             self.coordinates.insert((fold_str(node), Str::default()), Arc::new(at));
         }
         self.order.first().cloned()
+    }
+
+    /// Puts nodes and services where they are reached from other datacenters, if they say so (`tagged_addresses`).
+    pub fn translate(&mut self) {
+        for node in self.nodes.values_mut() {
+            let at = seen_from_far(|tag| node.tagged_addresses.get(tag).map(|at| &**at));
+            if let Some(at) = at.filter(|at| **at != *node.address).map(Str::from) {
+                Arc::make_mut(node).address = at;
+            }
+        }
+        for service in self.services.values_mut() {
+            let tagged = &service.tagged_addresses;
+            let at = seen_from_far(|tag| tagged.get(tag).map(|tagged| &*tagged.address)).map(Str::from);
+            let port = tagged.get("wan").map(|tagged| tagged.port).filter(|port| *port != 0);
+            let changed = (at.unwrap_or_else(|| service.address.clone()), port.unwrap_or(service.port));
+            if changed != (service.address.clone(), service.port) {
+                let service = Arc::make_mut(service);
+                (service.address, service.port) = changed;
+            }
+        }
     }
 
     /// Adds everything of `other`, which wins.

@@ -1,5 +1,5 @@
-//! Files of Consul in the data directory that operators put there or left there: `raft/peers.json`, and the keyrings
-//! of gossip.
+//! Files of Consul in the data directory: `raft/peers.json` and the keyrings of gossip, which operators put there or
+//! left there, and `raft/peers.info`, which tells them of the former.
 
 use crate::storage::Storage;
 use base64::Engine;
@@ -11,13 +11,44 @@ use lictor_core::event::{Event, Level};
 use lictor_core::node::recovery::{self, Peer};
 use lictor_core::node::{DiskBatch, DiskImage, LocalWrite};
 use serde_json::Value;
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 /// Consul's keyring of each pool, and the record that takes its place here.
 const KEYRINGS: [(&str, &str); 2] =
     [("serf/local.keyring", "gossip/lan/keys"), ("serf/remote.keyring", "gossip/wan/keys")];
+
+/// What `raft/peers.info` says: whoever needs it may have nothing else to read.
+const PEERS_INFO: &str = r#"When a majority of the servers is lost for good, the servers that are left cannot elect a leader. Then:
+
+1. Stop all servers that are left.
+2. Write a file peers.json beside this one, the same on each of them, that names those that shall go on. The ID of a
+   server is in the file node-id of its data directory:
+
+[
+  {
+    "id": "11111111-2222-3333-4444-555555555555",
+    "address": "10.0.0.1:8300",
+    "non_voter": false
+  }
+]
+
+3. Start them. Each takes everything in its log as committed, goes on with these servers, and removes peers.json.
+
+Nothing reads this file; peers.json is read at every start.
+"#;
+
+/// Explains `raft/peers.json` beside the place where it belongs, as Consul does.
+pub(super) fn explain_peers(data_dir: &Path) -> io::Result<()> {
+    let raft = data_dir.join("raft");
+    fs::create_dir_all(&raft)?;
+    match File::create_new(raft.join("peers.info")) {
+        Ok(mut file) => file.write_all(PEERS_INFO.as_bytes()),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(e) => Err(e),
+    }
+}
 
 /// A file's text, if it is there.
 fn read(path: &Path) -> Result<Option<String>, String> {
@@ -128,6 +159,21 @@ mod tests {
         fs::write(dir.join("serf/remote.keyring"), "[\"short\"]").expect("written");
         let refused = keyrings(&dir, &config, &mut image, &mut Memory).await.expect_err("refused");
         assert!(refused.contains("remote.keyring: key 1 is not valid"), "{refused}");
+        fs::remove_dir_all(&dir).expect("removed");
+    }
+
+    #[test]
+    fn how_to_recover_is_written_once_and_what_it_shows_is_taken() {
+        let dir = scratch("info");
+        let file = dir.join("raft/peers.info");
+        explain_peers(&dir).expect("written");
+        let text = fs::read_to_string(&file).expect("read");
+        let (from, to) = (text.find("\n[").expect("begins"), text.find("\n]").expect("ends"));
+        let shown = peers(&text[from..to + 2]).expect("taken");
+        assert!(recovery::membership(&shown).is_ok(), "{shown:?}");
+        fs::write(&file, "mine").expect("written");
+        explain_peers(&dir).expect("left alone");
+        assert_eq!(fs::read_to_string(&file).expect("read"), "mine");
         fs::remove_dir_all(&dir).expect("removed");
     }
 

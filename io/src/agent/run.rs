@@ -120,6 +120,11 @@ fn open(config: &RuntimeConfig, rt: &TokioRt, log: &Log) -> Result<Opened, Strin
     runtime()?
         .block_on(async {
             if config.server {
+                if let Err(e) = consul_files::explain_peers(path) {
+                    let event =
+                        Event::new(Level::Warn, "agent.server", "raft/peers.info could not be written");
+                    log.write(&event.with("error", e.to_string()));
+                }
                 image = consul_files::recover(path, image, &mut storage, |event| log.write(&event)).await?;
             }
             consul_files::keyrings(path, config, &mut image, &mut storage).await?;
@@ -401,6 +406,7 @@ fn net_thread(
     id: ServerId,
 ) -> Result<JoinHandle<()>, String> {
     let runtime = runtime()?;
+    let own = peers::Own { id, at: SocketAddr::new(config.advertise_addr, config.ports.server) };
     // Bind here, so that a failure is told before anything starts.
     let mut sockets = Vec::new();
     for entry in &addresses.gossip {
@@ -416,7 +422,7 @@ fn net_thread(
     let Net { peers, gossip, resolve, calls, inbox } = net;
     thread("net", move || {
         runtime.block_on(async {
-            tokio::spawn(peers::send(rt, id, peers));
+            tokio::spawn(peers::send(rt, own, peers));
             tokio::spawn(rpc::client::call(rt, calls, inbox.clone()));
             tokio::spawn(resolve::run(rt, resolve, inbox.clone()));
             gossip::run(rt, sockets, gossip, inbox).await;

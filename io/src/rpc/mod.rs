@@ -92,6 +92,9 @@ async fn connection<R: Rt>(serving: Arc<Serving<R>>, mut stream: R::Stream, from
             "TLS, which this version does not speak"
         }
         Some(FirstByte::Snapshot) => "saving or restoring a snapshot, which this version does not have",
+        Some(FirstByte::Grpc) if !serving.cell.config().enable_streaming => {
+            "gRPC, which rpc.enable_streaming = false switches off"
+        }
         Some(FirstByte::Grpc) => match subscribe::serve(&serving, stream).await {
             Ok(()) => return,
             Err(why) => return serving.refuse(from, why),

@@ -266,6 +266,9 @@ impl World {
 
     fn perform(&mut self, i: usize, effects: Vec<Effect>) {
         for effect in effects {
+            if matches!(effect, Effect::PersistKeys { .. }) {
+                self.later(self.net.latency.1, i, What::Input(Input::KeysKept));
+            }
             match effect {
                 Effect::Packet { to, bytes } => self.packet(i, to, bytes),
                 Effect::Open { stream, to } => self.open(i, stream, to),

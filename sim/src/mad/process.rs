@@ -117,7 +117,9 @@ async fn live(
         let address = SocketAddr::new(ip, port);
         sockets.push(gossip::bind(&rt, Pool::Lan, address, Arc::new(|_| true)).await?);
     }
-    rt.spawn(peers::send(rt.clone(), node.id().clone(), peers_rx));
+    let own =
+        peers::Own { id: node.id().clone(), at: SocketAddr::new(config.advertise_addr, config.ports.server) };
+    rt.spawn(peers::send(rt.clone(), own, peers_rx));
     rt.spawn(rpc::client::call(rt.clone(), calls_rx, inbox.clone()));
     rt.spawn(resolve::run(rt.clone(), resolve_rx, inbox.clone()));
     tasks.push(madsim::task::spawn(gossip::run(rt.clone(), sockets, gossip_rx, inbox.clone())));

@@ -230,7 +230,7 @@ pub(super) static REPORTING: &[Key] = &[used("license", Object(REPORTING_LICENSE
 
 static REPORTING_LICENSE: &[Key] = &[enterprise("enabled", Bool)];
 
-pub(super) static RPC: &[Key] = &[switch("enable_streaming", false)];
+pub(super) static RPC: &[Key] = &[used("enable_streaming", Bool)];
 
 pub(super) static SEGMENT: &[Key] = &[
     used("advertise", Text),

@@ -37,26 +37,39 @@ pub(in crate::front) fn datacenters(cx: &Cx<'_>, rq: &Request) -> Result<Step, H
         return Ok(Step::Call(Box::new(call::Request::Datacenters), |cx, rq, reply| match reply {
             call::Reply::Datacenters(known) => {
                 let names: vec::Vec<Str> = known.into_iter().map(|datacenter| datacenter.name).collect();
-                Ok(datacenters_reply(cx, rq, &names))
+                let mut reply = list(cx, rq, &names);
+                if is_cached(cx, rq) {
+                    // It was read before.
+                    let control = CacheControl::of(rq).unwrap_or_default();
+                    lately::put_fetched(&mut reply, &cx.memory.lately, rq, control, cx.now.mono);
+                }
+                Ok(reply)
             }
             other => Err(unexpected(other)),
         }));
     }
-    Ok(remote::to_server("Catalog.ListDatacenters", cx, |cx, rq, reply| {
+    let finish: Finish = |cx, rq, reply| {
+        let age = remote::age(&reply);
         let body = remote::body(reply)?;
         let names: vec::Vec<Str> = remote::value(&body)?;
-        Ok(datacenters_reply(cx, rq, &names))
-    }))
+        let mut reply = list(cx, rq, &names);
+        if is_cached(cx, rq) {
+            lately::put(&mut reply, age);
+        }
+        Ok(reply)
+    };
+    Ok(match is_cached(cx, rq) {
+        true => remote::to_server_cached("Catalog.ListDatacenters", cx, CacheControl::of(rq)?, finish),
+        false => remote::to_server("Catalog.ListDatacenters", cx, finish),
+    })
 }
 
-fn datacenters_reply(cx: &Cx<'_>, rq: &Request, names: &[Str]) -> HttpReply {
-    let mut reply = respond::json(cx.view, rq, |w| w.strs(names.iter().map(|name| &**name)));
-    if rq.query.has("cached") && cx.view.config.http.use_cache {
-        // It was read before.
-        let control = CacheControl::of(rq).unwrap_or_default();
-        lately::put_fetched(&mut reply, &cx.memory.lately, rq, control, cx.now.mono);
-    }
-    reply
+fn is_cached(cx: &Cx<'_>, rq: &Request) -> bool {
+    rq.query.has("cached") && cx.view.config.http.use_cache
+}
+
+fn list(cx: &Cx<'_>, rq: &Request, names: &[Str]) -> HttpReply {
+    respond::json(cx.view, rq, |w| w.strs(names.iter().map(|name| &**name)))
 }
 
 /// `GET /v1/catalog/nodes`.

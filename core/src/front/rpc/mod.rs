@@ -5,7 +5,8 @@
 //! | `table` | the methods: name, ACL rule, handler |
 //! | `arguments` | what a read is given, and which consistency it asks for |
 //! | `result` | the shapes of answers |
-//! | `status`, `catalog`, `health`, `kv`, `txn`, `coordinate`, `internal`, `operator` | the methods |
+//! | `status`, `catalog`, `health`, `kv`, `txn`, `coordinate`, `internal`, `overview`, `operator` | the methods |
+//! | `unbuilt` | methods of parts that are not built: what can be said truly without them |
 //!
 //! Everything that a write stores is what a read gives back: agents compare field by field, and register
 //! anew what differs (wire.md E10).
@@ -17,10 +18,12 @@ mod health;
 mod internal;
 mod kv;
 mod operator;
+mod overview;
 mod result;
 mod status;
 mod table;
 mod txn;
+mod unbuilt;
 
 pub(super) use arguments::Arguments;
 

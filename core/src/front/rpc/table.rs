@@ -1,7 +1,7 @@
 //! The table itself, sorted by name in byte order.
 
 use super::{Handler, Method, Rule};
-use super::{catalog, coordinate, health, internal, kv, operator, status, txn};
+use super::{catalog, coordinate, health, internal, kv, operator, overview, status, txn, unbuilt};
 use alloc::format;
 use alloc::string::String;
 
@@ -28,11 +28,14 @@ static METHODS: &[Method] = &[
     on("Health.NodeChecks", Rule::NodeRead, Handler::Read(&health::NODE)),
     on("Health.ServiceChecks", Rule::ServiceRead, Handler::Read(&health::CHECKS)),
     on("Health.ServiceNodes", Rule::ServiceRead, Handler::Read(&health::SERVICE)),
+    on("Internal.CatalogOverview", Rule::OperatorRead, Handler::Call(overview::catalog_overview)),
     on("Internal.EventFire", Rule::EventWrite, Handler::Call(operator::event)),
+    on("Internal.GatewayServiceDump", Rule::ServiceRead, Handler::Read(&unbuilt::GATEWAY_SERVICES)),
     on("Internal.KeyringOperation", Rule::KeyringWrite, Handler::Call(operator::keyring)),
     on("Internal.NodeDump", Rule::NodeRead, Handler::Read(&internal::NODE_DUMP)),
     on("Internal.NodeInfo", Rule::NodeRead, Handler::Read(&internal::NODE_INFO)),
     on("Internal.ServiceDump", Rule::ServiceRead, Handler::Read(&internal::SERVICE_DUMP)),
+    on("Internal.ServiceTopology", Rule::ServiceRead, Handler::Read(&unbuilt::TOPOLOGY)),
     on("KVS.Apply", Rule::KeyWrite, Handler::Call(kv::apply)),
     on("KVS.Get", Rule::KeyRead, Handler::Read(&kv::GET)),
     on("KVS.List", Rule::KeyRead, Handler::Read(&kv::LIST)),
@@ -53,7 +56,18 @@ static METHODS: &[Method] = &[
     on("Operator.RaftRemovePeerByID", Rule::OperatorWrite, Handler::Call(operator::remove_by_id)),
     on("Operator.ServerHealth", Rule::OperatorRead, Handler::Call(operator::server_health)),
     on("Operator.TransferLeader", Rule::OperatorWrite, Handler::Call(operator::transfer_leader)),
-    on("PreparedQuery.Execute", Rule::Open, Handler::Call(status::prepared_query)),
+    on("PreparedQuery.Apply", Rule::NotBuilt, Handler::Call(unbuilt::prepared_queries)),
+    on("PreparedQuery.Execute", Rule::NotBuilt, Handler::Call(unbuilt::no_query)),
+    on("PreparedQuery.ExecuteRemote", Rule::NotBuilt, Handler::Call(unbuilt::no_query)),
+    on("PreparedQuery.Explain", Rule::NotBuilt, Handler::Call(unbuilt::no_query)),
+    on("PreparedQuery.Get", Rule::NotBuilt, Handler::Call(unbuilt::no_query)),
+    on("PreparedQuery.List", Rule::NotBuilt, Handler::Read(&unbuilt::QUERIES)),
+    on("Session.Apply", Rule::NotBuilt, Handler::Call(unbuilt::sessions)),
+    on("Session.Check", Rule::NotBuilt, Handler::Call(unbuilt::sessions)),
+    on("Session.Get", Rule::NotBuilt, Handler::Call(unbuilt::sessions)),
+    on("Session.List", Rule::NotBuilt, Handler::Call(unbuilt::sessions)),
+    on("Session.NodeSessions", Rule::NotBuilt, Handler::Call(unbuilt::sessions)),
+    on("Session.Renew", Rule::NotBuilt, Handler::Call(unbuilt::sessions)),
     on("Status.Leader", Rule::Open, Handler::View(status::leader)),
     on("Status.Peers", Rule::Open, Handler::View(status::peers)),
     on("Status.Ping", Rule::Open, Handler::View(|_| super::result::nothing())),
@@ -109,7 +123,6 @@ const OTHER_SERVICES: &[&str] = &[
     "DiscoveryChain",
     "FederationState",
     "Intention",
-    "Session",
 ];
 
 /// The method of this name, or Go's text of why there is none. Agents look for `can't find method`.
@@ -144,7 +157,8 @@ mod tests {
     #[test]
     fn a_method_that_is_not_there_is_refused_in_the_words_that_agents_look_for() {
         let refused = |name: &str| find(name).map(|method| method.name).unwrap_err();
-        assert_eq!(refused("Session.Apply"), "rpc: can't find method Session.Apply");
+        assert_eq!(refused("Session.Nonsense"), "rpc: can't find method Session.Nonsense");
+        assert_eq!(refused("Intention.Match"), "rpc: can't find method Intention.Match");
         assert_eq!(refused("Catalog.Nonsense"), "rpc: can't find method Catalog.Nonsense");
         assert_eq!(refused("ACL.Nonsense"), "rpc: can't find method ACL.Nonsense");
         assert_eq!(find("ACL.TokenRead").map(|method| method.name), Ok("ACL"));

@@ -23,6 +23,9 @@ const USE: &str = "use-key";
 const REMOVE: &str = "remove-key";
 const LIST: &str = "list-keys";
 
+/// Changes of the keyring that may wait to be kept; more are refused.
+const MAX_UNKEPT: usize = 64;
+
 /// What to do with the keys of all members.
 #[derive(Clone, PartialEq, Eq)]
 pub enum KeyCommand {
@@ -121,16 +124,32 @@ impl Gossip {
         }
     }
 
-    /// Does it here, and says how it went.
+    /// Does it here, and says how it went; if keys changed, once they are kept.
     pub(super) fn answer_key_command(&mut self, incoming: &Incoming, command: &str, payload: &[u8]) {
+        let before = self.envelope.keyring.clone();
         let answer = if command == LIST { self.list_keys() } else { self.change_keys(command, payload) };
+        let kept = self.envelope.keyring == before;
+        if !kept {
+            let keys = self.envelope.keyring.keys().to_vec();
+            self.effects.push(Effect::PersistKeys { keys });
+        }
         let answer = match answer {
             Ok(answer) => answer,
             Err(message) => KeyResponse { message, ..KeyResponse::default() },
         };
         let answer = self.cut_to_fit(incoming, answer);
         let payload = Bytes::from(message::encode(message::KEY_RESPONSE, &answer));
-        self.send_answer(incoming, 0, payload);
+        match kept {
+            true => self.send_answer(incoming, 0, payload),
+            false => self.serf.unkept.push_back((incoming.clone(), payload)),
+        }
+    }
+
+    /// The keys of the oldest [`Effect::PersistKeys`] are kept: who asked for the change may count on it now.
+    pub(in super::super) fn on_keys_kept(&mut self) {
+        if let Some((incoming, payload)) = self.serf.unkept.pop_front() {
+            self.send_answer(&incoming, 0, payload);
+        }
     }
 
     fn list_keys(&self) -> Result<KeyResponse, String> {
@@ -146,11 +165,13 @@ impl Gossip {
             Some((&message::KEY_REQUEST, body)) => message::decode(body).map_err(|e| e.to_string())?,
             _ => return Err("the request holds no key".to_string()),
         };
+        if self.serf.unkept.len() >= MAX_UNKEPT {
+            return Err("too many changes of the keyring wait for the disk".to_string());
+        }
         if self.envelope.keyring.is_empty() {
             return Err("No keyring to modify (encryption not enabled)".to_string());
         }
         let ring = &mut self.envelope.keyring;
-        let before = ring.clone();
         match command {
             INSTALL => Key::new(&request.key).and_then(|key| ring.install(key)),
             USE => ring.use_key(&request.key),
@@ -159,10 +180,6 @@ impl Gossip {
         .map_err(|error| error.to_string())?;
         if mutant!(self, UseForgetsKeys) && command == USE {
             *ring = Keyring::new(ring.keys().first().cloned()).map_err(|error| error.to_string())?;
-        }
-        if *ring != before {
-            let keys = ring.keys().to_vec();
-            self.effects.push(Effect::PersistKeys { keys });
         }
         Ok(KeyResponse { result: true, ..KeyResponse::default() })
     }

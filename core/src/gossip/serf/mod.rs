@@ -45,8 +45,9 @@ pub use tags::{TagsTooLong, decode_tags, encode_tags};
 use super::queue::Queue;
 use crate::Str;
 use crate::time::Instant;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use asked::Asked;
+use bytes::Bytes;
 use clock::Lamport;
 use event::EventBuffer;
 use intent::Intents;
@@ -70,6 +71,8 @@ pub(super) struct Serf {
     /// Questions that may still be answered, by their number here.
     incoming: BTreeMap<u64, Incoming>,
     last_incoming: u64,
+    /// Answers that wait until the keys they speak of are kept, oldest first.
+    unkept: VecDeque<(Incoming, Bytes)>,
     /// Questions of ours that run, by their Lamport time.
     asked: BTreeMap<u64, Asked>,
     /// Members to be erased once their leave has spread.
@@ -96,6 +99,7 @@ impl Serf {
             seen_queries: Seen::default(),
             incoming: BTreeMap::new(),
             last_incoming: 0,
+            unkept: VecDeque::new(),
             asked: BTreeMap::new(),
             prunes: BTreeMap::new(),
             vivaldi: Vivaldi::default(),

@@ -64,7 +64,7 @@ impl Seen {
 }
 
 /// A question that may still be answered from here.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Incoming {
     ltime: u64,
     id: u32,

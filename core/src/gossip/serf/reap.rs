@@ -65,6 +65,9 @@ impl Gossip {
             return;
         }
         let with = failed[self.rng.spread.below(failed.len() as u64) as usize];
-        self.exchange(with, Purpose::Reconnect);
+        // A ping of it may have begun the same.
+        if !self.is_exchanging_with(with) {
+            self.exchange(with, Purpose::Reconnect);
+        }
     }
 }

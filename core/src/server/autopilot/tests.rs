@@ -168,6 +168,8 @@ fn a_server_that_left_is_taken_out_at_once() {
     let mut world = World::new(&["a", "b", "c"]);
     world.set("b", Status::Left);
     assert_eq!(world.pass(SECOND), [Change::Remove("b".into())]);
+    let said = alloc::format!("{:?}", removed(&"b".into(), &world.known));
+    assert!(said.contains("has left") && !said.contains("failed"), "{said}");
 }
 
 #[test]

@@ -246,3 +246,27 @@ fn another_number_of_expected_servers_is_an_error_and_founds_nothing() {
     assert!(event.message.starts_with("Member has a conflicting expect value."), "{}", event.message);
     assert_eq!(world.servers[0].poll_effect(), None);
 }
+
+#[test]
+fn a_server_that_founds_nothing_says_now_and_then_why_it_has_no_leader() {
+    let world = World::new(2, 0, 1);
+    let at = |seconds| Instant::ZERO + Duration::from_secs(seconds);
+    let rng = Rng::new(Seed::from_u64(1));
+    let mut server = Founding::new(id(0), 0, None, rng, at(0)).waiting(at(0));
+    let both = world.seen(0);
+    let alone: BTreeMap<ServerId, Server> =
+        both.iter().take(1).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let mut says = |seconds, seen: &BTreeMap<ServerId, Server>, fresh| {
+        server.step(at(seconds), seen, fresh);
+        let said = server.poll_effect().map(|effect| format!("{effect:?}")).unwrap_or_default();
+        (said, server.poll_timeout())
+    };
+    assert_eq!(says(0, &alone, true), (String::new(), Some(at(10))));
+    let (said, next) = says(10, &alone, true);
+    assert!(said.contains("sees no other server") && said.contains("bootstrap_expect"), "{said}");
+    assert_eq!(next, Some(at(40)));
+    assert_eq!(says(11, &alone, true).0, "");
+    let (said, _) = says(40, &both, true);
+    assert!(said.contains("takes it in") && said.contains("s1"), "{said}");
+    assert_eq!(says(70, &both, false), (String::new(), None));
+}
