@@ -19,6 +19,7 @@ use crate::rpc::answer::QueryMeta;
 use crate::rpc::arguments::ReadArguments;
 use crate::time::{Duration, Instant};
 use crate::wire::msgpack;
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -232,14 +233,19 @@ impl<W> Cache<W> {
     ///
     /// # Errors
     /// There is no room for another question: ask it without the cache.
-    pub fn get(&mut self, now: Instant, who: W, wanted: Wanted) -> Result<Option<u64>, (W, Wanted)> {
+    pub fn get(
+        &mut self,
+        now: Instant,
+        who: W,
+        wanted: Box<Wanted>,
+    ) -> Result<Option<u64>, (W, Box<Wanted>)> {
         let key = wanted.key();
         if !self.entries.contains_key(&key) {
             if self.entries.len() >= MAX_QUESTIONS && !self.make_room() {
                 return Err((who, wanted));
             }
             let entry = Entry {
-                wanted: wanted.clone(),
+                wanted: Wanted::clone(&wanted),
                 answer: None,
                 fetch: None,
                 due: None,

@@ -1,3 +1,5 @@
+//! Questions that are asked once, followed, lost and let go.
+
 use super::*;
 use crate::Str;
 use crate::rng::{Rng, Seed};
@@ -74,7 +76,7 @@ impl World {
     }
 
     fn get(&mut self, now: Instant, who: u32, wanted: Wanted) -> Orders {
-        self.cache.get(now, who, wanted).expect("there is room");
+        self.cache.get(now, who, Box::new(wanted)).expect("there is room");
         self.orders()
     }
 
@@ -173,7 +175,7 @@ fn what_was_never_answered_is_told_to_those_who_wait_and_not_asked_again() {
     assert_eq!(told, Orders { done: vec![(1, Err(Failure::NoPath))], ..Orders::default() });
     assert_eq!((world.cache.len(), world.cache.poll_timeout()), (0, None));
 
-    let waiter = world.cache.get(at(2), 2, wanted("web")).expect("room").expect("it waits");
+    let waiter = world.cache.get(at(2), 2, Box::new(wanted("web"))).expect("room").expect("it waits");
     let fetch = world.orders().asked[0].0;
     world.cache.cancel(waiter);
     assert_eq!(world.orders(), Orders { cancelled: vec![fetch], ..Orders::default() });
@@ -184,8 +186,9 @@ fn what_was_never_answered_is_told_to_those_who_wait_and_not_asked_again() {
 #[test]
 fn an_answer_that_nobody_asks_for_is_let_go_and_one_that_is_waited_for_is_not() {
     let mut world = World::new();
-    let follow = world.known("web", 7);
     let soon = Wanted { kept: KEPT_STREAMED, ..wanted("web") };
+    let first = world.get(at(0), 0, soon.clone()).asked[0].0;
+    let follow = world.fetched(at(0), first, Ok(said(7, "first"))).asked[0].0;
     world.get(at(1_000), 1, soon.clone());
     assert_eq!(world.cache.poll_timeout(), Some(at(1_201_000)));
     world.get(at(2_000), 2, Wanted { min_index: 7, wait: Duration::from_secs(5_000), ..soon });
@@ -275,8 +278,9 @@ fn who_finds_no_room_is_told() {
     for n in 0..MAX_QUESTIONS {
         world.get(at(0), 0, wanted(&std::format!("s{n}")));
     }
-    let (who, given_back) = world.cache.get(at(1), 7, wanted("one more")).expect_err("everybody waits");
-    assert_eq!((who, given_back), (7, wanted("one more")));
+    let (who, given_back) =
+        world.cache.get(at(1), 7, Box::new(wanted("one more"))).expect_err("everybody waits");
+    assert_eq!((who, *given_back), (7, wanted("one more")));
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -315,7 +319,7 @@ proptest! {
                     let min_index = if above { index } else { 0 };
                     let wait = Duration::from_secs(u64::from(wait));
                     let wanted = Wanted { min_index, wait, ..wanted(&std::format!("s{name}")) };
-                    if let Some(id) = world.cache.get(now, who, wanted).expect("room") {
+                    if let Some(id) = world.cache.get(now, who, Box::new(wanted)).expect("room") {
                         waiting.insert(who, id);
                     } else {
                         waiting.insert(who, 0);

@@ -10,10 +10,11 @@ use crate::router::{Ask, Kind, To};
 use crate::rpc::arguments::ReadArguments;
 use crate::time::Now;
 use crate::wire::msgpack;
+use alloc::boxed::Box;
 
 impl Node {
     /// A front wants an answer that may be kept.
-    pub(super) fn ask_cached(&mut self, now: Now, from: Caller, wanted: Wanted) {
+    pub(super) fn ask_cached(&mut self, now: Now, from: Caller, wanted: Box<Wanted>) {
         let front = match &from {
             Caller::Front(front, number) => Some((*front, *number)),
             _ => None,
@@ -23,7 +24,7 @@ impl Node {
                 self.asked.insert(front, Asked::Cache(waiter));
             }
             (Ok(_), _) => {}
-            (Err((from, wanted)), _) => self.ask_server(now, from, uncached(wanted)),
+            (Err((from, wanted)), _) => self.ask_server(now, from, uncached(*wanted)),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::event::{Event, Level};
 use crate::gossip::Gossip;
 use crate::ids::{CallId, Index, Pool, ServerId, Term, Ticket};
 use crate::metrics::Metric;
-use crate::raft::{self, Effect, Entry, Payload, ProposeError, ReadError, Role};
+use crate::raft::{self, Body, Effect, Entry, Payload, ProposeError, ReadError, Role};
 use crate::store::{Applied, Store};
 use crate::time::{Duration, Instant, Now};
 use crate::types::KvOp;
@@ -140,7 +140,7 @@ impl Node {
             // Fronts wrap nothing else.
             Request::ForAgent(_) => self.answer(from, Reply::Failed(CallError::Busy)),
             Request::Ask(ask) => self.ask_server(now, from, ask),
-            Request::AskCached(wanted) => self.ask_cached(now, from, *wanted),
+            Request::AskCached(wanted) => self.ask_cached(now, from, wanted),
             Request::Abandon(call) => self.abandon(&from, call),
             // A heartbeat must not need the disk; everything else would be written.
             Request::Agent(request)
@@ -247,6 +247,7 @@ impl Node {
             ),
             Some(Frame::Raft { cluster, .. }) if self.is_stranger(now, &from, cluster) => {}
             Some(Frame::Raft { message, .. }) => {
+                self.log_vote("from", &from, &message);
                 self.to_raft.push_back(raft::Input::Message { from, message });
             }
             Some(Frame::Ask { id, work }) => {
@@ -400,6 +401,7 @@ impl Node {
         match effect {
             Effect::Send { to, message } => {
                 let cluster = self.raft.membership().cluster;
+                self.log_vote("to", &to, &message);
                 self.send(to, Frame::Raft { cluster, message });
             }
             Effect::Persist { ticket, batch } => {
@@ -582,6 +584,23 @@ impl Node {
         let gossiped = self.pools.servers().get(id).map(|server| server.name.clone());
         let registered = || self.store.node_by_id_prefix(id).map(|node| node.node.clone());
         gossiped.or_else(registered).unwrap_or_else(|| id.clone())
+    }
+
+    /// What servers say to each other about an election.
+    fn log_vote(&mut self, way: &'static str, other: &ServerId, message: &raft::Message) {
+        let text = match message.body {
+            Body::PreVote { .. } => "asking whether it would vote",
+            Body::Vote { .. } => "asking for vote",
+            Body::PreVoteReply { granted: true } => "would vote",
+            Body::PreVoteReply { granted: false } => "would not vote",
+            Body::VoteReply { granted: true } => "vote granted",
+            Body::VoteReply { granted: false } => "vote refused",
+            Body::TimeoutNow => "handing leadership over",
+            _ => return,
+        };
+        let event = Event::new(Level::Debug, "agent.server.raft", text);
+        let event = event.with(way, &*self.server_name(other));
+        self.log(event.with("term", message.term.0.to_string()));
     }
 
     fn log_role(&mut self, role: Role, term: Term) {

@@ -6,6 +6,7 @@ use crate::agent::{Agent, CatalogNode, LocalService, Timer};
 use crate::event::Level;
 use crate::types::{HealthCheck, NodeService};
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -26,10 +27,15 @@ impl Agent {
             self.sync.node_state = if in_sync { NodeState::InSync } else { NodeState::Dirty };
         }
         let (services, checks) = remote.map_or_else(Default::default, |r| (r.services, r.checks));
-        let services = services.into_iter().map(|s| (s.id.clone(), s)).collect();
-        let checks = checks.into_iter().map(|c| (c.check_id.clone(), c)).collect();
+        let services: BTreeMap<_, _> = services.into_iter().map(|s| (s.id.clone(), s)).collect();
+        let checks: BTreeMap<_, _> = checks.into_iter().map(|c| (c.check_id.clone(), c)).collect();
         self.compare_services(&services, &fetch.touched_services);
         self.compare_checks(&checks, &fetch.touched_checks);
+        let differ = self.sync.dirty_services.len() + self.sync.dirty_checks.len();
+        let counts = [services.len(), checks.len(), differ].map(|count| count.to_string());
+        let [services, checks, differ] = &counts;
+        let fields = [("services", &**services), ("checks", &**checks), ("differ", &**differ)];
+        self.event(Level::Debug, "compared with the catalog", &fields);
     }
 
     fn compare_services(&mut self, remote: &BTreeMap<Str, Arc<NodeService>>, touched: &BTreeSet<Str>) {
