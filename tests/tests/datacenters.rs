@@ -172,6 +172,28 @@ fn another_datacenter_is_read_and_written_by_servers_and_clients_and_its_loss_is
     }
 }
 
+#[test]
+fn what_is_elsewhere_is_shown_where_it_is_reached_from_here() {
+    let (one, wan) = server_with("dc1", &[], &format!(r#"{QUICK}, "translate_wan_addrs": true"#));
+    let (two, _) = server("dc2", &[wan]);
+    assert!(wait(|| one.get("/v1/catalog/datacenters").json() == json!(["dc1", "dc2"])), "{}", one.log());
+    let web = r#"{"Node": "n", "Address": "10.0.0.9", "TaggedAddresses": {"wan": "192.0.2.9"}, "Service": {
+        "Service": "web", "Address": "10.0.0.10", "Port": 5,
+        "TaggedAddresses": {"wan": {"Address": "192.0.2.10", "Port": 80}}}}"#;
+    assert_eq!(two.put("/v1/catalog/register", web).text(), "true");
+    let shown = |of: &Server| {
+        let answer = of.get("/v1/health/service/web?dc=dc2");
+        let [node, service] = ["Node", "Service"].map(|part| answer.json()[0][part].clone());
+        let says = answer.header("x-consul-translate-addresses").map(str::to_owned);
+        (node["Address"].clone(), service["Address"].clone(), service["Port"].clone(), says)
+    };
+    let far = (json!("192.0.2.9"), json!("192.0.2.10"), json!(80), Some("true".to_owned()));
+    assert_eq!(shown(&one), far);
+    assert_eq!(shown(&two), (json!("10.0.0.9"), json!("10.0.0.10"), json!(5), None));
+    let listed = one.get("/v1/catalog/service/web?dc=dc2").json();
+    assert_eq!((&listed[0]["Address"], &listed[0]["ServicePort"]), (&json!("192.0.2.9"), &json!(80)));
+}
+
 /// What a node has told of where it is, as `/v1/coordinate/node/` shows it.
 fn told(of: &Server, node: &str) -> Value {
     let answer = of.get(&format!("/v1/coordinate/node/{node}"));

@@ -128,8 +128,8 @@ fn an_agent_registers_reads_and_waits_for_a_change_over_one_connection() {
     assert_eq!(answers.remove(&writing), Some(Ok(map(&[]))));
     assert!(index(&answers.remove(&waiting).expect("woken")) > index(&first));
 
-    let unknown = agent.ask("Session.Apply", &map(&[]));
-    assert_eq!(unknown, Err("rpc: can't find method Session.Apply".into()));
+    let unknown = agent.ask("Intention.Apply", &map(&[]));
+    assert_eq!(unknown, Err("rpc: can't find method Intention.Apply".into()));
     let elsewhere = agent.ask("Catalog.ListNodes", &map(&[("Datacenter", text("dc9"))]));
     assert_eq!(elsewhere, Err("No path to datacenter".into()));
 }
