@@ -78,13 +78,7 @@ impl<K, V> Map<K, V> {
 
     /// The entry with the least key.
     pub fn first_key_value(&self) -> Option<(&K, &V)> {
-        let mut node = self.root.as_deref()?;
-        loop {
-            match node {
-                Node::Leaf(entries) => return entries.first().map(|(k, v)| (k, v)),
-                Node::Inner(inner) => node = inner.children.first()?,
-            }
-        }
+        self.root.as_deref()?.first()
     }
 
     /// The entry with the greatest key.
@@ -132,6 +126,32 @@ impl<K, V> Map<K, V> {
         Q: Ord + ?Sized,
     {
         self.get_key_value(key).is_some()
+    }
+
+    /// The first entry whose key is not below `key`. Cheaper than the beginning of a range.
+    pub fn first_from<Q>(&self, key: &Q) -> Option<(&K, &V)>
+    where
+        K: Borrow<Q>,
+        Q: Ord + ?Sized,
+    {
+        let mut node = self.root.as_deref()?;
+        let mut next: Option<&Node<K, V>> = None;
+        loop {
+            match node {
+                Node::Leaf(entries) => {
+                    let at = node::find(entries, key).unwrap_or_else(|at| at);
+                    return match entries.get(at) {
+                        Some((k, v)) => Some((k, v)),
+                        None => next?.first(),
+                    };
+                }
+                Node::Inner(inner) => {
+                    let taken = inner.child_of(key);
+                    next = inner.children.get(taken + 1).map(|child| &**child).or(next);
+                    node = inner.children.get(taken)?;
+                }
+            }
+        }
     }
 
     /// The entries whose keys lie in `bounds`, in order: O(log n) to start, O(1) per entry.

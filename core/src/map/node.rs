@@ -6,13 +6,16 @@ use core::borrow::Borrow;
 use core::cmp::Ordering;
 
 /// The most entries of a leaf, and the most children of an inner node.
-pub(super) const MAX: usize = 32;
+///
+/// A write copies what a view still shows, and each entry of a copy touches counters that lie elsewhere: the wider,
+/// the more. The narrower, the more memory goes to the nodes themselves.
+pub(super) const MAX: usize = 16;
 /// The fewest of either, except in the root; of two leaves side by side one may hold fewer.
 pub(super) const MIN: usize = MAX / 2;
 /// The most forks on a way down: with at least `MIN` children each this is beyond any memory.
-pub(super) const DEPTH: usize = 8;
-/// Room for the one entry too many that makes a node split.
-const ROOM: usize = MAX + 1;
+pub(super) const DEPTH: usize = 10;
+/// By how many a node grows: most are copied for the next write anyway, and room that is not used is memory.
+const STEP: usize = 4;
 
 /// One node of the tree.
 pub(super) enum Node<K, V> {
@@ -23,8 +26,10 @@ pub(super) enum Node<K, V> {
 }
 
 /// A fork: `separators[i]` divides `children[i]` from `children[i + 1]`.
+///
+/// Most copies of a fork are made for a change further down, and share the separators.
 pub(super) struct Inner<K, V> {
-    pub(super) separators: Vec<K>,
+    pub(super) separators: Arc<[K]>,
     pub(super) children: Vec<Arc<Node<K, V>>>,
 }
 
@@ -78,17 +83,26 @@ impl<K, V> Inner<K, V> {
 
 impl<K, V> Node<K, V> {
     pub(super) fn leaf(key: K, value: V) -> Self {
-        let mut entries = Vec::with_capacity(ROOM);
+        let mut entries = Vec::with_capacity(STEP);
         entries.push((key, value));
         Node::Leaf(entries)
     }
 
     pub(super) fn root_of(left: Arc<Self>, separator: K, right: Arc<Self>) -> Self {
-        let mut separators = Vec::with_capacity(ROOM);
-        separators.push(separator);
-        let mut children = Vec::with_capacity(ROOM);
+        let mut children = Vec::with_capacity(STEP);
         children.extend([left, right]);
-        Node::Inner(Inner { separators, children })
+        Node::Inner(Inner { separators: Arc::from([separator]), children })
+    }
+
+    /// The entry with the least key.
+    pub(super) fn first(&self) -> Option<(&K, &V)> {
+        let mut node = self;
+        loop {
+            match node {
+                Node::Leaf(entries) => return entries.first().map(|(k, v)| (k, v)),
+                Node::Inner(inner) => node = inner.children.first()?,
+            }
+        }
     }
 
     /// Entries of a leaf, children of an inner node.
@@ -106,7 +120,7 @@ impl<K: Clone, V: Clone> Clone for Node<K, V> {
         match self {
             Node::Leaf(entries) => Node::Leaf(copy_with_room(entries)),
             Node::Inner(inner) => Node::Inner(Inner {
-                separators: copy_with_room(&inner.separators),
+                separators: inner.separators.clone(),
                 children: copy_with_room(&inner.children),
             }),
         }
@@ -114,39 +128,70 @@ impl<K: Clone, V: Clone> Clone for Node<K, V> {
 }
 
 fn copy_with_room<T: Clone>(items: &[T]) -> Vec<T> {
-    let mut copy = Vec::with_capacity(ROOM.max(items.len()));
+    let room = (items.len() + 1).next_multiple_of(STEP).min(MAX);
+    let mut copy = Vec::with_capacity(room.max(items.len()));
     copy.extend_from_slice(items);
     copy
 }
 
-fn tail_with_room<T>(items: &mut Vec<T>, from: usize) -> Vec<T> {
-    let mut tail = Vec::with_capacity(ROOM);
-    tail.extend(items.drain(from..));
+fn insert_at<T>(items: &mut Vec<T>, at: usize, item: T) {
+    if items.len() == items.capacity() {
+        items.reserve_exact(STEP);
+    }
+    items.insert(at, item);
+}
+
+/// Cuts off what is at `from` and behind it.
+fn tail<T>(items: &mut Vec<T>, from: usize) -> Vec<T> {
+    let tail = items.drain(from..).collect();
+    items.shrink_to(items.len() + STEP);
     tail
+}
+
+impl<K: Clone, V> Inner<K, V> {
+    /// Puts in a separator and the child to its right.
+    fn insert(&mut self, at: usize, separator: K, right: Arc<Node<K, V>>) {
+        let (before, after) = self.separators.split_at(at);
+        self.separators = before.iter().cloned().chain([separator]).chain(after.iter().cloned()).collect();
+        insert_at(&mut self.children, at + 1, right);
+    }
+
+    /// Cuts off the children from `at` on, which is neither the first nor beyond the last; what divides the two.
+    fn split(&mut self, at: usize) -> (K, Self) {
+        let children = tail(&mut self.children, at);
+        let separators = Arc::from(&self.separators[at..]);
+        let between = self.separators[at - 1].clone();
+        self.separators = Arc::from(&self.separators[..at - 1]);
+        (between, Inner { separators, children })
+    }
+
+    /// Takes out a separator and the child to its right.
+    fn remove(&mut self, at: usize) -> (K, Arc<Node<K, V>>) {
+        let separator = self.separators[at].clone();
+        let (before, after) = (&self.separators[..at], &self.separators[at + 1..]);
+        self.separators = before.iter().chain(after).cloned().collect();
+        (separator, self.children.remove(at + 1))
+    }
 }
 
 impl<K: Ord + Clone, V: Clone> Node<K, V> {
     /// Halves a node that has grown past `MAX`.
     fn split_if_over(&mut self) -> Option<(K, Arc<Self>)> {
-        let size = self.size();
-        if size > MAX { self.split(size / 2) } else { None }
-    }
-
-    /// Cuts off what a leaf holds from `at` on, or the children of a fork.
-    fn split(&mut self, at: usize) -> Option<(K, Arc<Self>)> {
-        match self {
+        let half = self.size() / 2;
+        if self.size() <= MAX {
+            return None;
+        }
+        let (separator, right) = match self {
             Node::Leaf(entries) => {
-                let right = tail_with_room(entries, at);
-                let separator = right.first()?.0.clone();
-                Some((separator, Arc::new(Node::Leaf(right))))
+                let right = tail(entries, half);
+                (right[0].0.clone(), Node::Leaf(right))
             }
             Node::Inner(inner) => {
-                let children = tail_with_room(&mut inner.children, at);
-                let separators = tail_with_room(&mut inner.separators, at);
-                let separator = inner.separators.pop()?;
-                Some((separator, Arc::new(Node::Inner(Inner { separators, children }))))
+                let (separator, right) = inner.split(half);
+                (separator, Node::Inner(right))
             }
-        }
+        };
+        Some((separator, Arc::new(right)))
     }
 
     /// Joins the right neighbour onto this node; both are at the same depth.
@@ -154,8 +199,8 @@ impl<K: Ord + Clone, V: Clone> Node<K, V> {
         match (self, right) {
             (Node::Leaf(left), Node::Leaf(mut right)) => left.append(&mut right),
             (Node::Inner(left), Node::Inner(mut right)) => {
-                left.separators.push(separator);
-                left.separators.append(&mut right.separators);
+                let all = left.separators.iter().chain([&separator]).chain(&*right.separators);
+                left.separators = all.cloned().collect();
                 left.children.append(&mut right.children);
             }
             _ => invariant!(false, "map siblings at different depths"),
@@ -178,27 +223,41 @@ pub(super) fn insert<K: Ord + Clone, V: Clone>(
     let node = Arc::make_mut(node);
     match node {
         Node::Leaf(entries) => match find(entries, &key) {
-            Ok(at) => return Added::Replaced(core::mem::replace(&mut entries[at].1, value)),
-            Err(at) if at == MAX && may_start_a_leaf => {
-                return Added::Split(key.clone(), Arc::new(Node::leaf(key, value)));
+            Ok(at) => Added::Replaced(core::mem::replace(&mut entries[at].1, value)),
+            Err(at) if entries.len() < MAX => {
+                insert_at(entries, at, (key, value));
+                Added::Fitted
             }
-            Err(at) => entries.insert(at, (key, value)),
+            Err(at) if at == MAX && may_start_a_leaf => {
+                Added::Split(key.clone(), Arc::new(Node::leaf(key, value)))
+            }
+            Err(at) => {
+                let mut right = tail(entries, MIN);
+                match at.checked_sub(MIN) {
+                    None | Some(0) => insert_at(entries, at, (key, value)),
+                    Some(at) => insert_at(&mut right, at, (key, value)),
+                }
+                Added::Split(right[0].0.clone(), Arc::new(Node::Leaf(right)))
+            }
         },
         Node::Inner(inner) => {
             let at = inner.child_of(&key);
             let may_start_a_leaf = inner.children.get(at + 1).is_none_or(|next| next.size() >= MIN);
-            match insert(&mut inner.children[at], key, value, may_start_a_leaf) {
-                Added::Split(separator, right) => {
-                    inner.separators.insert(at, separator);
-                    inner.children.insert(at + 1, right);
-                }
+            let (separator, child) = match insert(&mut inner.children[at], key, value, may_start_a_leaf) {
+                Added::Split(separator, right) => (separator, right),
                 done => return done,
+            };
+            if inner.children.len() < MAX {
+                inner.insert(at, separator, child);
+                return Added::Fitted;
             }
+            let (between, mut right) = inner.split(MIN);
+            match at.checked_sub(MIN) {
+                None => inner.insert(at, separator, child),
+                Some(at) => right.insert(at, separator, child),
+            }
+            Added::Split(between, Arc::new(Node::Inner(right)))
         }
-    }
-    match node.split_if_over() {
-        Some((separator, right)) => Added::Split(separator, right),
-        None => Added::Fitted,
     }
 }
 
@@ -279,13 +338,12 @@ fn remove_below<K: Ord + Clone, V: Clone>(node: &mut Arc<Node<K, V>>, forks: &[u
 /// Joins child `at` with a neighbour, and halves the result again if it is too big for one node.
 fn refill<K: Ord + Clone, V: Clone>(inner: &mut Inner<K, V>, at: usize) {
     let left = at.saturating_sub(1);
-    let separator = inner.separators.remove(left);
-    let right = Arc::unwrap_or_clone(inner.children.remove(left + 1));
+    let (separator, right) = inner.remove(left);
+    let right = Arc::unwrap_or_clone(right);
     let joined = Arc::make_mut(&mut inner.children[left]);
     joined.append(separator, right);
     if let Some((separator, right)) = joined.split_if_over() {
-        inner.separators.insert(left, separator);
-        inner.children.insert(left + 1, right);
+        inner.insert(left, separator, right);
     }
 }
 
@@ -299,14 +357,14 @@ pub(super) fn build<K: Clone, V>(entries: Vec<(K, V)>) -> Option<Arc<Node<K, V>>
     while level.len() > 1 {
         let mut above = Vec::new();
         for chunk in even_chunks(level) {
-            let mut separators = Vec::with_capacity(ROOM);
-            let mut children = Vec::with_capacity(ROOM);
+            let mut children = Vec::with_capacity(chunk.len());
+            let mut leasts = Vec::with_capacity(chunk.len());
             for (least, child) in chunk {
-                separators.push(least);
+                leasts.push(least);
                 children.push(child);
             }
-            let least = separators.remove(0);
-            above.push((least, Arc::new(Node::Inner(Inner { separators, children }))));
+            let least = leasts.remove(0);
+            above.push((least, Arc::new(Node::Inner(Inner { separators: leasts.into(), children }))));
         }
         level = above;
     }
@@ -319,7 +377,7 @@ fn even_chunks<T>(items: Vec<T>) -> impl Iterator<Item = Vec<T>> {
     let mut items = items.into_iter();
     (0..parts).map(move |part| {
         let size = n / parts + usize::from(part < n % parts);
-        let mut chunk = Vec::with_capacity(ROOM);
+        let mut chunk = Vec::with_capacity(size);
         chunk.extend(items.by_ref().take(size));
         chunk
     })

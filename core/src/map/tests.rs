@@ -156,6 +156,9 @@ proptest! {
             let want: Vec<u16> = keys.iter().copied().filter(|k| within(*k, low, high)).collect();
             let got: Vec<u16> = map.range::<u16, _>((low, high)).map(|(k, _)| *k).collect();
             prop_assert_eq!(&got, &want);
+            if let Bound::Included(low) = low {
+                prop_assert_eq!(map.first_from(&low), map.range_from(&low).next());
+            }
             // Taken from both ends in any order, every entry comes exactly once.
             let mut iter = map.range::<u16, _>((low, high));
             let (mut front, mut back) = (Vec::new(), Vec::new());

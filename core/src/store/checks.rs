@@ -1,7 +1,7 @@
 //! Writing health checks.
 
 use super::Store;
-use super::key::{Key, Parts, fold_str};
+use super::key::{Key, Parts, fold, fold_str};
 use super::words::share_check;
 use crate::Str;
 use crate::types::{HealthCheck, status};
@@ -43,7 +43,7 @@ impl Store {
         if let Some(owner) = self.nodes.get(node) {
             let service = self.services.get::<dyn Parts>(&[&**node, &*service_id]);
             // The first instance of the service has the same checks, as a rule.
-            let like = service.and_then(|s| self.service_health(&s.service).next());
+            let like = service.and_then(|s| self.first_instance(&fold(&s.service)));
             let like = like.and_then(|like| like.checks.iter().find(|c| c.name == check.name));
             share_check(&mut check, owner, service.map(|s| &**s), like.map(|c| &**c));
         }

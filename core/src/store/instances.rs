@@ -20,6 +20,12 @@ impl Store {
         own.cloned().collect()
     }
 
+    /// The first instance of a service, named in lower case.
+    pub(super) fn first_instance(&self, name: &str) -> Option<&Arc<CheckServiceNode>> {
+        let parts: &dyn Parts = &[name];
+        self.services_by_name.first_from(parts).filter(|(k, _)| *k.0[0] == *name).map(|(_, entry)| entry)
+    }
+
     /// Builds the entry of one instance from the tables and the instance's own checks.
     pub(super) fn list_instance(&mut self, node: &Str, id: &Str, own: Vec<Arc<HealthCheck>>) {
         let Some(service) = self.services.get::<dyn Parts>(&[&**node, &**id]) else { return };
@@ -47,16 +53,18 @@ impl Store {
     ) {
         if service_id.is_empty() {
             let mut checks: Vec<_> = self.node_level.get(node).map_or_else(Vec::new, |c| c.to_vec());
-            place(&mut checks, id, check);
+            place(&mut checks, 0, id, check);
             if checks.is_empty() {
                 self.node_level.remove(node);
             } else {
                 self.node_level.insert(node.clone(), checks.into());
             }
-        } else {
-            let mut checks = self.checks_of_service(node, service_id);
-            place(&mut checks, id, check);
-            self.list_instance(node, service_id, checks);
+        } else if let Some(service) = self.services.get::<dyn Parts>(&[&**node, &**service_id]) {
+            let parts: &dyn Parts = &[&*fold(&service.service), &**node, &**service_id];
+            let Some(entry) = self.services_by_name.get_mut(parts) else { return };
+            let entry = Arc::make_mut(entry);
+            let of_node = entry.checks.iter().take_while(|c| c.service_id.is_empty()).count();
+            place(&mut entry.checks, of_node, id, check);
         }
     }
 
@@ -70,14 +78,19 @@ impl Store {
     }
 }
 
-fn place(checks: &mut Vec<Arc<HealthCheck>>, id: &str, check: Option<Arc<HealthCheck>>) {
-    match (checks.binary_search_by(|c| (*fold(&c.check_id)).cmp(id)), check) {
+/// Puts a check in its place behind the first `skip`, or takes it out.
+fn place(checks: &mut Vec<Arc<HealthCheck>>, skip: usize, id: &str, check: Option<Arc<HealthCheck>>) {
+    let found = checks[skip..].binary_search_by(|c| (*fold(&c.check_id)).cmp(id));
+    match (found.map(|at| skip + at).map_err(|at| skip + at), check) {
         (Ok(at), Some(check)) => {
             if let Some(slot) = checks.get_mut(at) {
                 *slot = check;
             }
         }
-        (Err(at), Some(check)) => checks.insert(at, check),
+        (Err(at), Some(check)) => {
+            checks.reserve_exact(1);
+            checks.insert(at, check);
+        }
         (Ok(at), None) => {
             checks.remove(at);
         }

@@ -55,7 +55,7 @@ impl Store {
             }
         }
         node.modify_index = index;
-        let other = self.nodes.range_from(&name).next().or_else(|| self.nodes.last_key_value());
+        let other = self.nodes.first_from(&name).or_else(|| self.nodes.last_key_value());
         if let Some((_, like)) = other {
             share_node(&mut node, like);
         }

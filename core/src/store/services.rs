@@ -35,7 +35,7 @@ impl Store {
             same(held, &mut service.service);
             name = held.clone();
         }
-        share_service(&mut service, self.service_health(&name).next().map(|like| &*like.service));
+        share_service(&mut service, self.first_instance(&name).map(|like| &*like.service));
         let checks = if old.is_some() { self.checks_of_service(node, &id) } else { Vec::new() };
         let service = Arc::new(service);
         self.services.insert(key, service.clone());
@@ -91,7 +91,7 @@ impl Store {
 
     pub(super) fn service_exists(&self, name: &str) -> bool {
         let parts: &dyn Parts = &[name];
-        self.services_by_name.range_from(parts).next().is_some_and(|(k, _)| *k.0[0] == *name)
+        self.services_by_name.first_from(parts).is_some_and(|(k, _)| *k.0[0] == *name)
     }
 
     /// Some service record of `node` changed.
