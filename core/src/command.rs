@@ -1,7 +1,7 @@
 //! Every command a raft log entry can carry, and its encoding.
 //!
 //! A command is one type byte (Consul's message types, wire.md A4) and one msgpack value with
-//! Consul's field names. Whatever needs a clock or randomness was drawn by the proposer and is
+//! Consul's field names. Fields that say nothing are left out of records, which have many; readers take them for zero. Whatever needs a clock or randomness was drawn by the proposer and is
 //! carried inside; `apply` has neither.
 
 use crate::Str;
@@ -180,8 +180,7 @@ impl core::fmt::Display for DecodeError {
 impl Command {
     /// The log form.
     pub fn encode(&self) -> Bytes {
-        // Field names take most of it.
-        let mut out = Vec::with_capacity(if matches!(self, Command::Register(_)) { 1536 } else { 256 });
+        let mut out = Vec::with_capacity(if matches!(self, Command::Register(_)) { 640 } else { 192 });
         match self {
             Command::Register(c) => put(&mut out, 0, c),
             Command::Deregister(c) => put(&mut out, 1, c),
@@ -212,7 +211,12 @@ impl Command {
 
 fn put<T: Serialize>(out: &mut Vec<u8>, kind: u8, value: &T) {
     out.push(kind);
-    msgpack::append(out, value);
+    // Whose defaults are zeroes throughout; that of weights, say, is 1.
+    let records =
+        |name| matches!(name, "Register" | "Deregister" | "Node" | "NodeService" | "HealthCheck" | "KvEntry");
+    // What is carried unread may be anything, and is something else than nothing at all.
+    let read = |name| !matches!(name, "Proxy" | "Connect");
+    msgpack::append_sparse(out, value, records, read);
 }
 
 fn get<T: for<'a> Deserialize<'a>>(body: &[u8]) -> Result<T, DecodeError> {

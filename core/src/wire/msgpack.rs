@@ -72,7 +72,23 @@ impl serde::ser::Error for Error {
 /// # Panics
 /// If a type of ours cannot be said in msgpack (128-bit integers); no value can cause that.
 pub fn append<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
-    let done = value.serialize(write::Encoder { out });
+    let done = value.serialize(write::Encoder { out, sparse: None });
+    invariant!(done.is_ok(), "{done:?}");
+}
+
+/// Appends `value` without what says nothing: fields that are zero, false, nil or the empty string, if both their
+/// struct and they themselves are among those that may be left out. These must be read with `serde(default)`, and
+/// nothing else may be their default.
+///
+/// # Panics
+/// As [`append`].
+pub fn append_sparse<T: Serialize + ?Sized>(
+    out: &mut Vec<u8>,
+    value: &T,
+    structs: fn(&'static str) -> bool,
+    fields: fn(&'static str) -> bool,
+) {
+    let done = value.serialize(write::Encoder { out, sparse: Some(write::Sparse { structs, fields }) });
     invariant!(done.is_ok(), "{done:?}");
 }
 

@@ -1,7 +1,11 @@
 //! Commands and their log form.
 
 use super::property::command;
-use crate::command::{Command, DecodeError};
+use crate::command::{Command, DecodeError, KvCommand, Register};
+use crate::types::{KvOp, NodeService, Weights};
+use crate::wire::msgpack;
+use crate::wire::tree::Tree;
+use alloc::boxed::Box;
 use proptest::prelude::*;
 
 #[test]
@@ -14,16 +18,33 @@ fn bytes_that_are_no_command_say_why() {
 /// As a Consul server would log it: `{Ops: [{KV: {Verb, DirEnt}}]}`.
 #[test]
 fn a_transaction_has_consuls_shape() {
-    let ops = alloc::vec![crate::command::TxnOp::Kv(crate::command::KvCommand {
-        op: crate::types::KvOp::Set,
-        dir_ent: super::entry("a", "v"),
-    })];
+    let ops =
+        alloc::vec![crate::command::TxnOp::Kv(KvCommand { op: KvOp::Set, dir_ent: super::entry("a", "v") })];
     let bytes = Command::Txn(crate::command::Txn { ops }).encode();
-    let tree: crate::wire::tree::Tree = crate::wire::msgpack::from_slice(&bytes[1..]).unwrap();
-    let crate::wire::tree::Tree::Array(ops) = tree.get("Ops").unwrap() else { panic!("{tree:?}") };
+    let tree: Tree = msgpack::from_slice(&bytes[1..]).unwrap();
+    let Tree::Array(ops) = tree.get("Ops").unwrap() else { panic!("{tree:?}") };
     let op = ops[0].get("KV").unwrap();
     assert_eq!(op.get("Verb").unwrap().as_str(), Some("set"));
     assert_eq!(op.get("DirEnt").unwrap().get("Key").unwrap().as_str(), Some("a"));
+}
+
+/// What a reader takes for zero anyway is left out, and nothing else: a weight of zero is not the default.
+#[test]
+fn fields_that_say_nothing_are_not_in_the_log() {
+    let put = KvCommand { op: KvOp::Set, dir_ent: super::entry("a", "v") };
+    let bytes = Command::Kv(put).encode();
+    let tree: Tree = msgpack::from_slice(&bytes[1..]).unwrap();
+    let entry = tree.get("DirEnt").unwrap();
+    assert!(entry.get("Key").is_some() && entry.get("Session").is_none() && entry.get("Flags").is_none());
+    let weights = Weights { passing: 1, warning: 0 };
+    let service = NodeService {
+        id: "a".into(),
+        weights,
+        connect: Some(Tree::Bool(false).into()),
+        ..NodeService::default()
+    };
+    let register = Command::Register(Box::new(Register { service: Some(service), ..Register::default() }));
+    assert_eq!(Command::decode(&register.encode()), Ok(register));
 }
 
 proptest! {

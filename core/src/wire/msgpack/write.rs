@@ -7,7 +7,20 @@ use serde::ser::{self, Error as _, Serialize};
 /// Writes one value.
 pub(super) struct Encoder<'a> {
     pub(super) out: &'a mut Vec<u8>,
+    pub(super) sparse: Option<Sparse>,
 }
+
+/// Which fields are left out when they are zero, false, nil or the empty string.
+#[derive(Clone, Copy)]
+pub(super) struct Sparse {
+    /// By the name of their struct; of these structs no length is known in advance.
+    pub(super) structs: fn(&'static str) -> bool,
+    /// And by their own name.
+    pub(super) fields: fn(&'static str) -> bool,
+}
+
+/// Nil, the empty string, zero, false.
+const NOTHING: [u8; 4] = [0xc0, 0xa0, 0x00, 0xc2];
 
 /// A length that the format cannot say; nothing in memory gets there.
 fn length(len: usize) -> Result<u32, Error> {
@@ -83,12 +96,14 @@ fn put_map_head(out: &mut Vec<u8>, len: u32) {
 /// Writes the items of an array or a map.
 pub(super) struct Items<'a> {
     out: &'a mut Vec<u8>,
+    sparse: Option<Sparse>,
     /// Set when the length was not known: where the head goes, and the items so far.
     open: Option<(usize, u32)>,
 }
 
 impl<'a> Items<'a> {
-    fn new(out: &'a mut Vec<u8>, len: Option<usize>, head: fn(&mut Vec<u8>, u32)) -> Result<Self, Error> {
+    fn new(to: Encoder<'a>, len: Option<usize>, head: fn(&mut Vec<u8>, u32)) -> Result<Self, Error> {
+        let Encoder { out, sparse } = to;
         let open = match len {
             Some(len) => {
                 head(out, length(len)?);
@@ -96,7 +111,7 @@ impl<'a> Items<'a> {
             }
             None => Some((out.len(), 0)),
         };
-        Ok(Items { out, open })
+        Ok(Items { out, sparse, open })
     }
 
     fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
@@ -107,7 +122,38 @@ impl<'a> Items<'a> {
     }
 
     fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        value.serialize(Encoder { out: self.out })
+        value.serialize(Encoder { out: self.out, sparse: self.sparse })
+    }
+
+    /// A field of a struct. Only a sparse one has an open length; one byte of room is for its head.
+    fn field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Error> {
+        let start = self.out.len();
+        put_raw(self.out, key.as_bytes())?;
+        let behind = self.out.len();
+        self.value(value)?;
+        if let Some((_, count)) = &mut self.open {
+            match self.out.get(behind..) {
+                Some([byte]) if NOTHING.contains(byte) && self.sparse.is_some_and(|s| (s.fields)(key)) => {
+                    self.out.truncate(start);
+                }
+                _ => *count += 1,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the head of a sparse struct, for which a byte was left.
+    fn close_struct(self) -> Result<(), Error> {
+        match self.open {
+            Some((at, count @ 0..16)) => self.out[at - 1] = 0x80 | count as u8,
+            Some((at, count)) => {
+                let mut head = Vec::new();
+                put_map_head(&mut head, count);
+                self.out.splice(at - 1..at, head);
+            }
+            None => {}
+        }
+        Ok(())
     }
 
     fn close(self, head: fn(&mut Vec<u8>, u32)) -> Result<(), Error> {
@@ -219,7 +265,7 @@ impl<'a> ser::Serializer for Encoder<'a> {
         value.serialize(self)
     }
     fn serialize_seq(self, len: Option<usize>) -> Result<Items<'a>, Error> {
-        Items::new(self.out, len, put_array_head)
+        Items::new(self, len, put_array_head)
     }
     fn serialize_tuple(self, len: usize) -> Result<Items<'a>, Error> {
         self.serialize_seq(Some(len))
@@ -239,10 +285,14 @@ impl<'a> ser::Serializer for Encoder<'a> {
         self.serialize_seq(Some(len))
     }
     fn serialize_map(self, len: Option<usize>) -> Result<Items<'a>, Error> {
-        Items::new(self.out, len, put_map_head)
+        Items::new(self, len, put_map_head)
     }
-    fn serialize_struct(self, _: &'static str, len: usize) -> Result<Items<'a>, Error> {
-        self.serialize_map(Some(len))
+    fn serialize_struct(self, name: &'static str, len: usize) -> Result<Items<'a>, Error> {
+        if !self.sparse.is_some_and(|sparse| (sparse.structs)(name)) {
+            return self.serialize_map(Some(len));
+        }
+        self.out.push(0);
+        self.serialize_map(None)
     }
     fn serialize_struct_variant(
         self,
@@ -319,11 +369,10 @@ impl ser::SerializeStruct for Items<'_> {
     type Ok = ();
     type Error = Error;
     fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Error> {
-        put_raw(self.out, key.as_bytes())?;
-        self.value(value)
+        self.field(key, value)
     }
     fn end(self) -> Result<(), Error> {
-        Ok(())
+        self.close_struct()
     }
 }
 
