@@ -10,6 +10,7 @@ use crate::raft::{Raft, Role};
 use crate::store::Store;
 use crate::time::Instant;
 use crate::view::{RaftView, View};
+use crate::watch::ChangeSet;
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::sync::Arc;
@@ -22,8 +23,11 @@ impl Node {
         if mutant!(self, DefaultReadsAnywhere) {
             lease_until = Instant::FAR_FUTURE;
         }
-        if self.changes.is_empty() && !self.stale_view && lease_until == self.view.raft.lease_until {
-            return;
+        if !self.stale_view && lease_until == self.view.raft.lease_until {
+            let only_local = self.changes == ChangeSet { local: true, ..ChangeSet::default() };
+            if self.changes.is_empty() || only_local && self.is_shown_with_a_flush() {
+                return;
+            }
         }
         let raft = raft_view(&self.raft, &self.store, &self.id, &self.addresses);
         let raft = RaftView { lease_until, health: self.health.clone(), ..raft };
@@ -39,6 +43,12 @@ impl Node {
         });
         let changes = Arc::new(core::mem::take(&mut self.changes));
         self.outputs.push_back(Output::Publish { view: self.view.clone(), changes });
+    }
+
+    /// Nobody is answered now, and the agent waits for the disk before it answers: what it has changed is shown
+    /// then. Each view makes copies of what is written next.
+    fn is_shown_with_a_flush(&self) -> bool {
+        self.replies.is_empty() && self.tickets.unflushed_local().is_some()
     }
 }
 

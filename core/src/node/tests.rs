@@ -99,13 +99,16 @@ fn registrations_that_come_together_are_one_batch_with_their_log_entries_and_wai
     let outputs = drain(&mut node);
     let [(upto, entries, records)] = persists(&outputs)[..] else { panic!("{outputs:?}") };
     assert_eq!((entries, records), (3, 6), "a service with a check each");
-    assert_eq!(outputs.iter().filter(|o| matches!(o, Output::Publish { .. })).count(), 1);
+    let views = |outputs: &[Output]| outputs.iter().filter(|o| matches!(o, Output::Publish { .. })).count();
+    assert_eq!(views(&outputs), 0, "shown when it is answered");
     assert!(!outputs.iter().any(|o| matches!(o, Output::Reply { .. })), "answered before it is on disk");
 
     let before = node.store().applied();
     node.handle(NOW, Input::Persisted { upto });
     let outputs = drain(&mut node);
     assert_eq!(node.store().applied(), before + 3, "an index for each");
+    assert_eq!(views(&outputs), 1, "the agent's and the catalog's together");
+    assert_eq!(node.view().local.service_count(), 3);
     let shown = outputs.iter().position(|o| matches!(o, Output::Publish { .. })).expect("a view");
     let answered: Vec<usize> = outputs
         .iter()
