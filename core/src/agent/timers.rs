@@ -37,6 +37,11 @@ impl<K: Ord + Clone> Timers<K> {
         self.by_time.first().map(|(at, _)| *at)
     }
 
+    /// The keys whose deadlines are not after `until`, earliest first.
+    pub(super) fn upto(&self, until: Instant) -> impl Iterator<Item = (Instant, &K)> {
+        self.by_time.iter().map(|(at, key)| (*at, key)).take_while(move |(at, _)| *at <= until)
+    }
+
     /// Takes out the earliest key whose deadline is not after `now`.
     pub(super) fn take_expired(&mut self, now: Instant) -> Option<K> {
         let (at, _) = self.by_time.first()?;

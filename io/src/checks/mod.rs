@@ -30,40 +30,61 @@ use lictor_core::node::Input;
 use lictor_core::types::status;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+/// How long an outcome may wait for others, so that the node is woken once for all that ran together.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// Carries out check orders until the node is gone. Needs tokio's network, timers and processes.
 pub async fn run(mut orders: mpsc::UnboundedReceiver<CheckOrder>, inbox: mpsc::Sender<Input>) {
     let (done_tx, mut done) = mpsc::unbounded_channel();
     let mut running: HashMap<RunId, JoinHandle<()>> = HashMap::new();
+    let mut gathered: Vec<Input> = Vec::new();
+    let gather = sleep(Duration::ZERO);
+    tokio::pin!(gather);
     loop {
         tokio::select! {
             biased;
             Some((run, outcome)) = done.recv() => {
-                if running.remove(&run).is_some()
-                    && inbox.send(Input::CheckDone { run, outcome }).await.is_err()
-                {
-                    return;
+                if running.remove(&run).is_some() {
+                    if gathered.is_empty() {
+                        gather.as_mut().reset(Instant::now() + GATHER);
+                    }
+                    gathered.push(Input::CheckDone { run, outcome });
+                }
+                if !running.is_empty() {
+                    continue;
                 }
             }
-            order = orders.recv() => match order {
-                Some(CheckOrder::Run(run, spec)) => {
-                    let done = done_tx.clone();
-                    let task = tokio::spawn(async move {
-                        let outcome = probe(&spec).await;
-                        let _ = done.send((run, outcome));
-                    });
-                    running.insert(run, task);
-                }
-                Some(CheckOrder::Cancel(run)) => {
-                    if let Some(task) = running.remove(&run) {
-                        // Dropping a script's task kills its process group.
-                        task.abort();
+            order = orders.recv() => {
+                match order {
+                    Some(CheckOrder::Run(run, spec)) => {
+                        let done = done_tx.clone();
+                        let task = tokio::spawn(async move {
+                            let outcome = probe(&spec).await;
+                            let _ = done.send((run, outcome));
+                        });
+                        running.insert(run, task);
                     }
+                    Some(CheckOrder::Cancel(run)) => {
+                        if let Some(task) = running.remove(&run) {
+                            // Dropping a script's task kills its process group.
+                            task.abort();
+                        }
+                    }
+                    None => return,
                 }
-                None => return,
-            },
+                continue;
+            }
+            () = &mut gather, if !gathered.is_empty() => {}
+        }
+        for input in gathered.drain(..) {
+            if inbox.send(input).await.is_err() {
+                return;
+            }
         }
     }
 }

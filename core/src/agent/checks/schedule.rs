@@ -12,10 +12,18 @@ use crate::types::{CheckDefinition, CheckKind, status};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 /// The least interval; a shorter one is raised to it.
 pub(in crate::agent) const INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// Checks that run together when the time of one has come: waking threads costs more than most probes.
+const TOGETHER: usize = 8;
+/// Timers that are looked at for such checks.
+const LOOKED_AT: usize = 64;
+/// How much before its time a check may run for that, as a part of its interval, and at most.
+const EARLY_PART: u32 = 10;
+const EARLY_MAX: Duration = Duration::from_secs(1);
 /// How long beyond a probe's own timeout its outcome may be missing before the run is given up.
 const WATCHDOG_SLACK: Duration = Duration::from_secs(10);
 /// What an outcome may exceed the output limit by: the words around what was captured, with a long URL or
@@ -105,23 +113,47 @@ impl Agent {
     }
 
     /// A check's time has come: to run, or to expire.
+    ///
+    /// Others whose time is near run along. They come back at about the same time, so that each is early once and
+    /// then has its company.
     pub(in crate::agent) fn on_check_due(&mut self, now: Now, id: &Str) {
         let Some(state) = self.checks.get_mut(id) else { return };
         match &mut state.runner {
-            Runner::Probe { spec, run, .. } => {
-                invariant!(run.is_none(), "two runs of one check");
-                self.next_run += 1;
-                let number = RunId(self.next_run);
-                *run = Some(number);
-                let spec = spec.clone();
-                self.timers.set(Timer::Watchdog(id.clone()), now.mono + spec.timeout + WATCHDOG_SLACK);
-                self.runs.insert(number, id.clone());
-                self.effects.push_back(AgentEffect::RunCheck { run: number, spec });
+            Runner::Probe { .. } => {
+                self.run_probe(now, id);
+                for id in self.nearly_due(now) {
+                    self.timers.cancel(&Timer::Check(id.clone()));
+                    self.run_probe(now, &id);
+                }
             }
             Runner::Ttl { .. } => self.on_ttl_expired(now, id),
             Runner::FarAlias { .. } => self.ask_for_alias(now, id),
             Runner::Alias { .. } | Runner::Maintenance => {}
         }
+    }
+
+    fn run_probe(&mut self, now: Now, id: &Str) {
+        let Some(CheckState { runner: Runner::Probe { spec, run, .. }, .. }) = self.checks.get_mut(id) else {
+            return;
+        };
+        invariant!(run.is_none(), "two runs of one check");
+        self.next_run += 1;
+        let number = RunId(self.next_run);
+        *run = Some(number);
+        let spec = spec.clone();
+        self.timers.set(Timer::Watchdog(id.clone()), now.mono + spec.timeout + WATCHDOG_SLACK);
+        self.runs.insert(number, id.clone());
+        self.effects.push_back(AgentEffect::RunCheck { run: number, spec });
+    }
+
+    /// The probes that may run a little early, because one runs now.
+    fn nearly_due(&self, now: Now) -> Vec<Str> {
+        let near = self.timers.upto(now.mono + EARLY_MAX).take(LOOKED_AT).filter_map(|(at, timer)| {
+            let Timer::Check(id) = timer else { return None };
+            let Runner::Probe { interval, .. } = &self.checks.get(id)?.runner else { return None };
+            (at < now.mono + *interval / EARLY_PART).then(|| id.clone())
+        });
+        near.take(TOGETHER - 1).collect()
     }
 
     /// A probe ended. Nothing happens when the run was cancelled or given up before.

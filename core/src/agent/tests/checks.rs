@@ -63,6 +63,29 @@ fn first_runs_are_spread_over_the_interval_and_then_follow_each_outcome() {
 }
 
 #[test]
+fn checks_whose_times_are_near_run_together_once_they_have_met() {
+    let mut world = World::new();
+    for n in 0..40 {
+        world.register_check(http(&alloc::format!("h{n}"), 10)).expect("valid");
+    }
+    let mut rounds = Vec::new();
+    for _ in 0..3 {
+        let mut bursts = Vec::new();
+        for tenth in 0..100 {
+            world.pass(Duration::from_millis(100));
+            bursts.extend((!world.runs.is_empty()).then_some((tenth, world.runs.len())));
+            world.outcome(status::PASSING, "ok");
+        }
+        rounds.push(bursts);
+    }
+    let (first, last) = (&rounds[0], &rounds[2]);
+    assert!(last.len() <= 10 && last.iter().all(|(_, size)| *size <= 8), "{last:?}");
+    assert_eq!(last.iter().map(|(_, size)| size).sum::<usize>(), 40, "each once");
+    assert!(last[0].0 < 20 && last[last.len() - 1].0 > 80, "spread over the interval: {last:?}");
+    assert!(first.len() <= 12, "{first:?}");
+}
+
+#[test]
 fn an_interval_below_one_second_is_raised() {
     let mut world = World::new();
     let fast = CheckDefinition { interval: SECOND / 20, ..http("h", 1) };
