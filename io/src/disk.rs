@@ -16,8 +16,8 @@ const MAX_BYTES: usize = 1 << 20;
 /// There is no timer: whatever queued while the last flush ran goes into the next one, so a single
 /// writer waits for nobody and many writers share.
 ///
-/// The room on the disk is looked at before the first write, after each, and once a second: others
-/// may fill the disk while this server is idle.
+/// The room on the disk is looked at before the first write, after each, and again before others can
+/// have filled the disk while this server is idle.
 pub async fn run<R: Rt, S: Storage>(
     rt: R,
     mut storage: S,
@@ -33,8 +33,7 @@ pub async fn run<R: Rt, S: Storage>(
             full = now_full;
             let _ = inbox.send(Input::DiskFull(full)).await;
         }
-        let look_again =
-            if space.is_some() { rt.now().mono + Duration::from_secs(1) } else { Instant::FAR_FUTURE };
+        let look_again = space.map_or(Instant::FAR_FUTURE, |space| rt.now().mono + filled_after(space));
         tokio::select! {
             biased;
             order = orders.recv() => {
@@ -93,6 +92,12 @@ pub fn nearly_full(space: Space, was_full: bool) -> bool {
     space.free < if was_full { reserve + reserve / 2 } else { reserve }
 }
 
+/// A time in which a fast disk does not get from `space` to nearly full: one to ten seconds.
+fn filled_after(space: Space) -> Duration {
+    let gigabytes = space.free.saturating_sub(1 << 30) >> 30;
+    Duration::from_secs(gigabytes.clamp(1, 10))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,5 +109,14 @@ mod tests {
         assert!(nearly_full(space(19), false));
         assert!(nearly_full(space(29), true), "no flapping around the line");
         assert!(!nearly_full(space(30), true));
+    }
+
+    #[test]
+    fn a_disk_with_little_room_is_looked_at_every_second() {
+        let space = |free: u64| Space { free: free << 30, total: 200 << 30 };
+        assert_eq!(filled_after(space(0)), Duration::from_secs(1));
+        assert_eq!(filled_after(space(2)), Duration::from_secs(1));
+        assert_eq!(filled_after(space(6)), Duration::from_secs(5));
+        assert_eq!(filled_after(space(100)), Duration::from_secs(10));
     }
 }

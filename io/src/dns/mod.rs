@@ -249,8 +249,8 @@ impl Server {
         // Set when the socket may hold more than one burst: do not wait then.
         let mut more = false;
         loop {
-            let wait = if more { Duration::ZERO } else { self.wait() };
-            if let Err(e) = self.poll.poll(&mut events, Some(wait))
+            let wait = if more { Some(Duration::ZERO) } else { self.wait() };
+            if let Err(e) = self.poll.poll(&mut events, wait)
                 && e.kind() != ErrorKind::Interrupted
             {
                 // Nothing but a broken kernel interface: try again without spinning.
@@ -295,9 +295,11 @@ impl Server {
         }
     }
 
-    fn wait(&self) -> Duration {
+    /// How long nothing can happen by itself; `None` when only others can make something happen.
+    fn wait(&self) -> Option<Duration> {
         let now = TokioRt.now().mono;
-        self.recursor.next_deadline().map_or(TICK, |deadline| deadline.since(now).min(TICK))
+        let streams = (!self.connections.is_empty()).then_some(TICK);
+        self.recursor.next_deadline().map(|deadline| deadline.since(now)).into_iter().chain(streams).min()
     }
 
     /// Leaves none waiting: an answer to one query of a connection may let its next one in.

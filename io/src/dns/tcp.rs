@@ -92,6 +92,11 @@ impl Connections {
         }
     }
 
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     pub(super) fn close_idle(&mut self, now: Instant) {
         // Dropping a stream also takes it out of the poll.
         self.open.retain(|_, connection| connection.waiting > 0 || now.since(connection.active) < IDLE);
