@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `plan`, `action`, `knobs`, `scenario` | what will be done |
 //! | `world`, `event` | the heap, and carrying out what nodes order |
+//! | `judge` | whether what they show and say may be |
 //! | `server`, `disk`, `clock`, `net` | what nodes run on |
 //! | `peers`, `gossip`, `stream`, `rpc`, `dns`, `address` | the same for clusters that gossip |
 //! | `client`, `traffic`, `http`, `agents` | what clients do |
@@ -33,6 +34,7 @@ mod heal;
 mod herd;
 mod http;
 mod invariant;
+mod judge;
 mod keys;
 pub mod knobs;
 pub mod luck;
