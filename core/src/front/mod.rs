@@ -23,6 +23,7 @@
 mod api;
 mod blocking;
 mod bodies;
+mod content_hash;
 mod count;
 mod decode;
 mod errors;

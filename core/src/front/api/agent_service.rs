@@ -1,6 +1,7 @@
 //! `/v1/agent`: services of this agent and their health.
 
 use super::super::blocking::Cx;
+use super::super::content_hash;
 use super::super::errors::HttpError;
 use super::super::message::HttpReply;
 use super::super::render::agent as render;
@@ -45,16 +46,11 @@ pub(in crate::front) fn one(cx: &Cx<'_>, rq: &Request) -> Result<(u64, HttpReply
     let local = view.local.service(id);
     let local = local.ok_or_else(|| HttpError::NotFound(format!("unknown service ID: {id}")))?;
     let (service, datacenter) = (&local.service, &view.config.datacenter);
-    let hash = fnv(&json::to_vec(|w| render::service(w, service, datacenter, None)));
+    let hash = content_hash::of(service);
     let text = format!("{hash:x}");
     let mut reply = respond::json(view, rq, |w| render::service(w, service, datacenter, Some(&text)));
     reply.headers.push(("X-Consul-Contenthash", Cow::Owned(text)));
     Ok((hash, reply))
-}
-
-/// FNV-1a: opaque to clients, the same for the same service on every agent.
-fn fnv(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, b| (hash ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3))
 }
 
 /// `PUT /v1/agent/service/register`.
