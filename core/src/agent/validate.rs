@@ -1,9 +1,7 @@
-//! What may be registered, and Consul's words when it may not (surface.md 3.5, 3.6).
+//! What may be registered, and Consul's words when it may not.
 
 use super::AgentError;
-use crate::Str;
-use crate::types::{CheckDefinition, CheckKind, ServiceDefinition, Weights, status};
-use alloc::collections::BTreeMap;
+use crate::types::{CheckDefinition, CheckKind, ServiceDefinition, rules, status};
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::net::IpAddr;
@@ -55,18 +53,19 @@ pub(super) fn service(
         return Err(invalid("Invalid service address"));
     }
     if let Some(w) = &definition.weights {
-        weights(w).map_err(|why| invalid(&format!("Invalid Weights: {why}")))?;
+        rules::weights(w).map_err(|why| invalid(&format!("Invalid Weights: {why}")))?;
     }
-    meta(&definition.meta).map_err(|why| invalid(&format!("Invalid Service Meta: {why}")))?;
+    rules::metadata(rules::pairs(&definition.meta))
+        .map_err(|why| invalid(&format!("Invalid Service Meta: {why}")))?;
     if !definition.kind.is_empty() {
         let why = format!("services of kind {:?} are not supported by this version", definition.kind);
         return Err(invalid(&format!("Validation failed: {why}")));
     }
     if let Some(place) = &definition.locality {
-        crate::types::rules::locality(place).map_err(|why| invalid(&format!("Validation failed: {why}")))?;
+        rules::locality(place).map_err(|why| invalid(&format!("Validation failed: {why}")))?;
     }
     for check in &definition.checks {
-        check_rules(check).map_err(|why| invalid(&format!("Invalid check: {why}")))?;
+        rules::check(check).map_err(|why| invalid(&format!("Invalid check: {why}")))?;
     }
     if definition.checks.iter().any(|c| !c.status.is_empty() && !valid_status(&c.status)) {
         return Err(invalid("Status for checks must 'passing', 'warning', 'critical'"));
@@ -86,7 +85,7 @@ pub(super) fn check(
     if !definition.status.is_empty() && !valid_status(&definition.status) {
         return Err(invalid("Bad check status"));
     }
-    check_rules(definition).map_err(|why| invalid(&format!("Invalid check: {why}")))?;
+    rules::check(definition).map_err(|why| invalid(&format!("Invalid check: {why}")))?;
     runnable(definition, source, abilities)
 }
 
@@ -102,74 +101,6 @@ fn valid_status(text: &str) -> bool {
 fn is_any(address: &str) -> bool {
     let bare = address.strip_prefix('[').and_then(|a| a.strip_suffix(']')).unwrap_or(address);
     bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified())
-}
-
-fn weights(w: &Weights) -> Result<(), &'static str> {
-    if w.passing < 1 {
-        Err("Passing must be greater than 0")
-    } else if w.warning < 0 {
-        Err("Warning must be greater or equal than 0")
-    } else if w.passing > 65535 || w.warning > 65535 {
-        Err("DNS Weight must be between 0 and 65535")
-    } else {
-        Ok(())
-    }
-}
-
-const META_PAIRS_MAX: usize = 64;
-const META_KEY_MAX: usize = 128;
-const META_VALUE_MAX: usize = 512;
-
-fn meta(meta: &BTreeMap<Str, Str>) -> Result<(), String> {
-    if meta.len() > META_PAIRS_MAX {
-        return Err(format!("Node metadata cannot contain more than {META_PAIRS_MAX} key/value pairs"));
-    }
-    for (key, value) in meta {
-        let why = if key.is_empty() {
-            "Key cannot be blank".to_string()
-        } else if !key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
-            "Key contains invalid characters".to_string()
-        } else if key.len() > META_KEY_MAX {
-            format!("Key is too long (limit: {META_KEY_MAX} characters)")
-        } else if key.starts_with("consul-") {
-            "Key prefix 'consul-' is reserved for internal use".to_string()
-        } else if value.len() > META_VALUE_MAX {
-            format!("Value is too long (limit: {META_VALUE_MAX} characters)")
-        } else {
-            continue;
-        };
-        return Err(format!("Couldn't load metadata pair ('{key}', '{value}'): {why}"));
-    }
-    Ok(())
-}
-
-/// The rules on the fields of one check, in Consul's order.
-fn check_rules(c: &CheckDefinition) -> Result<(), &'static str> {
-    let alias = !c.alias_node.is_empty() || !c.alias_service.is_empty();
-    let by_interval = !c.script_args.is_empty()
-        || !c.http.is_empty()
-        || !c.tcp.is_empty()
-        || !c.udp.is_empty()
-        || !c.grpc.is_empty()
-        || !c.h2ping.is_empty()
-        || !c.os_service.is_empty();
-    if c.interval > 0 && c.ttl > 0 {
-        Err("Interval and TTL cannot both be specified")
-    } else if by_interval && c.interval <= 0 {
-        Err("Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks")
-    } else if by_interval && alias {
-        Err("Interval cannot be set for Alias checks")
-    } else if alias && c.ttl > 0 {
-        Err("TTL must be not be set for Alias checks")
-    } else if !by_interval && !alias && c.ttl <= 0 {
-        Err("TTL must be > 0 for TTL checks")
-    } else if c.output_max_size < 0 {
-        Err("MaxOutputMaxSize must be positive")
-    } else if c.failures_before_warning > c.failures_before_critical {
-        Err("FailuresBeforeWarning can't be higher than FailuresBeforeCritical")
-    } else {
-        Ok(())
-    }
 }
 
 /// Whether this agent, so configured, can run it.

@@ -68,7 +68,7 @@ pub(super) fn validate(
     if config.locality.as_ref().is_some_and(|l| l.region.is_empty() && !l.zone.is_empty()) {
         return Err("locality is invalid: zone cannot be set without region".into());
     }
-    rules::metadata(&config.node_meta).map_err(|why| format!("node_meta invalid: {why}"))?;
+    rules::metadata(rules::pairs(&config.node_meta)).map_err(|why| format!("node_meta invalid: {why}"))?;
     listeners(config)?;
     if config.client_addrs.is_empty() {
         warnings.push(
@@ -266,7 +266,7 @@ fn roles_of_encryption(config: &RuntimeConfig, tree: &Tree) -> Result<(), String
 fn values(config: &RuntimeConfig, errors: &mut Vec<String>) {
     for service in &config.services {
         let name = &service.name;
-        if let Err(why) = rules::metadata(&service.meta) {
+        if let Err(why) = rules::metadata(rules::pairs(&service.meta)) {
             errors.push(format!("invalid meta for service {name}: {why}"));
         }
         if let Some(Err(why)) = service.weights.as_ref().map(rules::weights) {

@@ -2,7 +2,7 @@
 //!
 //! A read first passes the gate of its consistency mode, which may take a barrier from the node and then
 //! a view that has applied the barrier's index. Then it is answered, or parked until a change touches what
-//! it looked at, or its deadline comes (surface.md 1.6).
+//! it looked at, or its deadline comes.
 
 use super::bodies::Bodies;
 use super::errors::HttpError;
@@ -197,7 +197,7 @@ pub(super) struct Reading {
     pub(super) deadline: Instant,
     /// For `?cached`.
     pub(super) cached: Option<Cached>,
-    /// The last look found nothing; finding nothing again is no news (surface.md B16).
+    /// The last look found nothing; finding nothing again is no news.
     was_missing: bool,
     /// The index of the last look; a different one after a restored snapshot is news.
     seen: u64,

@@ -61,7 +61,7 @@ impl HttpReply {
     }
 }
 
-/// One RPC call (wire.md E3).
+/// One RPC call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RpcCall {
     /// For example `Catalog.Register`.

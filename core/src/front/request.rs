@@ -60,7 +60,7 @@ pub(super) enum Enterprise {
     Both,
 }
 
-/// Refuses namespaces and partitions as the community edition does (surface.md 1.3).
+/// Refuses namespaces and partitions as the community edition does.
 pub(super) fn refuse_enterprise(rq: &Request, what: Enterprise) -> Result<(), HttpError> {
     let refuse = |place, name, feature| Err(HttpError::Enterprise { place, name, feature });
     if what == Enterprise::Both {
@@ -82,7 +82,7 @@ pub(super) fn refuse_enterprise(rq: &Request, what: Enterprise) -> Result<(), Ht
     Ok(())
 }
 
-/// How fresh an answer must be (surface.md 1.7).
+/// How fresh an answer must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Consistency {
     /// The leader, by its lease.

@@ -1,4 +1,4 @@
-//! Building answers: bodies, `?pretty`, and the headers of surface.md 1.4.
+//! Building answers: bodies, `?pretty`, and the headers that every answer has.
 
 use super::errors::HttpError;
 use super::message::HttpReply;

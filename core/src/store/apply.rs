@@ -3,6 +3,7 @@
 use super::Store;
 use super::key::fold;
 use super::result::Applied;
+use super::services::vet_service;
 use crate::Str;
 use crate::command::{Command, Deregister, Register};
 use crate::types::{HealthCheck, Node};
@@ -49,6 +50,9 @@ impl Store {
         let node = (!c.skip_node_update || !known).then(|| node_of(c));
         if let Some(node) = &node {
             self.vet_node(node).map_err(|e| format!("failed inserting node: {e}"))?;
+        }
+        if let Some(service) = &c.service {
+            vet_service(&c.node, service).map_err(|e| format!("failed inserting service: {e}"))?;
         }
         for check in c.check.iter().chain(&c.checks) {
             self.vet_check(c, check)?;

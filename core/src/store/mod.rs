@@ -10,7 +10,7 @@
 //! - every service and check belongs to a node that exists, every service check to a service that exists;
 //! - secondary tables hold the same `Arc` as the primary one, never a copy.
 //!
-//! The index rules are Consul's, recorded from a live server of version 1.21 (surface.md 1.6, wire.md A7).
+//! The index rules are Consul's, recorded from a live server of version 1.21.
 
 mod apply;
 mod autopilot;

@@ -137,7 +137,8 @@ impl Store {
 
     /// The checks with this status, or all for `any`, ordered by node and check ID.
     pub fn checks_in_state(&self, state: &str) -> Vec<Arc<HealthCheck>> {
-        self.checks.values().filter(|c| state == "any" || *c.status == *state).cloned().collect()
+        let wanted = |check: &Arc<HealthCheck>| state == "any" || check.status.eq_ignore_ascii_case(state);
+        self.checks.values().filter(|check| wanted(check)).cloned().collect()
     }
 }
 

@@ -4,8 +4,10 @@ use super::Store;
 use super::key::{Key, Parts, fold, fold_str};
 use super::words::{same, share_service};
 use crate::Str;
-use crate::types::NodeService;
+use crate::types::{NodeService, Weights, rules};
 use crate::watch::ChangeSet;
+use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -22,6 +24,10 @@ impl Store {
         let mut name = fold_str(&service.service);
         let key = Key([node.clone(), id.clone()]);
         let old = self.services.get(&key).cloned();
+        // As Consul, which keeps no weights that DNS could not show.
+        if rules::weights(&service.weights).is_err() {
+            service.weights = Weights::default();
+        }
         service.create_index = index;
         if let Some(old) = &old {
             service.create_index = old.create_index;
@@ -114,4 +120,11 @@ impl Store {
             self.touch_service(index, &name, changes);
         }
     }
+}
+
+/// What Consul's catalog refuses of a service, whoever registers it.
+pub(super) fn vet_service(node: &str, service: &NodeService) -> Result<(), String> {
+    let pairs = service.meta.iter().map(|(key, value)| (&**key, &**value));
+    rules::metadata(pairs)
+        .map_err(|why| format!("Invalid Service Meta for node {node} and serviceID {}: {why}", service.id))
 }

@@ -1,6 +1,6 @@
 //! The store as bytes, and back.
 //!
-//! The form is that of the `state.bin` inside a Consul snapshot archive (wire.md A2 to A7): a header, then
+//! The form is that of the `state.bin` inside a Consul snapshot archive: a header, then
 //! records, each a type byte and one msgpack value, in Consul's order. Records of kinds that have no table
 //! here are kept as they are and written back.
 

@@ -3,6 +3,7 @@
 use super::Store;
 use super::key::fold_str;
 use super::result::{TxnError, TxnItem, TxnResult};
+use super::services::vet_service;
 use crate::command::{CatalogVerb, KvCommand, Txn, TxnOp};
 use crate::types::{HealthCheck, KvEntry, KvOp, Node, NodeService};
 use crate::watch::ChangeSet;
@@ -67,7 +68,7 @@ impl Store {
     ) -> Result<Vec<TxnItem>, String> {
         let entry = &c.dir_ent;
         let key = &entry.key;
-        if key.is_empty() {
+        if key.is_empty() && c.op != KvOp::DeleteTree {
             return Err("Must provide key".into());
         }
         let written = match c.op {
@@ -195,6 +196,7 @@ impl Store {
                     return Err(format!("failed to set service {id:?} on node {node:?}, index is stale"));
                 }
                 let name = fold_str(&self.node(node).ok_or(MISSING_NODE)?.node);
+                vet_service(node, service)?;
                 self.put_service(index, &name, service.clone(), changes);
                 Ok(self.service(node, id).cloned())
             }

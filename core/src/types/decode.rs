@@ -1,7 +1,7 @@
 //! Reading service and check definitions out of parsed JSON (or HCL turned into it).
 //!
 //! HTTP bodies and configuration files spell the same fields differently: [`Mode`] says which rules
-//! hold (surface.md 3.5, 3.6). Validation is the agent's; here only shapes are checked.
+//! hold. Validation is the agent's; here only shapes are checked.
 
 use super::{CheckDefinition, Locality, ServiceAddress, ServiceDefinition, Weights};
 use crate::json::{Fields, Kind, Struct, Value};
@@ -113,6 +113,10 @@ pub enum Place {
 /// Reads a check definition.
 pub fn check(f: &mut Fields<'_>, mode: Mode, place: Place) -> CheckDefinition {
     let n = |http, file| mode.names(http, file);
+    if matches!((mode, place), (Mode::Http, Place::Service)) {
+        // Taken, and not looked at, as Consul does: the service is the one that it stands in.
+        let _own = f.string("ServiceID");
+    }
     let mut definition = CheckDefinition {
         id: match (mode, place) {
             (Mode::Http, Place::Service) => f.string("CheckID"),

@@ -1,4 +1,4 @@
-//! Rules on records that files and HTTP share, with Consul's texts (surface.md 3.5, 3.6).
+//! Rules on records that files and HTTP share, with Consul's texts.
 
 use super::{CheckDefinition, Locality, Weights};
 use crate::Str;
@@ -58,8 +58,13 @@ pub fn weights(w: &Weights) -> Result<(), &'static str> {
     }
 }
 
+/// Metadata as [`metadata`] takes it.
+pub fn pairs(map: &BTreeMap<Str, Str>) -> impl ExactSizeIterator<Item = (&str, &str)> {
+    map.iter().map(|(key, value)| (&**key, &**value))
+}
+
 /// The metadata of a node or a service: how many pairs, and the form of each.
-pub fn metadata(pairs: &BTreeMap<Str, Str>) -> Result<(), String> {
+pub fn metadata<'a>(pairs: impl ExactSizeIterator<Item = (&'a str, &'a str)>) -> Result<(), String> {
     if pairs.len() > META_PAIRS_MAX {
         return Err(format!("Node metadata cannot contain more than {META_PAIRS_MAX} key/value pairs"));
     }

@@ -15,7 +15,7 @@ use crate::types::decode::{Mode, Place, check};
 use crate::types::{HealthCheck, status};
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::sync::Arc;
 
 /// `GET /v1/agent/checks`: by ID.
@@ -81,34 +81,10 @@ pub(in crate::front) fn fail(_: &Cx<'_>, rq: &Request) -> Result<Step, HttpError
 }
 
 /// `PUT /v1/agent/check/update/:id`: status and output in the body.
-pub(in crate::front) fn update(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+pub(in crate::front) fn update(_: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
     let (sent, output) =
         decode(&rq.body, Struct::of("agent", "checkUpdate"), |f| (f.string("Status"), f.string("Output")))?;
     let status = known_status(&sent)
         .ok_or_else(|| HttpError::BadRequest(format!("Invalid check status: '{sent}'")))?;
-    let output = cut(output, cx.view.config.check_output_max_size);
     Ok(agent_call(AgentRequest::UpdateTtl { id: arg(rq), status, output }))
-}
-
-/// Keeps at most `max` bytes, on a character's edge, and says how many there were.
-fn cut(output: String, max: usize) -> String {
-    let total = output.len();
-    if total <= max {
-        return output;
-    }
-    let edge = (0..=max).rev().find(|at| output.is_char_boundary(*at)).unwrap_or(0);
-    let kept = &output[..edge];
-    format!("{kept} ... (captured {} of {total} bytes)", kept.len())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_output_is_cut_on_a_characters_edge() {
-        assert_eq!(cut("abc".into(), 3), "abc");
-        assert_eq!(cut("abcd".into(), 3), "abc ... (captured 3 of 4 bytes)");
-        assert_eq!(cut("a\u{e9}b".into(), 2), "a ... (captured 1 of 4 bytes)");
-    }
 }

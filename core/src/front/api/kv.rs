@@ -5,7 +5,7 @@ use super::super::errors::HttpError;
 use super::super::path::{clean_keeping_slash, is_clean};
 use super::super::remote::{self, Remote};
 use super::super::render;
-use super::super::request::{Request, parse_uint};
+use super::super::request::{Options, Request, parse_uint};
 use super::super::respond;
 use super::super::route::{Finish, Read, Step, Style};
 use super::unexpected;
@@ -19,7 +19,7 @@ use crate::watch::WatchKey;
 use alloc::string::String;
 use alloc::vec;
 
-/// The key of a request (surface.md, KV, key names). Empty stays empty.
+/// The key of a request. Empty stays empty.
 ///
 /// Without the filter switched off, the name is cleaned as a path (a trailing slash stays) and may hold
 /// only letters, digits and `,_./-?&=`.
@@ -143,6 +143,8 @@ fn refuse_conflict(rq: &Request, flags: &[&str]) -> Result<(), HttpError> {
 /// `PUT /v1/kv/:key`, with `?flags=`, `?cas=`, `?acquire=`, `?release=`.
 pub(in crate::front) fn put(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
     let config = &cx.view.config;
+    // Of no use to a write, but not to be wrong either.
+    Options::parse(rq, config)?;
     let key = key_name(rq, config)?;
     if key.is_empty() {
         return Err(HttpError::Missing("key name"));
@@ -174,6 +176,7 @@ pub(in crate::front) fn put(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError
 
 /// `DELETE /v1/kv/:key`, with `?recurse` or `?cas=`.
 pub(in crate::front) fn delete(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    Options::parse(rq, &cx.view.config)?;
     let key = key_name(rq, &cx.view.config)?;
     let recurse = rq.query.has("recurse");
     if key.is_empty() && !recurse {

@@ -131,7 +131,10 @@ fn refuse_peers(rq: &Request) -> Result<(), HttpError> {
         (false, false) => {
             Err(HttpError::BadRequest("peer-name and sameness-group are mutually exclusive".into()))
         }
-        _ => Err(HttpError::BadRequest("cluster peering is not built yet in this version of Lictor".into())),
+        (true, false) => Err(HttpError::Failed("sameness groups are not supported in consul CE".into())),
+        (false, true) => {
+            Err(HttpError::BadRequest("cluster peering is not built yet in this version of Lictor".into()))
+        }
     }
 }
 

@@ -88,7 +88,8 @@ impl Parsed {
 /// The operation and whether it writes, or what is wrong with it.
 fn checked(op: Sent, datacenter: &Str) -> Result<(TxnOp, bool), (String, bool)> {
     let op = match op {
-        Sent::Kv(verb, entry) if entry.key.is_empty() => {
+        // A tree without a name is the whole store.
+        Sent::Kv(verb, entry) if entry.key.is_empty() && KvOp::named(&verb) != Some(KvOp::DeleteTree) => {
             let writes = KvOp::named(&verb).is_some_and(|op| op.writes());
             return Err(("Must provide key".into(), writes));
         }

@@ -1,4 +1,4 @@
-//! Calls of agents and of other servers (wire.md E), answered by the same rules as HTTP requests.
+//! Calls of agents and of other servers, answered by the same rules as HTTP requests.
 //!
 //! | file | decides |
 //! |---|---|
@@ -9,7 +9,7 @@
 //! | `unbuilt` | methods of parts that are not built: what can be said truly without them |
 //!
 //! Everything that a write stores is what a read gives back: agents compare field by field, and register
-//! anew what differs (wire.md E10).
+//! anew what differs.
 
 mod arguments;
 mod catalog;

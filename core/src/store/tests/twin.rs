@@ -345,7 +345,7 @@ impl Twin {
 
     fn op(&mut self, index: u64, op: &TxnOp) -> Result<bool, Refused> {
         match op {
-            TxnOp::Kv(c) if c.dir_ent.key.is_empty() => Err(Refused),
+            TxnOp::Kv(c) if c.dir_ent.key.is_empty() && c.op != KvOp::DeleteTree => Err(Refused),
             TxnOp::Kv(c) => {
                 let held = self.kv.get(&*c.dir_ent.key);
                 match c.op {
