@@ -1,4 +1,4 @@
-//! The same inputs give the same outputs, byte for byte: design.md, contract of core.
+//! The same inputs give the same outputs, byte for byte: the contract of core.
 //!
 //! Goal: no clock, address, hash order or ambient randomness leaks into what the node does. Method: a
 //! scripted life of one server with its front (writes, registrations, checks, blocking reads, time

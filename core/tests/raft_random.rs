@@ -269,6 +269,9 @@ impl World {
                 Effect::TransferEnded { result: Ok(()), .. } => self.seen.count("transfer"),
                 Effect::MembershipChanged { .. } => self.seen.count("membership"),
                 Effect::BuildSnapshot { .. } => self.seen.count("build"),
+                Effect::Contradicted { at } => {
+                    panic!("{name}: the leader contradicts what is committed at {at}")
+                }
                 Effect::Send { .. }
                 | Effect::Persist { .. }
                 | Effect::Rejected { .. }

@@ -354,6 +354,7 @@ fn show_effect(effect: &Effect) -> String {
         Effect::Accepted { call, index, term } => format!("call {call} accepted at {index}/{term}"),
         Effect::Rejected { call, error } => format!("call {call} refused: {error}"),
         Effect::Lost { call } => format!("call {call} lost"),
+        Effect::Contradicted { at } => format!("contradicted at {at}"),
         Effect::Unknown { call } => format!("call {call} unknown"),
         Effect::ReadReady { call, index } => format!("read {call} ready at {index}"),
         Effect::ReadRejected { call, error } => format!("read {call} refused: {error}"),

@@ -16,7 +16,7 @@ use lictor_core::time::{Instant, Now};
 use lictor_core::view::View;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Inputs that may wait for the node; a front whose call finds the queue full is told "busy".
 pub const INBOX: usize = 8192;
@@ -247,12 +247,8 @@ fn carry_out<R: Rt>(rt: &R, node: &mut Node, hands: &Hands, meter: &mut Meter, s
                 }
             }
             Output::BuildSnapshot { at, store, .. } => {
-                let inbox = hands.inbox.clone();
-                rt.offload(move || {
-                    let data = store.encode_snapshot();
-                    // Full: raft asks again; closed: the process is ending.
-                    let _ = inbox.try_send(Input::SnapshotBuilt { at, data });
-                });
+                let build = move || Input::SnapshotBuilt { at, data: store.encode_snapshot() };
+                later(rt, &hands.inbox, build);
             }
             Output::RunCheck { run, spec } => {
                 let _ = hands.checks.send(CheckOrder::Run(run, spec));
@@ -269,10 +265,8 @@ fn carry_out<R: Rt>(rt: &R, node: &mut Node, hands: &Hands, meter: &mut Meter, s
                 }
             }
             Output::ReadConfig => {
-                let (inbox, read) = (hands.inbox.clone(), hands.read_config.clone());
-                rt.offload(move || {
-                    let _ = inbox.try_send(read());
-                });
+                let read = hands.read_config.clone();
+                later(rt, &hands.inbox, move || read());
             }
             Output::Event(event) => hands.log.write(&event),
             Output::Stopped { kind, code } => exit = Some(Exit::Stopped { kind, code }),
@@ -282,6 +276,21 @@ fn carry_out<R: Rt>(rt: &R, node: &mut Node, hands: &Hands, meter: &mut Meter, s
     }
     send(hands, &mut order);
     exit
+}
+
+/// Does work on a thread of its own, and tells the node what came of it, however long its inbox is full.
+fn later<R: Rt>(rt: &R, inbox: &mpsc::Sender<Input>, work: impl FnOnce() -> Input + Send + 'static) {
+    let (done, result) = oneshot::channel();
+    rt.offload(move || {
+        // Nobody waits: the process is ending.
+        let _ = done.send(work());
+    });
+    let inbox = inbox.clone();
+    rt.spawn(async move {
+        if let Ok(input) = result.await {
+            let _ = inbox.send(input).await;
+        }
+    });
 }
 
 fn send(hands: &Hands, order: &mut Option<DiskOrder>) {

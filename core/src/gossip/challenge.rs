@@ -201,6 +201,8 @@ impl Gossip {
 
 #[cfg(test)]
 mod tests {
+    use super::super::serf::Status;
+    use super::super::wire::Suspect;
     use super::super::wire::{Ack, WireState, ip_bytes};
     use super::super::{Admission, Config, Input, VSN, consul, encode_tags};
     use super::*;
@@ -262,6 +264,11 @@ mod tests {
                 vsn: Bytes::copy_from_slice(&VSN),
             };
             self.hears(ms, &Message::Alive(alive));
+        }
+
+        /// A message of serf's: its kind, and MessagePack.
+        fn says(&mut self, ms: u64, bytes: &'static [u8]) {
+            self.hears(ms, &Message::User(Bytes::from_static(bytes)));
         }
 
         fn passes(&mut self, until: u64) {
@@ -399,6 +406,42 @@ mod tests {
         me.effects.clear();
         me.hears(10, &Message::Ping(ping));
         assert!(!me.effects.iter().any(|e| matches!(e, Effect::Packet { .. })), "it is not answered");
+    }
+
+    #[test]
+    fn a_node_id_that_was_given_up_is_forgotten() {
+        let mut me = me();
+        for n in 1..=50 {
+            me.alive(u64::from(n) * 10, "a", &format!("id {n}"), 2, n);
+        }
+        assert_eq!(me.gossip.owners.len(), 2, "{:?}", me.gossip.owners);
+    }
+
+    #[test]
+    fn an_incarnation_that_nobody_can_have_reached_accuses_nobody() {
+        let mut me = me();
+        me.alive(0, "a", "x", 2, 1);
+        for node in ["a", "me"] {
+            let (from, incarnation) = (Str::from("b"), u32::MAX);
+            me.hears(10, &Message::Suspect(Suspect { from: from.clone(), incarnation, node: node.into() }));
+            let dead = super::super::wire::Dead { from, incarnation, node: node.into() };
+            me.hears(20, &Message::Dead(dead));
+        }
+        me.alive(30, "a", "x", 3, u32::MAX);
+        assert_eq!(me.place("a"), Some(addr(2)));
+        assert_eq!(me.gossip.member("a").map(|member| member.status), Some(Status::Alive));
+        assert!(me.gossip.incarnation < 10, "{}", me.gossip.incarnation);
+    }
+
+    #[test]
+    fn a_member_that_was_to_be_pruned_and_says_that_it_is_there_stays() {
+        let mut me = me();
+        me.alive(0, "a", "x", 2, 1);
+        me.says(10, b"\x00\x83\xa5LTime\x05\xa4Node\xa1a\xa5Prune\xc3");
+        assert_eq!(me.gossip.member("a").map(|member| member.status), Some(Status::Leaving));
+        me.says(20, b"\x01\x82\xa5LTime\x06\xa4Node\xa1a");
+        me.passes(60_000);
+        assert!(me.gossip.member("a").is_some());
     }
 
     #[test]

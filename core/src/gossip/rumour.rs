@@ -15,6 +15,10 @@ use alloc::format;
 use bytes::Bytes;
 use core::net::SocketAddr;
 
+/// A member raises its incarnation when it starts, changes or is accused. Beyond this a number was made up, by somebody
+/// who wants a member dead that could not contradict him any more.
+const MAX_INCARNATION: u32 = 1 << 31;
+
 impl Gossip {
     /// Spreads a rumour; an older one about the same member is not spread any further.
     pub(super) fn spread(&mut self, name: &Str, message: &Message) {
@@ -80,6 +84,10 @@ impl Gossip {
 
     /// Somebody is said to be alive.
     pub(super) fn on_alive(&mut self, alive: &Alive, source: Source) {
+        if alive.incarnation > MAX_INCARNATION {
+            return self
+                .refuse("incarnation", "an alive message has an incarnation that nobody can have reached");
+        }
         let own = alive.node == self.config.name;
         if own && self.has_left() {
             return;
@@ -207,6 +215,9 @@ impl Gossip {
     /// Somebody is said not to answer.
     pub(super) fn on_suspect(&mut self, suspect: &Suspect) {
         let Some(peer) = self.table.get(&suspect.node) else { return };
+        if suspect.incarnation > MAX_INCARNATION {
+            return self.refuse("incarnation", "a suspicion has an incarnation that nobody can have reached");
+        }
         if suspect.incarnation < peer.incarnation {
             return;
         }
@@ -262,6 +273,9 @@ impl Gossip {
     /// Somebody is said to be dead, or says itself that it leaves.
     pub(super) fn on_dead(&mut self, dead: &Dead) {
         let Some(peer) = self.table.get(&dead.node) else { return };
+        if dead.incarnation > MAX_INCARNATION {
+            return self.refuse("incarnation", "a death has an incarnation that nobody can have reached");
+        }
         if dead.incarnation < peer.incarnation {
             return;
         }

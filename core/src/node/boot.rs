@@ -187,6 +187,7 @@ impl Node {
             remembered: kept.members,
             members: Arc::default(),
             members_changed: true,
+            member_news: BTreeMap::new(),
             events: Arc::default(),
             ids: rng.fork("node.ids"),
             keys_asked: alloc::vec::Vec::new(),

@@ -63,8 +63,7 @@ struct Forwarded {
     deadline: Instant,
     /// The term of the leader that it was sent to.
     term: Term,
-    /// `None`: a write. Otherwise a barrier, and whether it must ask a quorum.
-    barrier: Option<bool>,
+    work: Work,
 }
 
 /// Everything that waits.
@@ -205,11 +204,8 @@ impl Calls {
             return Err(call);
         }
         let id = self.number();
-        let barrier = match call.work {
-            Work::Write(_) => None,
-            Work::Barrier { consistent } => Some(consistent),
-        };
-        self.forwarded.insert(id, Forwarded { from: call.from, hold_until, deadline, term, barrier });
+        let work = call.work.clone();
+        self.forwarded.insert(id, Forwarded { from: call.from, hold_until, deadline, term, work });
         *self.deadlines.entry(deadline).or_default() += 1;
         Ok((id, call.work))
     }
@@ -219,18 +215,20 @@ impl Calls {
         self.forwarded.remove(&id).map(|f| (f.from, f.deadline))
     }
 
+    /// Whom a call was forwarded to does not lead, and has done nothing: the call, and how long it may be held.
+    pub(super) fn refused(&mut self, id: u64) -> Option<(Instant, Call)> {
+        self.forwarded.remove(&id).map(|f| (f.hold_until, Call { from: f.from, work: f.work }))
+    }
+
     /// A leader of `term` is known: what an earlier one was sent and did not answer. Writes may have been carried out,
     /// so nobody but their callers may decide to try again; barriers are simply asked anew.
     pub(super) fn outlived(&mut self, term: Term) -> (Vec<Caller>, Vec<(Instant, Call)>) {
         let old: Vec<u64> = self.forwarded.iter().filter(|(_, f)| f.term < term).map(|(id, _)| *id).collect();
         let (mut writes, mut barriers) = (Vec::new(), Vec::new());
         for f in old.into_iter().filter_map(|id| self.forwarded.remove(&id)) {
-            match f.barrier {
-                None => writes.push(f.from),
-                Some(consistent) => {
-                    let work = Work::Barrier { consistent };
-                    barriers.push((f.hold_until, Call { from: f.from, work }));
-                }
+            match f.work {
+                Work::Write(_) => writes.push(f.from),
+                work @ Work::Barrier { .. } => barriers.push((f.hold_until, Call { from: f.from, work })),
             }
         }
         (writes, barriers)
@@ -240,13 +238,13 @@ impl Calls {
     /// for until `until` at the latest, for it may have been cut off, and the next one may never be seen here.
     pub(super) fn leaderless(&mut self, until: Instant) -> Vec<(Instant, Call)> {
         let mut barriers = Vec::new();
-        self.forwarded.retain(|_, f| match f.barrier {
-            None => {
+        self.forwarded.retain(|_, f| match &f.work {
+            Work::Write(_) => {
                 f.deadline = f.deadline.min(until);
                 true
             }
-            Some(consistent) => {
-                let work = Work::Barrier { consistent };
+            barrier @ Work::Barrier { .. } => {
+                let work = barrier.clone();
                 barriers.push((f.hold_until, Call { from: f.from.clone(), work }));
                 false
             }
@@ -288,7 +286,10 @@ impl Calls {
             self.forwarded.iter().filter(|(_, f)| f.deadline <= now).map(|(id, _)| *id).collect();
         for id in ids {
             if let Some(f) = self.forwarded.remove(&id) {
-                let error = if f.barrier.is_none() { CallError::Unknown } else { CallError::NoLeader };
+                let error = match f.work {
+                    Work::Write(_) => CallError::Unknown,
+                    Work::Barrier { .. } => CallError::NoLeader,
+                };
                 over.push((f.from, Reply::Failed(error)));
             }
         }
@@ -330,6 +331,16 @@ mod tests {
         assert_eq!(writes, [front(1)]);
         assert_eq!(barriers, [(until, read(2))]);
         assert_eq!(calls.outlived(Term(2)), (Vec::new(), Vec::new()), "the third went to this leader");
+    }
+
+    #[test]
+    fn what_was_refused_by_one_who_does_not_lead_comes_back_whole_and_once() {
+        let mut calls = Calls::new(0);
+        let write = Call { from: Caller::Agent(CallId(1)), work: Work::Write(Bytes::from_static(b"x")) };
+        let (id, _) = calls.forward(Instant(5), Instant(100), Term(1), write.clone()).expect("there is room");
+        assert_eq!(calls.refused(id), Some((Instant(5), write)));
+        assert_eq!(calls.refused(id), None);
+        assert!(!calls.under_way());
     }
 
     #[test]

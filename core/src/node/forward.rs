@@ -44,6 +44,8 @@ pub(super) enum Refusal {
     DiskFull = 3,
     /// It was appended, and then another leader took over: the outcome is unknown.
     Unknown = 4,
+    /// It is of a kind that this version does not know.
+    Unreadable = 5,
 }
 
 impl Frame {
@@ -114,6 +116,7 @@ impl Frame {
                     2 => Refusal::TooLarge,
                     3 => Refusal::DiskFull,
                     4 => Refusal::Unknown,
+                    5 => Refusal::Unreadable,
                     _ => return None,
                 };
                 Some(Frame::Refused { id, why })
@@ -197,6 +200,7 @@ mod tests {
             Frame::Accepted { id: 1, index: Index(2), term: Term(3) },
             Frame::Barrier { id: 9, index: Index(4) },
             Frame::Refused { id: 5, why: Refusal::Unknown },
+            Frame::Refused { id: 6, why: Refusal::Unreadable },
             Frame::Founding(Message::Ask {
                 ballot: 1,
                 expect: 3,

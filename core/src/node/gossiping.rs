@@ -169,15 +169,9 @@ impl Node {
     fn on_member(&mut self, now: Now, pool: Pool, change: MemberChange, member: &Member) {
         self.members_changed = true;
         self.count_member(now, pool, change);
-        self.remember(pool);
-        if pool == Pool::Wan {
-            self.route_servers(now);
-        }
+        *self.member_news.entry(pool).or_default() |=
+            matches!(change, MemberChange::Join | MemberChange::Update);
         if pool == Pool::Lan {
-            self.locate_servers();
-            self.route_leader();
-            self.route_servers(now);
-            self.found(now);
             self.leader.member_changed(&member.name);
             if member.tag("role") == "consul" {
                 self.autopilot.hurry(now.mono);
@@ -185,7 +179,21 @@ impl Node {
             if change == MemberChange::Join && member.tag("role") == "consul" {
                 self.server_seen(member);
             }
-            if matches!(change, MemberChange::Join | MemberChange::Update) {
+        }
+    }
+
+    /// There is news of members of a pool, `joined`: of one that is there. Once for all that come together: each looks
+    /// at the whole pool.
+    pub(super) fn meet_members(&mut self, now: Now, pool: Pool, joined: bool) {
+        self.remember(pool);
+        if pool == Pool::Lan {
+            self.locate_servers();
+            self.route_leader();
+        }
+        self.route_servers(now);
+        if pool == Pool::Lan {
+            self.found(now);
+            if joined {
                 self.flood(now);
             }
         }
@@ -353,10 +361,12 @@ impl Node {
             return;
         }
         if addrs.is_empty() {
-            if errors.is_empty() {
+            // An operator may name this very node, as with Consul: it has itself for company.
+            let itself = usize::from(before > 0 && matches!(who, Who::Caller(_)));
+            if errors.is_empty() && itself == 0 {
                 errors.push(format!("no addresses for {}", names.join(", ")));
             }
-            return self.joined(now, pool, who, 0, errors);
+            return self.joined(now, pool, who, itself, errors);
         }
         let call = self.joins.call(pool, who);
         self.pools.handle(now.mono, pool, Input::Join { call, addrs, ignore_old: true });

@@ -134,6 +134,8 @@ pub struct Node {
     remembered: BTreeMap<Pool, Vec<String>>,
     members: Arc<Members>,
     members_changed: bool,
+    /// Pools whose members changed since they were looked at, and whether one of them is there.
+    member_news: BTreeMap<Pool, bool>,
     events: Arc<[UserEvent]>,
     /// For what users are given an ID of.
     ids: Rng,

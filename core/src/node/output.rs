@@ -191,6 +191,11 @@ pub enum HaltReason {
         /// Which pool.
         pool: Pool,
     },
+    /// The leader's log has something else where this server's is committed.
+    Contradicted {
+        /// Where they differ, at the latest.
+        at: Index,
+    },
     /// The log holds an entry that this version cannot read.
     UnreadableEntry {
         /// Its index.

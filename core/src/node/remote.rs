@@ -1,5 +1,5 @@
 //! The way to what is not here: a client agent asks servers for what a server does itself, and servers ask those
-//! of other datacenters, or their leader (wire.md E).
+//! of other datacenters, or their leader.
 
 use super::Node;
 use super::calls::Caller;

@@ -26,9 +26,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
-/// Rounds of moving effects for each input. Every round moves at least one effect forward, and a
-/// chain is a few parts long: more means that two parts are feeding each other.
-const MAX_ROUNDS: usize = 10_000;
+/// Rounds of moving effects for each input. One input may have a great many: a table of gossip with 65,536 members, as
+/// many reads that wait for a leader who steps down, 200,000 checks that are due after a pause, each of them a few
+/// rounds. More than this means that two parts are feeding each other.
+const MAX_ROUNDS: usize = 10_000_000;
 
 impl Node {
     /// Hands one input to the part it is for.
@@ -212,10 +213,23 @@ impl Node {
         }
     }
 
+    /// Keeps a call for the next leader: not for long, for the same one may go on.
+    fn hold(&mut self, now: Now, until: Instant, call: Call) {
+        if let Err(call) = self.calls.hold(until.min(now.mono + self.brief_hold()), call) {
+            self.answer(call.from, Reply::Failed(CallError::Busy));
+        }
+    }
+
     /// Does work as the leader.
     fn lead(&mut self, now: Now, Call { from, work }: Call) {
         match work {
             Work::Write(_) if self.disk.full => self.answer(from, Reply::Failed(CallError::DiskFull)),
+            // Another server holds its own.
+            Work::Write(_)
+                if self.raft.is_handing_over() && matches!(from, Caller::Front(..) | Caller::Agent(_)) =>
+            {
+                self.hold(now, self.hold_until(now), Call { from, work });
+            }
             Work::Write(command) => {
                 self.metrics.count(now, Metric::RaftApply);
                 let call = self.calls.for_raft(from);
@@ -255,6 +269,17 @@ impl Node {
                     return;
                 }
                 let from = Caller::Peer(from, id);
+                // What cannot be read would stop every server when it is applied, and again after each restart.
+                let readable = match &work {
+                    Work::Write(command) => Command::decode(command).is_ok(),
+                    Work::Barrier { .. } => true,
+                };
+                if !readable {
+                    let text = "refused a command that this version cannot read";
+                    let Caller::Peer(server, id) = from else { return };
+                    self.log(Event::new(Level::Error, "agent.server", text).with("from", &*server));
+                    return self.send(server, Frame::Refused { id, why: Refusal::Unreadable });
+                }
                 if self.raft.role() == Role::Leader {
                     self.lead(now, Call { from, work });
                 } else {
@@ -277,10 +302,20 @@ impl Node {
                     self.answer(caller, Reply::Barrier { index });
                 }
             }
+            Some(Frame::Refused { id, why: Refusal::NotLeader }) => {
+                // Nothing was done. Whoever leads next is asked, if there is word of it soon.
+                if let Some((hold_until, call)) = self.calls.refused(id) {
+                    self.hold(now, hold_until, call);
+                }
+            }
             Some(Frame::Refused { id, why }) => {
                 if let Some((caller, _)) = self.calls.answered(id) {
                     let error = match why {
                         Refusal::NotLeader => CallError::NoLeader,
+                        Refusal::Unreadable => {
+                            let text = "the leader is of a version that cannot read this command";
+                            CallError::Refused(text.into())
+                        }
                         Refusal::Busy => CallError::Busy,
                         Refusal::TooLarge => CallError::TooLarge,
                         Refusal::DiskFull => CallError::DiskFull,
@@ -345,6 +380,8 @@ impl Node {
                 self.on_agent(now, effect);
             } else if let Some((pool, effect)) = self.pools.poll_effect() {
                 self.on_gossip(now, pool, effect);
+            } else if let Some((pool, joined)) = self.member_news.pop_first() {
+                self.meet_members(now, pool, joined);
             } else if let Some(effect) = self.router.poll_effect() {
                 self.on_router(now, effect);
             } else if let Some(effect) = self.cache.poll_effect() {
@@ -402,7 +439,12 @@ impl Node {
             Effect::Send { to, message } => {
                 let cluster = self.raft.membership().cluster;
                 self.log_vote("to", &to, &message);
-                self.send(to, Frame::Raft { cluster, message });
+                let at = self.addresses.get(&to).copied();
+                // Whoever is told to campaign may win at any moment: the fronts know first that the lease is over.
+                let last = matches!(message.body, raft::Body::TimeoutNow);
+                let bytes = Frame::Raft { cluster, message }.encode();
+                let outputs = if last { &mut self.replies } else { &mut self.outputs };
+                outputs.push_back(Output::Peer { to, at, bytes });
             }
             Effect::Persist { ticket, batch } => {
                 let ticket = self.tickets.issue_raft(ticket);
@@ -458,7 +500,13 @@ impl Node {
                     Err(error) => Reply::Failed(CallError::Refused(error.to_string())),
                 };
                 self.finish(call, reply);
+                if self.raft.role() == Role::Leader {
+                    for (deadline, call) in self.calls.release() {
+                        self.dispatch(now, deadline, call);
+                    }
+                }
             }
+            Effect::Contradicted { at } => self.halt(HaltReason::Contradicted { at }),
             Effect::BuildSnapshot { at } => {
                 invariant!(at.index.0 == self.store.applied(), "a snapshot is of the applied state");
                 let store = self.store.clone();

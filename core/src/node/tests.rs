@@ -4,6 +4,7 @@ use super::{Boot, DiskImage, Input, NetOrder, Node, Output, StopKind};
 use crate::Str;
 use crate::agent::AgentRequest;
 use crate::call::{CallError, Reply, Request};
+use crate::command::{Command, KvCommand};
 use crate::config::RuntimeConfig;
 use crate::config::gossip::Secret;
 use crate::gossip;
@@ -11,7 +12,7 @@ use crate::ids::{CallId, FrontId, Term, Ticket};
 use crate::raft::Membership;
 use crate::rng::Seed;
 use crate::time::{Instant, Now, WallTime};
-use crate::types::{CheckDefinition, ServiceDefinition};
+use crate::types::{CheckDefinition, KvEntry, KvOp, ServiceDefinition};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -298,4 +299,38 @@ fn a_node_joins_others_and_not_itself() {
         })
         .collect();
     assert_eq!(dialled, ["127.0.0.2:8301"]);
+}
+
+#[test]
+fn thousands_of_things_that_one_input_sets_off_are_done_and_stop_nothing() {
+    const MANY: u64 = 6_000;
+    let mut node = leading();
+    (0..MANY).for_each(|call| register(&mut node, call));
+    let upto = persists(&drain(&mut node)).last().expect("a batch").0;
+    node.handle(NOW, Input::Persisted { upto });
+    drain(&mut node);
+    // As after a pause of the machine: every time to live is over at once.
+    let late = Now { mono: NOW.mono + crate::time::Duration::from_secs(120), wall: NOW.wall };
+    node.handle(late, Input::Wake);
+    let upto = persists(&drain(&mut node)).last().expect("a batch").0;
+    node.handle(late, Input::Persisted { upto });
+    drain(&mut node);
+    let view = node.view();
+    assert!(view.local.checks().all(|check| &*check.status == "critical"));
+}
+
+#[test]
+fn a_forwarded_command_that_cannot_be_read_is_refused_and_not_logged() {
+    let mut node = leading();
+    let other = Str::from("22222222-2222-3333-4444-555555555555");
+    let ask = |id: u8, command: &[u8]| [&[1, 0, 0, 0, 0, 0, 0, 0, id], command].concat().into();
+    node.handle(NOW, Input::Peer { from: other.clone(), bytes: ask(7, b"\xffnot a command") });
+    let outputs = drain(&mut node);
+    assert_eq!(persists(&outputs), []);
+    let refused = |output: &Output| matches!(output, Output::Peer { to, bytes, .. } if *to == other && bytes.ends_with(&[5]));
+    assert!(outputs.iter().any(refused), "{outputs:?}");
+    let entry = KvEntry { key: Str::from("a"), ..KvEntry::default() };
+    let readable = Command::Kv(KvCommand { op: KvOp::Set, dir_ent: entry }).encode();
+    node.handle(NOW, Input::Peer { from: other.clone(), bytes: ask(8, &readable) });
+    assert_eq!(persists(&drain(&mut node)).len(), 1);
 }

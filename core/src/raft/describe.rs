@@ -84,6 +84,11 @@ pub struct PeerStatus {
 }
 
 impl Raft {
+    /// Whether this server leads, and is handing its office over.
+    pub fn is_handing_over(&self) -> bool {
+        matches!(&self.state, State::Leader(leader) if leader.handover.is_some())
+    }
+
     /// A picture of this server now.
     pub fn status(&self) -> Status {
         let (leader, waiting_reads, transferring) = match &self.state {

@@ -95,6 +95,11 @@ pub enum Change {
 /// One order to the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
+    /// The leader has another entry at `at`, which both know to be committed: this server must not go on.
+    Contradicted {
+        /// Where they differ, at the latest.
+        at: Index,
+    },
     /// Send a message. It may be lost, doubled or late.
     Send {
         /// To whom.

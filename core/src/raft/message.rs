@@ -181,7 +181,7 @@ impl Message {
         }
         let kind = r.u8()?;
         let term = Term(r.u64()?);
-        let body = decode_body(kind, &mut r)?;
+        let body = decode_body(kind, term, &mut r)?;
         r.end()?;
         Ok(Message { term, body })
     }
@@ -251,7 +251,7 @@ fn encode_body(body: &Body, out: &mut Vec<u8>) -> u8 {
     }
 }
 
-fn decode_body(kind: u8, r: &mut Reader) -> Result<Body, DecodeError> {
+fn decode_body(kind: u8, term: Term, r: &mut Reader) -> Result<Body, DecodeError> {
     Ok(match kind {
         1 => Body::PreVote { last: LogId::read(r)? },
         2 => Body::PreVoteReply { granted: r.bool()? },
@@ -264,7 +264,8 @@ fn decode_body(kind: u8, r: &mut Reader) -> Result<Body, DecodeError> {
             let follows = |(i, e): (usize, &Entry)| {
                 prev.index.0.checked_add(i as u64 + 1) == Some(e.index.0) && e.term >= prev.term
             };
-            if !entries.iter().enumerate().all(follows) || !entries.is_sorted_by_key(|e| e.term) {
+            let known = entries.last().map_or(prev.term, |last| last.term) <= term;
+            if !known || !entries.iter().enumerate().all(follows) || !entries.is_sorted_by_key(|e| e.term) {
                 return Err(DecodeError::Value("entries out of order"));
             }
             Body::Append { prev, commit, entries }
@@ -286,4 +287,22 @@ fn decode_body(kind: u8, r: &mut Reader) -> Result<Body, DecodeError> {
         13 => Body::TimeoutNow,
         other => return Err(DecodeError::Kind(other)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::Payload;
+
+    #[test]
+    fn entries_of_a_later_term_than_their_message_are_refused() {
+        let append = |term| {
+            let entry = Entry { index: Index(8), term: Term(5), payload: Payload::Noop };
+            let prev = LogId { index: Index(7), term: Term(4) };
+            let body = Body::Append { prev, commit: Index(7), entries: alloc::vec![entry] };
+            Message { term: Term(term), body }
+        };
+        assert_eq!(Message::decode(append(5).encode()), Ok(append(5)));
+        assert_eq!(Message::decode(append(4).encode()), Err(DecodeError::Value("entries out of order")));
+    }
 }

@@ -109,8 +109,22 @@ impl Raft {
         }
     }
 
+    /// Whether a leader has another entry where this log holds one that it knows to be committed. Raft excludes it; the
+    /// disks of two servers that were each recovered by `peers.json` may differ all the same. Terms do not fall along a
+    /// log, so a later term than that of the commit is another entry even where this log has been compacted.
+    pub(super) fn contradicts(&self, id: LogId) -> bool {
+        id.index <= self.commit
+            && match self.log.term_at(id.index) {
+                Some(term) => term != id.term,
+                None => self.log.term_at(self.commit).is_some_and(|term| id.term > term),
+            }
+    }
+
     /// As follower of `from`: the entries behind `prev` are these.
     pub(super) fn on_append(&mut self, from: ServerId, prev: LogId, commit: Index, entries: Vec<Entry>) {
+        if self.contradicts(prev) {
+            return self.effects.push_back(Effect::Contradicted { at: prev.index });
+        }
         if prev.index < self.commit {
             // An old message: everything up to the commit is settled.
             return self.promise_log(from, Body::AppendOk { upto: self.commit });
@@ -172,7 +186,7 @@ impl Raft {
         let Some(peer) = leader.peers.get_mut(from) else { return };
         peer.last_heard = Some(self.now);
         match &peer.mode {
-            Mode::Probe { .. } if prev.0 + 1 != peer.next.0 => return,
+            Mode::Probe { .. } if prev.0.checked_add(1) != Some(peer.next.0) => return,
             Mode::Probe { .. } if prev == peer.matched => {
                 // It refuses what it acknowledged: it has lost its disk. Start from nothing.
                 peer.matched = Index(0);
@@ -270,4 +284,42 @@ fn next_append(peer: &mut Progress, now: Instant, log: &Log, commit: Index, conf
         Mode::Snapshot(_) => {}
     }
     Some(Body::Append { prev: LogId { index, term }, commit, entries })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Term;
+    use crate::raft::{HardState, Image, Input, Membership, SnapshotMeta};
+    use crate::rng::{Rng, Seed};
+
+    /// A follower that was recovered by `peers.json` at (97, term 3).
+    fn recovered() -> Raft {
+        let voters = Membership::of_voters(["a".into(), "b".into()]);
+        let id = LogId { index: Index(97), term: Term(3) };
+        let meta = SnapshotMeta { index: id.index, term: id.term, membership: voters };
+        let hard = HardState { term: Term(5), voted_for: None };
+        let image = Image { hard, snapshot: Some(meta), log: Vec::new() };
+        let config = Config::new("a".into());
+        let rng = Rng::new(Seed::from_u64(1));
+        Raft::boot(config, image, None, rng, Instant::ZERO).expect("a snapshot boots")
+    }
+
+    fn contradicts(prev: (u64, u64)) -> bool {
+        let mut raft = recovered();
+        let prev = LogId { index: Index(prev.0), term: Term(prev.1) };
+        let body = Body::Append { prev, commit: Index(95), entries: Vec::new() };
+        let input = Input::Message { from: "b".into(), message: Message { term: Term(5), body } };
+        raft.handle(Instant::ZERO, input);
+        core::iter::from_fn(|| raft.poll_effect()).any(|e| matches!(e, Effect::Contradicted { .. }))
+    }
+
+    #[test]
+    fn a_leader_that_has_something_else_where_this_log_is_committed_is_not_followed() {
+        assert!(contradicts((97, 4)), "the same place, another entry");
+        assert!(contradicts((95, 4)), "no entry of term 4 can lie before one of term 3");
+        assert!(!contradicts((97, 3)));
+        assert!(!contradicts((95, 3)), "an old message");
+        assert!(!contradicts((98, 4)), "what comes after is still open");
+    }
 }

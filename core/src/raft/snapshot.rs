@@ -172,6 +172,9 @@ impl Raft {
         offset: u64,
         chunk: Bytes,
     ) {
+        if self.contradicts(meta.id()) {
+            return self.effects.push_back(Effect::Contradicted { at: meta.index });
+        }
         if meta.index <= self.commit {
             return self.promise_log(from, Body::AppendOk { upto: self.commit });
         }

@@ -1,6 +1,6 @@
 //! Autopilot: which servers take part in raft, and whether all is well with them.
 //!
-//! The rules are Consul's (surface.md 7.8): a server that is there takes part without a vote, gets its vote
+//! The rules are Consul's: a server that is there takes part without a vote, gets its vote
 //! when it has been healthy for a while, and loses its part when it has left, or when it failed and enough
 //! others are there. All of it is the leader's; it begins anew with each leader.
 
@@ -24,6 +24,9 @@ const TEND_EVERY: Duration = Duration::from_secs(10);
 /// A member of raft that gossip does not know is believed to be gone after this: who has just come up
 /// may not have heard of everybody.
 const STALE_AFTER: Duration = Duration::from_secs(60);
+/// A server that an operator took out of raft, but that is still there, is taken in again after this: Consul does it
+/// when it compares members and catalog next.
+const TAKE_BACK_AFTER: Duration = Duration::from_secs(60);
 /// A change that was refused, for another was under way, is tried again.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -79,6 +82,8 @@ struct Watch {
     names: BTreeMap<ServerId, Str>,
     /// When a member of raft was first missed in gossip.
     missed: BTreeMap<ServerId, Instant>,
+    /// Until when servers that somebody else took out are left out.
+    dismissed: BTreeMap<ServerId, Instant>,
     /// The change ordered last.
     last: Option<Change>,
     /// Said already.
@@ -97,6 +102,7 @@ impl Autopilot {
             names: BTreeMap::new(),
             health: BTreeMap::new(),
             missed: BTreeMap::new(),
+            dismissed: BTreeMap::new(),
             last: None,
             conflict: None,
             strangers: BTreeSet::new(),
@@ -197,6 +203,14 @@ impl Watch {
             };
             self.health.insert(id.clone(), Health { healthy, stable_since, last_contact, last_index });
         }
+        for id in before.keys().filter(|id| !status.membership.contains(id)) {
+            if self.last != Some(Change::Remove(id.clone())) {
+                self.dismissed.insert(id.clone(), now + TAKE_BACK_AFTER);
+            }
+        }
+        // One that went and came again comes for good.
+        let alive = |id: &ServerId| known.get(id).is_some_and(|server| server.status == Status::Alive);
+        self.dismissed.retain(|id, until| *until > now && alive(id));
         self.names.retain(|id, _| status.membership.contains(id));
         for server in known.values().filter(|server| status.membership.contains(&server.id)) {
             self.names.insert(server.id.clone(), server.short_name.clone());
@@ -225,6 +239,7 @@ impl Watch {
         let newcomer = known.values().find(|server| {
             server.status == Status::Alive
                 && !membership.contains(&server.id)
+                && !self.dismissed.contains_key(&server.id)
                 && is_free(server, membership.cluster)
         });
         if config.cleanup_dead_servers && (newcomer.is_some() || self.clean_at <= now) {

@@ -26,7 +26,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use tombstones::TombstoneTimes;
 
-/// How often members and catalog are compared (surface.md 7.2).
+/// How often members and catalog are compared.
 const RECONCILE_EVERY: Duration = Duration::from_secs(60);
 
 /// The duties of one server; idle unless it leads.

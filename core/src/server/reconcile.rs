@@ -1,5 +1,5 @@
 //! Members to catalog: every member that is there has a node and a passing `serfHealth`, every server the
-//! `consul` service besides (wire.md D6).
+//! `consul` service besides.
 
 use crate::Str;
 use crate::command::{Command, Deregister, Register};

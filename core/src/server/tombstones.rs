@@ -1,5 +1,4 @@
-//! When tombstones may be forgotten: 15 minutes after the delete, in steps of 30 seconds
-//! (surface.md 7.6).
+//! When tombstones may be forgotten: 15 minutes after the delete, in steps of 30 seconds.
 
 use crate::time::{Duration, Instant};
 use alloc::collections::VecDeque;

@@ -235,6 +235,7 @@ impl Cluster {
                 | Effect::TransferEnded { .. }
                 | Effect::RoleChanged { .. }
                 | Effect::MembershipChanged { .. } => {}
+                Effect::Contradicted { at } => panic!("the leader contradicts what is committed at {at}"),
             }
             all.push(effect);
         }

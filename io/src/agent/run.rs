@@ -362,6 +362,14 @@ fn report(exit: &Exit, log: &Log) -> u8 {
             ),
             1,
         ),
+        Exit::Halted(HaltReason::Contradicted { at }) => (
+            Level::Error,
+            format!(
+                "stopped, because the cluster has agreed on something else at log index {at} than this server holds, as \
+                 after a recovery by peers.json on more than one server: empty its data directory, and start it again"
+            ),
+            1,
+        ),
         Exit::Halted(HaltReason::NameLost { name }) => (
             Level::Error,
             format!(

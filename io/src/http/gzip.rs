@@ -1,4 +1,4 @@
-//! gzip for clients that accept it, as Consul does: bodies from 1400 bytes up (surface.md R17).
+//! gzip for clients that accept it, as Consul does: bodies from 1400 bytes up.
 
 use bytes::Bytes;
 use flate2::Compression;

@@ -6,7 +6,7 @@ use lictor_core::time::{Instant, Now, WallTime};
 use std::future::Future;
 use std::io::{self, Read};
 use std::net::SocketAddr;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
@@ -25,6 +25,14 @@ static START: OnceLock<std::time::Instant> = OnceLock::new();
 /// tokio on the current thread's runtime.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokioRt;
+
+/// Does work that nobody has done yet.
+fn run(work: &Mutex<Option<impl FnOnce()>>) {
+    let work = work.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(work) = work {
+        work();
+    }
+}
 
 impl Rt for TokioRt {
     type Stream = TcpStream;
@@ -52,10 +60,12 @@ impl Rt for TokioRt {
     }
 
     fn offload(&self, work: impl FnOnce() + Send + 'static) {
-        std::thread::Builder::new()
-            .name("worker".into())
-            .spawn(work)
-            .expect("the operating system gives a thread");
+        let work = Arc::new(Mutex::new(Some(work)));
+        let theirs = work.clone();
+        // Where there are no more threads to be had it is done here, slowly.
+        if std::thread::Builder::new().name("worker".into()).spawn(move || run(&theirs)).is_err() {
+            run(&work);
+        }
     }
 
     fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send + 'static {

@@ -143,6 +143,8 @@ impl Gossip {
         if known.member.status == Status::Leaving {
             known.member.status = Status::Alive;
             let member = known.member.clone();
+            // It is there, whoever wanted it gone: SWIM would never say so again.
+            self.serf.prunes.remove(&join.node);
             self.effects.push(Effect::Member { change: MemberChange::Update, member });
         }
         true

@@ -42,11 +42,12 @@ impl Gossip {
 
     /// A member shows other tags.
     pub(in super::super) fn on_member_updated(&mut self, peer: &Peer) {
-        let Some(known) = self.serf.members.get_mut(&peer.name) else { return };
-        let status = known.member.status;
-        known.member = Member::new(peer.name.clone(), peer.addr, &peer.meta, peer.vsn, status);
-        let member = known.member.clone();
+        let Some(status) = self.serf.members.get(&peer.name).map(|known| known.member.status) else { return };
+        let member = Member::new(peer.name.clone(), peer.addr, &peer.meta, peer.vsn, status);
         self.own_id(&member);
+        if let Some(known) = self.serf.members.get_mut(&peer.name) {
+            known.member = member.clone();
+        }
         self.tell(MemberChange::Update, member);
     }
 
@@ -73,6 +74,13 @@ impl Gossip {
     /// A node ID is this member's.
     fn own_id(&mut self, member: &Member) {
         let id = member.tag("id");
+        // It may have come back under another ID.
+        let known = self.serf.members.get(&member.name);
+        if let Some(old) = known.map(|known| known.member.tag("id")).filter(|old| *old != id)
+            && self.owners.get(old).is_some_and(|owner| *owner == member.name)
+        {
+            self.owners.remove(old);
+        }
         if !id.is_empty() && self.config.admission.has_unique_ids() {
             self.owners.insert(id.into(), member.name.clone());
         }

@@ -173,6 +173,26 @@ fn a_server_that_left_is_taken_out_at_once() {
 }
 
 #[test]
+fn a_server_that_an_operator_took_out_is_taken_in_again_after_a_minute_or_when_it_comes_anew() {
+    let mut world = World::new(&["a", "b", "c"]);
+    assert_eq!(world.pass(SECOND * 10), []);
+    let remove = |world: &mut World, id: &str| {
+        assert!(world.membership.voters.remove(&ServerId::from(id)));
+        world.autopilot.hurry(world.now);
+    };
+    remove(&mut world, "c");
+    assert_eq!(world.pass(SECOND * 59), []);
+    assert_eq!(world.pass(SECOND * 3), [Change::AddLearner("c".into())]);
+    assert_eq!(world.pass(SECOND * 20), [Change::Promote("c".into())]);
+    remove(&mut world, "c");
+    assert_eq!(world.pass(SECOND * 3), []);
+    world.set("c", Status::Failed);
+    assert_eq!(world.pass(SECOND * 3), []);
+    world.set("c", Status::Alive);
+    assert_eq!(world.pass(SECOND * 3), [Change::AddLearner("c".into())]);
+}
+
+#[test]
 fn a_failed_server_is_taken_out_within_ten_seconds_unless_half_are_gone_or_min_quorum_forbids() {
     let mut world = World::new(&["a", "b", "c"]);
     world.set("b", Status::Failed);
