@@ -1,7 +1,8 @@
 //! Every command a raft log entry can carry, and its encoding.
 //!
-//! A command is one type byte (Consul's message types, wire.md A4) and one msgpack value with
-//! Consul's field names. Fields that say nothing are left out of records, which have many; readers take them for zero. Whatever needs a clock or randomness was drawn by the proposer and is
+//! A command is one type byte (Consul's message types) and one msgpack value with Consul's field names. Fields that say
+//! nothing are left out of records, which have many; readers take them for zero. Whatever needs a clock or randomness
+//! was drawn by the proposer and is
 //! carried inside; `apply` has neither.
 
 use crate::Str;
@@ -34,7 +35,7 @@ pub enum Command {
     Autopilot(Box<SetAutopilot>),
 }
 
-/// `Catalog.Register` (wire.md A6 type 0).
+/// `Catalog.Register` (message type 0).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 #[allow(missing_docs)] // the names are Consul's, the meanings those of `Node`

@@ -1,4 +1,4 @@
-//! What agents and servers say to each other on port 8300, as Consul says it (wire.md E).
+//! What agents and servers say to each other on port 8300, as Consul says it.
 //!
 //! A connection begins with one byte, [`FirstByte`], that names what follows. Calls travel on byte 4:
 //! a [`yamux`] session, and on each of its streams one call after the other ([`message`]).

@@ -1,5 +1,4 @@
-//! Following a service over gRPC, as client agents of Consul do for blocking and cached health reads
-//! (wire.md E7).
+//! Following a service over gRPC, as client agents of Consul do for blocking and cached health reads.
 //!
 //! An agent asks once and is sent a snapshot, then every change. Nothing is buffered between two changes: a
 //! [`Feed`] holds what its peer was told and says what differs from the newest view.

@@ -1,4 +1,4 @@
-//! User events as Consul's agents shout them: what serf carries, in an envelope of their own (wire.md D4).
+//! User events as Consul's agents shout them: what serf carries, in an envelope of their own.
 
 use crate::Str;
 use crate::pattern::{self, Limits};

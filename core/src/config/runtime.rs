@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 /// Everything a node needs to know, after merge, defaults and validation.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)] // each field is the configuration key of the same name (surface.md 3.3)
+#[allow(missing_docs)] // each field is the configuration key of the same name
 pub struct RuntimeConfig {
     pub node_name: Str,
     /// Empty: the driver reads or makes the one in the data directory.

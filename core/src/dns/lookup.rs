@@ -1,4 +1,4 @@
-//! What a name inside our domain asks for (surface.md 4.1).
+//! What a name inside our domain asks for.
 
 use super::qname::{QName, Text};
 use super::query::qtype;

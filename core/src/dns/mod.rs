@@ -1,7 +1,7 @@
 //! The DNS responder: one packet in, one packet out, from a published view.
 //!
 //! [`answer`] is a pure function, so every front thread can call it without asking the node. Names
-//! and rules are those of Consul 1.21 (surface.md 4), checked against recordings of it in
+//! and rules are those of Consul 1.21, checked against recordings of it in
 //! `testdata/dns`.
 //!
 //! The way of a query: `query` reads the packet, `lookup` understands the name, `service`, `node`

@@ -1,7 +1,7 @@
 //! Names outside our domains: questions for recursors, and what they told.
 //!
 //! Forwarding is the driver's work; what to ask, which reply counts and what becomes of it is decided
-//! here, by Consul's rules (surface.md 4.2, "Recursion"): a forwarded question is answered by the first
+//! here, by Consul's rules of recursion: a forwarded question is answered by the first
 //! recursor that says "here" or "no such name"; a host name that stands for an instance is looked up
 //! for its IPv4 addresses, and whatever the first recursor says of it is taken.
 

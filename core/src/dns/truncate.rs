@@ -1,4 +1,4 @@
-//! Making an answer fit (surface.md 4.3).
+//! Making an answer fit.
 //!
 //! The rules are Consul's, quirks included, because resolvers have been tuned against them: without
 //! EDNS a fixed number of answers, and if there were more, measured as if uncompressed; once

@@ -1,4 +1,4 @@
-//! Every metric: its name, kind and help (surface.md 7.9).
+//! Every metric: its name, kind and help.
 //!
 //! Those declared here are in the Prometheus form from the start, with 0, unless they only exist with labels.
 

@@ -1,4 +1,4 @@
-//! What calls answer (wire.md E4, E9). Every answer to a read also holds the fields of [`QueryMeta`]:
+//! What calls answer. Every answer to a read also holds the fields of [`QueryMeta`]:
 //! read it from the same bytes.
 
 use crate::Str;

@@ -1,4 +1,4 @@
-//! What calls ask for (wire.md E4, E9). Whatever is not set is left out: absent is empty on this wire.
+//! What calls ask for. Whatever is not set is left out: absent is empty on this wire.
 
 use crate::Str;
 use crate::types::Coordinate;

@@ -1,4 +1,4 @@
-//! Calls and answers on one stream: Go's `net/rpc` over msgpack (wire.md E3).
+//! Calls and answers on one stream: Go's `net/rpc` over msgpack.
 //!
 //! A call is two values, `{ServiceMethod, Seq}` and the arguments; an answer is two, `{Error, Seq,
 //! ServiceMethod}` and the result, an empty map if there is an error. One call is under way on a
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_call_and_its_answer_are_the_bytes_that_consul_sends() {
-        // wire.md H4.
+        // As Consul's agents send it.
         let empty: BTreeMap<(), ()> = BTreeMap::new();
         let sent = hex("82 a3536571 01 ad536572766963654d6574686f64 ab5374617475732e50696e67 80");
         assert_eq!(call(1, "Status.Ping", &empty), sent);

@@ -1,4 +1,4 @@
-//! What operators ask for: `Operator` and the keyring (wire.md E8, G5).
+//! What operators ask for: `Operator` and the keyring.
 
 use crate::Str;
 use crate::time::WallTime;
@@ -15,8 +15,8 @@ const NANOS: i64 = 1_000_000_000;
 /// Go's zero time, as seconds since 1970.
 const ZERO: WallTime = WallTime(i64::MIN);
 
-/// A moment as Go writes it: a version, seconds since year 1, nanoseconds, and the zone, which is UTC here
-/// (wire.md A3). What is before or after the years that [`WallTime`] holds becomes its first or last moment.
+/// A moment as Go writes it: a version, seconds since year 1, nanoseconds, and the zone, which is UTC here.
+/// What is before or after the years that [`WallTime`] holds becomes its first or last moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GoTime(pub WallTime);
 

@@ -1,4 +1,4 @@
-//! Many streams over one connection: HashiCorp's yamux, version 0 (wire.md E2).
+//! Many streams over one connection: HashiCorp's yamux, version 0.
 //!
 //! A [`Session`] is one end of a connection. Hand it what arrived ([`Session::receive`]), carry out
 //! what it wants written ([`Session::poll_transmit`]), look at what happened ([`Session::poll_event`])

@@ -1,4 +1,4 @@
-//! The messages of events. Field numbers: wire.md E7.
+//! The messages of events. Field numbers: those of Consul's `subscribe.proto`.
 
 use crate::types::{CheckDefinitionRecord, CheckServiceNode, HealthCheck, Locality, Node, NodeService};
 use crate::wire::Tree;

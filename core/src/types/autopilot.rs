@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
-/// How servers are looked after (wire.md A6 type 9). Replicated; durations in nanoseconds.
+/// How servers are looked after. Replicated; durations in nanoseconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 #[allow(missing_docs)]

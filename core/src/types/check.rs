@@ -33,7 +33,7 @@ pub mod status {
     }
 }
 
-/// A health check (wire.md A6 `HealthCheck`).
+/// A health check (Consul's `HealthCheck`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct HealthCheck {

@@ -48,7 +48,7 @@ impl Coordinate {
     }
 }
 
-/// Where a node of the catalog is (wire.md A6 type 6).
+/// Where a node of the catalog is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct NodeCoordinate {

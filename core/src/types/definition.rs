@@ -7,7 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-/// A service definition (surface.md 3.5), from a file or `PUT /v1/agent/service/register`.
+/// A service definition, from a file or `PUT /v1/agent/service/register`.
 ///
 /// Also the form in which the agent keeps its services in the data directory: what was not given is left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ pub struct ServiceDefinition {
     pub checks: Vec<CheckDefinition>,
 }
 
-/// A check definition (surface.md 3.6). Durations are nanoseconds; 0 means not given.
+/// A check definition. Durations are nanoseconds; 0 means not given.
 ///
 /// Which kind of check it is follows from which fields are set: see [`CheckDefinition::kind`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

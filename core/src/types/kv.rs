@@ -4,7 +4,7 @@ use crate::Str;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, Serializer};
 
-/// A key with its value (wire.md A6 type 2, Consul's `DirEntry`).
+/// A key with its value (Consul's `DirEntry`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct KvEntry {

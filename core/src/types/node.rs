@@ -5,7 +5,7 @@ use crate::Str;
 use alloc::boxed::Box;
 use serde::{Deserialize, Serialize};
 
-/// A node of the catalog (wire.md A6, E9 `Node`).
+/// A node of the catalog (Consul's `Node`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct Node {

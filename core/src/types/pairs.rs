@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// A map from names to values as records hold it: one slice, sorted by name, that equal records share.
 ///
 /// None at all and an empty map are two values, as in Go: an agent that registered one and gets the other
-/// back registers anew (wire.md E10). Whatever is made here and has no pairs is none at all.
+/// back registers anew. Whatever is made here and has no pairs is none at all.
 ///
 /// That one allocates nothing, where a `BTreeMap` with one entry takes room for eleven. A change
 /// copies it whole: records have few pairs and are written seldom.

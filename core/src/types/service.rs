@@ -7,7 +7,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use serde::{Deserialize, Serialize};
 
-/// A service instance on a node (wire.md A6 `NodeService`).
+/// A service instance on a node (Consul's `NodeService`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct NodeService {

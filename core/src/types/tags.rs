@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// Tags in the order given; cloning is a reference count.
 ///
 /// None at all and an empty list are two values, as in Go: an agent that registered one and gets the other
-/// back registers anew (wire.md E10).
+/// back registers anew.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Tags(Option<Arc<[Str]>>);
 

@@ -13,7 +13,7 @@ const GOSSIP_BOUND: u64 = 120 * SECOND;
 /// In the pool of all servers tables are exchanged every minute, suspicions last up to 36 s times the logarithm, and
 /// members that are gone are tried as often as in the other pools.
 const WAN_BOUND: u64 = 240 * SECOND;
-/// An agent compares itself with the catalog every minute, and tries again within half of one (wire.md E10).
+/// An agent compares itself with the catalog every minute, and tries again within half of one.
 const CATALOG_BOUND: u64 = 180 * SECOND;
 
 impl World {

@@ -1,4 +1,4 @@
-//! The judge of blocking queries (surface.md 1.6).
+//! The judge of blocking queries.
 //!
 //! - No lost wake-up: once a server has published a view in which a query's target has news, the query is
 //!   answered within [`Bounds`]. A query that slept through it is answered by its deadline, far too late.

@@ -1,4 +1,4 @@
-//! Anti-entropy: the catalog is made to show what the agent holds (wire.md E10).
+//! Anti-entropy: the catalog is made to show what the agent holds.
 //!
 //! The agent is right about its own services and checks. A full sync fetches the node from the
 //! catalog and compares; a local change is told at once. One thing has at most one call in flight,

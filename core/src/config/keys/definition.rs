@@ -1,4 +1,4 @@
-//! The keys of service and check definitions in files (surface.md 3.5 and 3.6).
+//! The keys of service and check definitions in files.
 
 use super::Kind::{self, Any, Bool, Object, ObjectList, ObjectMap, Text, TextList, TextMap};
 use super::{INT, Key, aliased, later, switch, used};

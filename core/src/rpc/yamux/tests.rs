@@ -49,7 +49,7 @@ fn settle(a: &mut Session, b: &mut Session) {
 
 #[test]
 fn a_stream_is_opened_and_accepted_with_the_bytes_that_go_sends() {
-    // wire.md H4: opened by a window update with SYN, accepted by one with ACK.
+    // Opened by a window update with SYN, accepted by one with ACK.
     let (mut client, mut server) = pair();
     let id = client.open().unwrap();
     client.send(id, Bytes::from_static(b"ping"));

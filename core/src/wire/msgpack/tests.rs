@@ -1,4 +1,4 @@
-//! Against bytes that HashiCorp's own codec printed (wire.md H2, H3), and against itself.
+//! Against bytes that HashiCorp's own codec printed, and against itself.
 
 use super::*;
 use crate::json;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 pub(in crate::fast) struct Indexes(BTreeMap<(u32, Target), u64>);
 
 /// `X-Consul-Index` is never 0, and in reads of the leader's state it never runs backwards for a client,
-/// whichever server it asks and whatever happened in between (surface.md, 1.6; design.md, section 5).
+/// whichever server it asks and whatever happened in between.
 pub(in crate::fast) fn index_never_runs_back(
     indexes: &mut Indexes,
     client: u32,

@@ -39,7 +39,7 @@ pub(in crate::fast) enum Presence {
 }
 
 /// Founding happens once: whoever writes the first entry of a log writes the same, in all lives of all servers
-/// (docs/decisions/0016; pains.md 28). Two that differ are two clusters, or one whose members disagree on it.
+/// (docs/decisions/0016). Two that differ are two clusters, or one whose members disagree on it.
 pub(in crate::fast) fn founded_once(first: &mut Option<Entry>, id: &ServerId, entry: &Entry) -> Checked {
     if entry.index.0 != 1 || !matches!(entry.payload, Payload::Membership(_)) {
         return Ok(());
@@ -62,7 +62,7 @@ fn member<'a>(members: &'a Members, name: &str) -> Option<&'a Member> {
 }
 
 /// Everybody who is up is alive in everybody's eyes, under the address and the ID that it has now; whoever is
-/// down is not (SWIM, Das et al. 2002: completeness, and refutation in 4.2; pains.md R6, R20).
+/// down is not (SWIM, Das et al. 2002: completeness, and refutation in 4.2).
 pub(in crate::fast) fn members_are_as_they_are(by: &Host, members: &Members, hosts: &[Host]) -> Checked {
     for host in hosts {
         let seen = member(members, &host.name);
@@ -107,7 +107,7 @@ pub(in crate::fast) fn address_of(members: &Members, name: &str) -> Option<IpAdd
     (member.status == Status::Alive).then(|| member.addr.ip())
 }
 
-/// A node ID has one name in gossip at a time (docs/identity.md, every case; pains.md 9, R7).
+/// A node ID has one name in gossip at a time (docs/identity.md, every case).
 pub(in crate::fast) fn one_name_per_id(by: &Host, members: &Members) -> Checked {
     let alive = members.lan.iter().filter(|member| member.status == Status::Alive);
     let mut names: BTreeMap<&str, &str> = BTreeMap::new();
@@ -126,7 +126,7 @@ pub(in crate::fast) fn one_name_per_id(by: &Host, members: &Members) -> Checked 
     Ok(())
 }
 
-/// Whoever has a name keeps it while it lives, whoever else claims it (docs/identity.md; pains.md 8, R7, R8).
+/// Whoever has a name keeps it while it lives, whoever else claims it (docs/identity.md).
 pub(in crate::fast) fn the_first_keeps_its_name(by: &Host, owner: &Host, seen: Option<IpAddr>) -> Checked {
     hold!(
         seen.is_none_or(|ip| ip == owner.ip),
@@ -139,7 +139,7 @@ pub(in crate::fast) fn the_first_keeps_its_name(by: &Host, owner: &Host, seen: O
     Ok(())
 }
 
-/// Whoever waits outside for its name has said so in its log, with both IDs (docs/identity.md; pains.md 8).
+/// Whoever waits outside for its name has said so in its log, with both IDs (docs/identity.md).
 pub(in crate::fast) fn told_of_its_rival(host: &Host, rival: &Host, said: Option<&str>) -> Checked {
     hold!(
         said.is_some_and(|said| said.contains(&*host.id) && said.contains(&*rival.id)),
@@ -180,7 +180,7 @@ pub(in crate::fast) fn the_dead_are_found<'a>(
 }
 
 /// Members that are starved accuse others of their own slowness; whoever is well contradicts, and stays failed in the
-/// eyes of others who are well for no longer than that takes (Lifeguard, I and V; pains.md R20).
+/// eyes of others who are well for no longer than that takes (Lifeguard, I and V).
 pub(in crate::fast) fn the_starved_harm_nobody(by: &Host, host: &Host, shown: u64, bound: u64) -> Checked {
     hold!(
         shown <= bound,
@@ -193,7 +193,7 @@ pub(in crate::fast) fn the_starved_harm_nobody(by: &Host, host: &Host, shown: u6
     Ok(())
 }
 
-/// The pool of one datacenter has none of the other's nodes (design.md, section 5; wire.md D5).
+/// The pool of one datacenter has none of the other's nodes.
 pub(in crate::fast) fn datacenters_stay_apart(by: &Host, members: &Members, hosts: &[Host]) -> Checked {
     for host in hosts.iter().filter(|host| host.centre != by.centre) {
         hold!(
@@ -225,7 +225,7 @@ pub(in crate::fast) fn servers_see_each_other(by: &Host, members: &Members, host
 }
 
 /// Lost packets alone, up to one of twenty, make nobody who is up fail: there are indirect probes, probes by stream,
-/// and time to contradict (Lifeguard, Dadgar et al. 2018; pains.md R20).
+/// and time to contradict (Lifeguard, Dadgar et al. 2018).
 pub(in crate::fast) fn nobody_fails_by_loss(by: &Host, members: &Members, hosts: &[Host]) -> Checked {
     for host in hosts.iter().filter(|host| host.up) {
         let status = member(members, &host.name).map_or(Status::None, |member| member.status);
@@ -241,7 +241,7 @@ pub(in crate::fast) fn nobody_fails_by_loss(by: &Host, members: &Members, hosts:
 }
 
 /// Every member that is there has a node, with its ID and its address, and a passing `serfHealth`; every one
-/// that is not is critical, or gone; servers have the `consul` service (wire.md D6; pains.md R9, R10).
+/// that is not is critical, or gone; servers have the `consul` service.
 pub(in crate::fast) fn catalog_is_gossip(store: &Store, hosts: &[Host]) -> Checked {
     for host in hosts {
         let health = store.check(&host.name, SERF_HEALTH).map(|check| check.status.clone());
@@ -292,7 +292,7 @@ pub(in crate::fast) fn catalog_is_gossip(store: &Store, hosts: &[Host]) -> Check
     Ok(())
 }
 
-/// The catalog shows exactly what the agent holds (wire.md E10; pains.md R9).
+/// The catalog shows exactly what the agent holds.
 pub(in crate::fast) fn catalog_is_the_agents(store: &Store, host: &Host, local: &Local) -> Checked {
     for own in local.services().map(|own| &own.service) {
         let there = store.service(&host.name, &own.id);
@@ -336,7 +336,7 @@ pub(in crate::fast) fn catalog_is_the_agents(store: &Store, host: &Host, local: 
     Ok(())
 }
 
-/// The agent holds what its owner was told that it holds, and nothing comes back (pains.md R8, R9).
+/// The agent holds what its owner was told that it holds, and nothing comes back.
 pub(in crate::fast) fn agents_hold_the_last_word<'a>(
     host: &Host,
     local: &Local,

@@ -3,7 +3,7 @@
 use super::{Checked, hold};
 
 /// When servers come back, agents compare themselves with the catalog at random moments within three seconds, not all at
-/// once (docs/anti-entropy.md; pains.md R18, R19): three of four within one second would be one time in thousands, with
+/// once (docs/anti-entropy.md): three of four within one second would be one time in thousands, with
 /// twelve agents or more.
 pub(in crate::fast) fn comes_back_spread_out(crowd: usize, agents: usize) -> Checked {
     hold!(
@@ -15,8 +15,7 @@ pub(in crate::fast) fn comes_back_spread_out(crowd: usize, agents: usize) -> Che
 }
 
 /// An agent that finds no server goes on trying, in measure: each call goes round all servers, after pauses that grow, for
-/// seven seconds; a handful of calls under way are some connections to each server in ten seconds (docs/client.md;
-/// pains.md R19).
+/// seven seconds; a handful of calls under way are some connections to each server in ten seconds (docs/client.md).
 pub(in crate::fast) fn knocks_in_measure(slot: usize, dials: usize, servers: usize) -> Checked {
     hold!(
         dials <= MOST_DIALS * servers,
@@ -30,7 +29,7 @@ pub(in crate::fast) fn knocks_in_measure(slot: usize, dials: usize, servers: usi
 /// Connections to each server that one agent may open in ten seconds.
 const MOST_DIALS: usize = 60;
 
-/// What a program asks of its own agent is answered without any server (docs/anti-entropy.md; pains.md 16, R23).
+/// What a program asks of its own agent is answered without any server (docs/anti-entropy.md).
 pub(in crate::fast) fn own_api_waits_for_nobody(name: &str, waited: u64, bound: u64) -> Checked {
     hold!(
         waited <= bound,

@@ -220,7 +220,7 @@ pub(in crate::fast) fn one_change_at_a_time(log: &Shadow, id: &ServerId, term: u
     Ok(())
 }
 
-/// An entry is committed only when a majority holds it on disk (thesis, section 3.6; design.md, section 6).
+/// An entry is committed only when a majority holds it on disk (thesis, section 3.6).
 /// `lost` voters had a disk that is gone by now: what they acknowledged before counts, as the leader counted it.
 pub(in crate::fast) fn committed_on_quorum<'a>(
     entry: &Entry,

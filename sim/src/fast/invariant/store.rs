@@ -65,7 +65,7 @@ pub(in crate::fast) fn was_there(store: &Store, command: &Command) -> bool {
 }
 
 /// Equal stores at equal applied indexes, through snapshots and restarts too (thesis, figure 3.2, state
-/// machine safety; design.md, section 8).
+/// machine safety).
 pub(in crate::fast) fn equal_stores(reference: &Reference, id: &ServerId, store: &Store) -> Checked {
     let Some(wanted) = reference.at(store.applied()) else { return Ok(()) };
     hold!(

@@ -11,7 +11,7 @@ use lictor_core::store::Store;
 const MAX_DISK_BACKLOG: usize = 100_000;
 
 /// No lost wake-up: once a view is published and shown to the front, no read stays parked whose answer is
-/// newer than the index that it waits on (design.md, sections 4 and 8; style.md, section 7).
+/// newer than the index that it waits on.
 pub(in crate::fast) fn no_lost_wakeup(reference: &Reference, server: &Server, process: &Process) -> Checked {
     for (req, waiting) in &server.waiting {
         let Some((target, above)) = &waiting.blocks else { continue };
@@ -66,7 +66,7 @@ pub(in crate::fast) fn nothing_is_forgotten(server: &Server, process: &Process) 
     Ok(())
 }
 
-/// Every queue has a bound (design.md, section 3).
+/// Every queue has a bound.
 pub(in crate::fast) fn queues_are_bounded(server: &Server, process: &Process) -> Checked {
     let status = &process.view.raft.status;
     let backlog = server.disk.backlog();
