@@ -66,7 +66,6 @@ use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use bytes::Bytes;
 use challenge::{Challenge, Source};
 use exchange::{Joining, Open};
 use health::Health;
@@ -193,7 +192,7 @@ impl Gossip {
         };
         // Sound by `validate`.
         let meta = encode_tags(&gossip.config.tags).unwrap_or_default();
-        gossip.announce_self(Bytes::from(meta));
+        gossip.announce_self(&meta);
         effects.append(&mut gossip.effects);
         Ok(gossip)
     }
@@ -287,7 +286,7 @@ impl Gossip {
             }
             Ok(meta) => {
                 self.config.tags = tags;
-                self.announce_self(Bytes::from(meta));
+                self.announce_self(&meta);
             }
             Err(error) => {
                 let reason = alloc::string::ToString::to_string(&error);

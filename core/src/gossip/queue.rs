@@ -3,8 +3,11 @@
 //! The rumour that was sent least goes first; among equals the longest that fits, then the newest. Each
 //! is sent a limited number of times, then it is forgotten: by then, all have very likely heard it.
 //! A newer rumour about a name takes the place of the older one.
+//!
+//! While a large pool assembles, everybody queues a rumour about everybody: each takes as little room as it can.
 
 use crate::Str;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -15,11 +18,11 @@ use core::cmp::Reverse;
 pub(super) struct RumourId(u64);
 
 /// How often sent, length, age.
-type Rank = (u32, Reverse<usize>, Reverse<RumourId>);
+type Rank = (u16, Reverse<u16>, Reverse<RumourId>);
 
 #[derive(Debug)]
 struct Queued {
-    bytes: Bytes,
+    bytes: Box<[u8]>,
     name: Option<Str>,
 }
 
@@ -28,7 +31,6 @@ struct Queued {
 pub(super) struct Queue {
     ranked: BTreeMap<Rank, Queued>,
     named: BTreeMap<Str, Rank>,
-    ids: BTreeMap<RumourId, Rank>,
     last_id: u64,
 }
 
@@ -37,9 +39,9 @@ impl Queue {
         self.ranked.len()
     }
 
-    /// Whether the rumour still waits to be sent.
+    /// Whether the rumour still waits to be sent. Looks at all of them: whoever leaves asks, nobody else.
     pub(super) fn holds(&self, id: RumourId) -> bool {
-        self.ids.contains_key(&id)
+        self.ranked.keys().any(|(.., Reverse(queued))| *queued == id)
     }
 
     /// Whether a rumour about `name` still waits to be sent.
@@ -53,13 +55,13 @@ impl Queue {
     }
 
     /// Adds a rumour. It replaces one of the same name; without a name it stands for itself.
-    pub(super) fn push(&mut self, name: Option<Str>, bytes: Bytes) -> RumourId {
+    pub(super) fn push(&mut self, name: Option<Str>, bytes: &[u8]) -> RumourId {
         if let Some(rank) = name.as_ref().and_then(|name| self.named.get(name).copied()) {
             self.remove(rank);
         }
         self.last_id += 1;
         let id = RumourId(self.last_id);
-        self.insert((0, Reverse(bytes.len()), Reverse(id)), Queued { bytes, name });
+        self.insert((0, Reverse(length(bytes.len())), Reverse(id)), Queued { bytes: bytes.into(), name });
         id
     }
 
@@ -83,20 +85,20 @@ impl Queue {
 
     fn take_up_to(
         &mut self,
-        most_sent: u32,
+        most_sent: u16,
         overhead: usize,
         room: usize,
         times: u32,
         limit: u32,
     ) -> Vec<Bytes> {
         let (mut taken, mut used, mut again) = (Vec::new(), 0, Vec::new());
-        let mut tier = 0;
+        let mut tier: u16 = 0;
         while tier <= most_sent {
             let free = room.saturating_sub(used + overhead);
             if free == 0 {
                 break;
             }
-            let longest_that_fits = (tier, Reverse(free), Reverse(RumourId(u64::MAX)));
+            let longest_that_fits = (tier, Reverse(length(free)), Reverse(RumourId(u64::MAX)));
             let Some((&rank, _)) = self.ranked.range(longest_that_fits..).next() else { break };
             if rank.0 > tier {
                 tier = rank.0;
@@ -104,9 +106,11 @@ impl Queue {
             }
             let Some(queued) = self.remove(rank) else { break };
             used += overhead + queued.bytes.len();
-            taken.push(queued.bytes.clone());
-            let sent = rank.0 + times;
-            if sent < limit {
+            taken.push(Bytes::copy_from_slice(&queued.bytes));
+            let sent = u32::from(rank.0) + times;
+            if let Ok(sent) = u16::try_from(sent)
+                && u32::from(sent) < limit
+            {
                 again.push(((sent, rank.1, rank.2), queued));
             }
         }
@@ -129,7 +133,6 @@ impl Queue {
         if let Some(name) = &queued.name {
             self.named.insert(name.clone(), rank);
         }
-        self.ids.insert(rank.2.0, rank);
         self.ranked.insert(rank, queued);
     }
 
@@ -138,9 +141,13 @@ impl Queue {
         if let Some(name) = &queued.name {
             self.named.remove(name);
         }
-        self.ids.remove(&rank.2.0);
         Some(queued)
     }
+}
+
+/// A length in a rank. No message of a packet is longer.
+fn length(bytes: usize) -> u16 {
+    u16::try_from(bytes).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]
@@ -154,11 +161,11 @@ mod tests {
     #[test]
     fn the_least_sent_then_the_longest_then_the_newest_goes_first() {
         let mut queue = Queue::default();
-        queue.push(None, Bytes::from_static(b"old"));
-        queue.push(None, Bytes::from_static(b"new"));
-        queue.push(None, Bytes::from_static(b"longer"));
+        queue.push(None, b"old");
+        queue.push(None, b"new");
+        queue.push(None, b"longer");
         assert_eq!(text(&queue.take(2, 100, 3)), ["longer", "new", "old"]);
-        queue.push(None, Bytes::from_static(b"x"));
+        queue.push(None, b"x");
         assert_eq!(text(&queue.take(2, 8, 3)), ["x", "new"], "what does not fit is left out");
         assert_eq!(text(&queue.take(2, 8, 3)), ["longer"]);
     }
@@ -166,7 +173,7 @@ mod tests {
     #[test]
     fn a_rumour_is_sent_as_often_as_its_limit_says() {
         let mut queue = Queue::default();
-        let id = queue.push(None, Bytes::from_static(b"a"));
+        let id = queue.push(None, b"a");
         assert!(queue.has_fresh());
         for _ in 0..3 {
             assert!(queue.holds(id));
@@ -180,7 +187,7 @@ mod tests {
     #[test]
     fn sending_a_fresh_one_to_many_at_once_spends_the_same_budget() {
         let mut queue = Queue::default();
-        queue.push(None, Bytes::from_static(b"a"));
+        queue.push(None, b"a");
         assert_eq!(queue.take_fresh(2, 100, 3, 4).len(), 1);
         assert!(queue.take_fresh(2, 100, 3, 4).is_empty(), "it is not fresh any more");
         assert_eq!(queue.take(2, 100, 4).len(), 1);
@@ -190,9 +197,9 @@ mod tests {
     #[test]
     fn a_newer_rumour_about_a_name_replaces_the_older() {
         let mut queue = Queue::default();
-        let old = queue.push(Some("n1".into()), Bytes::from_static(b"suspect"));
-        queue.push(Some("n2".into()), Bytes::from_static(b"other"));
-        queue.push(Some("n1".into()), Bytes::from_static(b"dead"));
+        let old = queue.push(Some("n1".into()), b"suspect");
+        queue.push(Some("n2".into()), b"other");
+        queue.push(Some("n1".into()), b"dead");
         assert!(!queue.holds(old));
         assert_eq!(text(&queue.take(2, 100, 3)), ["other", "dead"]);
     }
@@ -200,9 +207,9 @@ mod tests {
     #[test]
     fn pruning_drops_the_most_often_sent() {
         let mut queue = Queue::default();
-        queue.push(None, Bytes::from_static(b"sent"));
+        queue.push(None, b"sent");
         queue.take(2, 100, 9);
-        queue.push(None, Bytes::from_static(b"fresh"));
+        queue.push(None, b"fresh");
         assert_eq!(queue.prune(1), 1);
         assert_eq!(text(&queue.take(2, 100, 9)), ["fresh"]);
     }

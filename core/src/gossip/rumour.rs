@@ -22,7 +22,7 @@ const MAX_INCARNATION: u32 = 1 << 31;
 impl Gossip {
     /// Spreads a rumour; an older one about the same member is not spread any further.
     pub(super) fn spread(&mut self, name: &Str, message: &Message) {
-        self.rumours.push(Some(name.clone()), Bytes::from(message.encode()));
+        self.rumours.push(Some(name.clone()), &message.encode());
         self.eager_wanted = true;
     }
 
@@ -31,7 +31,7 @@ impl Gossip {
         Alive {
             addr: ip_bytes(peer.addr.ip()),
             incarnation: peer.incarnation,
-            meta: peer.meta.clone(),
+            meta: Bytes::copy_from_slice(&peer.meta),
             node: peer.name.clone(),
             port: peer.addr.port(),
             vsn: Bytes::copy_from_slice(&peer.vsn),
@@ -39,12 +39,12 @@ impl Gossip {
     }
 
     /// Enters this member into its own table, or changes what it shows.
-    pub(super) fn announce_self(&mut self, meta: Bytes) {
+    pub(super) fn announce_self(&mut self, meta: &[u8]) {
         self.incarnation = self.incarnation.saturating_add(1);
         let own = Peer {
             name: self.config.name.clone(),
             addr: self.config.advertise,
-            meta,
+            meta: meta.into(),
             vsn: self.config.vsn,
             incarnation: self.incarnation,
             state: WireState::Alive,
@@ -95,7 +95,12 @@ impl Gossip {
         let Some(addr) = self.address_of(&alive.addr, alive.port) else {
             return self.refuse("address", "an alive message has no usable address");
         };
-        let known_vsn = self.table.get(&alive.node).map(|peer| peer.vsn);
+        let known = self.table.get(&alive.node);
+        if known.is_some_and(|peer| !own && peer.addr == addr && alive.incarnation <= peer.incarnation) {
+            // As most of a table that is exchanged, and of what goes round.
+            return;
+        }
+        let known_vsn = known.map(|peer| peer.vsn);
         let vsn = match Vsn::try_from(&alive.vsn[..]) {
             Ok(vsn) => vsn,
             Err(_) if self.config.admission.needs_versions() => {
@@ -138,7 +143,7 @@ impl Gossip {
         }
         let Some(peer) = self.table.get(&alive.node) else { return };
         if own {
-            let same = alive.incarnation == peer.incarnation && alive.meta == peer.meta && vsn == peer.vsn;
+            let same = alive.incarnation == peer.incarnation && *alive.meta == *peer.meta && vsn == peer.vsn;
             if alive.incarnation < peer.incarnation || same {
                 return;
             }
@@ -159,9 +164,9 @@ impl Gossip {
         self.spread(&alive.node, &Message::Alive(heard));
         let now = self.now;
         let Some(peer) = self.table.get_mut(&alive.node) else { return };
-        let (was_gone, changed) = (peer.is_gone(), peer.meta != alive.meta || peer.addr != addr);
+        let (was_gone, changed) = (peer.is_gone(), *peer.meta != *alive.meta || peer.addr != addr);
         peer.addr = addr;
-        peer.meta = alive.meta.clone();
+        peer.meta = (&*alive.meta).into();
         peer.vsn = vsn;
         peer.incarnation = alive.incarnation;
         if peer.state != WireState::Alive {
@@ -189,7 +194,7 @@ impl Gossip {
         let peer = Peer {
             name: alive.node.clone(),
             addr,
-            meta: alive.meta.clone(),
+            meta: (&*alive.meta).into(),
             vsn,
             incarnation: alive.incarnation,
             state: WireState::Alive,

@@ -4,7 +4,9 @@ use super::wire::{PushNode, Vsn, WireState, ip_bytes};
 use crate::Str;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -14,7 +16,7 @@ use core::net::SocketAddr;
 pub(super) struct Peer {
     pub(super) name: Str,
     pub(super) addr: SocketAddr,
-    pub(super) meta: Bytes,
+    pub(super) meta: Arc<[u8]>,
     pub(super) vsn: Vsn,
     pub(super) incarnation: u32,
     pub(super) state: WireState,
@@ -41,7 +43,7 @@ impl Peer {
         PushNode {
             addr: ip_bytes(self.addr.ip()),
             incarnation: self.incarnation,
-            meta: self.meta.clone(),
+            meta: Bytes::copy_from_slice(&self.meta),
             name: self.name.clone(),
             port: self.addr.port(),
             state: self.state.number(),
@@ -53,7 +55,8 @@ impl Peer {
 /// The members. This node is one of them.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    peers: BTreeMap<Str, Peer>,
+    /// Boxed, for the nodes of the map are half empty.
+    peers: BTreeMap<Str, Box<Peer>>,
     /// Their names in the order of probing: shuffled whenever it was gone through.
     ring: Vec<Str>,
     next: usize,
@@ -66,15 +69,15 @@ impl Table {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&Peer> {
-        self.peers.get(name)
+        self.peers.get(name).map(|peer| &**peer)
     }
 
     pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Peer> {
-        self.peers.get_mut(name)
+        self.peers.get_mut(name).map(|peer| &mut **peer)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Peer> {
-        self.peers.values()
+        self.peers.values().map(|peer| &**peer)
     }
 
     /// Adds a member at a random place in the ring.
@@ -83,12 +86,12 @@ impl Table {
         self.ring.push(peer.name.clone());
         let last = self.ring.len() - 1;
         self.ring.swap(at, last);
-        self.peers.insert(peer.name.clone(), peer);
+        self.peers.insert(peer.name.clone(), Box::new(peer));
     }
 
     /// Up to `k` different members that `wanted` lets through, at random.
     pub(super) fn pick(&self, k: usize, rng: &mut Rng, wanted: impl Fn(&Peer) -> bool) -> Vec<&Peer> {
-        let wanted = |name: &Str| self.peers.get(name).filter(|peer| wanted(peer));
+        let wanted = |name: &Str| self.get(name).filter(|peer| wanted(peer));
         if self.ring.len() <= 8 * k {
             let mut all: Vec<&Peer> = self.ring.iter().filter_map(wanted).collect();
             rng.shuffle(&mut all);
@@ -131,7 +134,7 @@ impl Table {
             };
             (self.next, looked_at) = (self.next + 1, looked_at + 1);
             if &*name != own && self.peers.get(&name).is_some_and(|peer| !peer.is_gone()) {
-                return self.peers.get(&name);
+                return self.get(&name);
             }
         }
         None
@@ -156,7 +159,7 @@ mod tests {
             let peer = Peer {
                 name: format!("n{i}").as_str().into(),
                 addr: "127.0.0.1:8301".parse().expect("an address"),
-                meta: Bytes::new(),
+                meta: Arc::default(),
                 vsn: [1, 5, 2, 2, 5, 4],
                 incarnation: 1,
                 state: WireState::Alive,

@@ -88,7 +88,7 @@ impl Gossip {
             return;
         }
         self.eager_wanted = true;
-        self.serf.event_queue.push(None, message::wrap(encoded));
+        self.serf.event_queue.push(None, &message::wrap(encoded));
         let max = self.queue_depth();
         self.serf.event_queue.prune(max);
     }

@@ -73,7 +73,7 @@ impl Gossip {
     /// Queues a message of serf's about members.
     fn queue_intent(&mut self, encoded: &[u8]) -> RumourId {
         self.eager_wanted = true;
-        let id = self.serf.intent_queue.push(None, message::wrap(encoded));
+        let id = self.serf.intent_queue.push(None, &message::wrap(encoded));
         let max = self.queue_depth();
         self.serf.intent_queue.prune(max);
         id
@@ -173,7 +173,7 @@ impl Gossip {
         match known.member.status {
             Status::Alive => {
                 known.member.status = Status::Leaving;
-                known.leaving_since = Some(self.now);
+                known.since = self.now;
                 let member = known.member.clone();
                 self.effects.push(Effect::Member { change: MemberChange::Update, member });
             }

@@ -90,6 +90,16 @@ impl Member {
         Member { name, addr, tags: decode_tags(meta), status, vsn }
     }
 
+    /// Whatever it shows like this node itself, it shares with it: in most pools all but the node ID.
+    pub(super) fn share_with(&mut self, own: &BTreeMap<Str, Str>) {
+        let shared = |(name, value): (Str, Str)| match own.get_key_value(&name) {
+            Some((name, same)) if *same == value => (name.clone(), same.clone()),
+            Some((name, _)) => (name.clone(), value),
+            None => (name, value),
+        };
+        self.tags = core::mem::take(&mut self.tags).into_iter().map(shared).collect();
+    }
+
     /// A tag's value; empty if it has none.
     pub fn tag(&self, name: &str) -> &str {
         self.tags.get(name).map_or("", |value| value)
@@ -104,8 +114,33 @@ pub(in super::super) struct Known {
     pub(super) status_ltime: u64,
     /// The Lamport time of its newest intent to leave.
     pub(super) leave_ltime: u64,
-    /// When it failed or left.
-    pub(super) gone_at: Option<Instant>,
-    /// When it last began to leave.
-    pub(super) leaving_since: Option<Instant>,
+    /// When it began to leave, failed or left. Says nothing of a member that is alive.
+    pub(super) since: Instant,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::encode_tags;
+    use super::*;
+
+    fn tags(id: &str) -> BTreeMap<Str, Str> {
+        let pairs = [("dc", "dc1"), ("id", id), ("role", "node")];
+        pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+    }
+
+    #[test]
+    fn what_a_member_shows_like_this_node_is_in_memory_once() {
+        let (own, other) = (tags("a"), tags("b"));
+        let meta = encode_tags(&other).expect("short");
+        let addr = SocketAddr::from(([10, 0, 0, 1], 8301));
+        let mut member = Member::new("m".into(), addr, &meta, [1, 5, 2, 2, 5, 4], Status::Alive);
+        member.share_with(&own);
+        assert_eq!(member.tags, other);
+        let shared = |name: &str| {
+            let (own, its) = (own.get_key_value(name), member.tags.get_key_value(name));
+            let both = own.zip(its).expect("both have it");
+            (Str::ptr_eq(both.0.0, both.1.0), Str::ptr_eq(both.0.1, both.1.1))
+        };
+        assert_eq!((shared("dc"), shared("id")), ((true, true), (true, false)));
+    }
 }

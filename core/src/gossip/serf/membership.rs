@@ -4,6 +4,7 @@ use super::super::table::Peer;
 use super::super::{Effect, Gossip};
 use super::member::{Known, Member, MemberChange, Status};
 use crate::Str;
+use alloc::boxed::Box;
 
 impl Gossip {
     fn tell(&mut self, change: MemberChange, member: Member) {
@@ -13,6 +14,7 @@ impl Gossip {
     /// A member is there, for the first time or again.
     pub(in super::super) fn on_member_alive(&mut self, peer: &Peer) {
         let mut member = Member::new(peer.name.clone(), peer.addr, &peer.meta, peer.vsn, Status::Alive);
+        member.share_with(&self.config.tags);
         self.own_id(&member);
         if peer.name != self.config.name {
             self.met_at.get_or_insert(self.now);
@@ -20,7 +22,6 @@ impl Gossip {
         match self.serf.members.get_mut(&peer.name) {
             Some(known) => {
                 known.member = member.clone();
-                known.gone_at = None;
                 self.serf.prunes.remove(&peer.name);
             }
             None => {
@@ -29,12 +30,10 @@ impl Gossip {
                 if leaves {
                     member.status = Status::Leaving;
                 }
-                let leaving_since = leaves.then_some(self.now);
                 let status_ltime = intent.map_or(0, |(ltime, _)| ltime);
                 let leave_ltime = if member.status == Status::Leaving { status_ltime } else { 0 };
-                let known =
-                    Known { member: member.clone(), status_ltime, leave_ltime, gone_at: None, leaving_since };
-                self.serf.members.insert(peer.name.clone(), known);
+                let known = Known { member: member.clone(), status_ltime, leave_ltime, since: self.now };
+                self.serf.members.insert(peer.name.clone(), Box::new(known));
             }
         }
         self.tell(MemberChange::Join, member);
@@ -43,7 +42,8 @@ impl Gossip {
     /// A member shows other tags.
     pub(in super::super) fn on_member_updated(&mut self, peer: &Peer) {
         let Some(status) = self.serf.members.get(&peer.name).map(|known| known.member.status) else { return };
-        let member = Member::new(peer.name.clone(), peer.addr, &peer.meta, peer.vsn, status);
+        let mut member = Member::new(peer.name.clone(), peer.addr, &peer.meta, peer.vsn, status);
+        member.share_with(&self.config.tags);
         self.own_id(&member);
         if let Some(known) = self.serf.members.get_mut(&peer.name) {
             known.member = member.clone();
@@ -66,7 +66,7 @@ impl Gossip {
             }
             Status::None | Status::Left | Status::Failed => return,
         };
-        known.gone_at = Some(now);
+        known.since = now;
         let member = known.member.clone();
         self.tell(change, member);
     }

@@ -45,6 +45,7 @@ pub use tags::{TagsTooLong, decode_tags, encode_tags};
 use super::queue::Queue;
 use crate::Str;
 use crate::time::Instant;
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use asked::Asked;
 use bytes::Bytes;
@@ -58,7 +59,8 @@ use vivaldi::Vivaldi;
 /// Serf's part of the machine.
 #[derive(Debug)]
 pub(super) struct Serf {
-    pub(super) members: BTreeMap<Str, Known>,
+    /// Boxed, for the nodes of the map are half empty.
+    pub(super) members: BTreeMap<Str, Box<Known>>,
     pub(super) intent_queue: Queue,
     pub(super) event_queue: Queue,
     pub(super) query_queue: Queue,

@@ -81,7 +81,7 @@ impl Gossip {
             return;
         }
         self.eager_wanted = true;
-        self.serf.query_queue.push(None, message::wrap(encoded));
+        self.serf.query_queue.push(None, &message::wrap(encoded));
         let max = self.queue_depth();
         self.serf.query_queue.prune(max);
     }

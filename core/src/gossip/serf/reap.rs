@@ -31,7 +31,7 @@ impl Gossip {
     pub(in super::super) fn reap(&mut self) {
         let gone = |known: &Known| {
             matches!(known.member.status, Status::Failed | Status::Left)
-                && known.gone_at.is_some_and(|at| self.now.since(at) > self.patience(known))
+                && self.now.since(known.since) > self.patience(known)
         };
         let names: Vec<Str> =
             self.serf.members.iter().filter(|(_, known)| gone(known)).map(|(name, _)| name.clone()).collect();
@@ -45,7 +45,7 @@ impl Gossip {
     /// and nothing newer than that intent was ever said. (serf shows such a member as leaving for good.)
     fn take_back(&mut self) {
         for (name, known) in &mut self.serf.members {
-            let long = known.leaving_since.is_some_and(|at| self.now.since(at) > LEAVING_FOR);
+            let long = self.now.since(known.since) > LEAVING_FOR;
             if known.member.status == Status::Leaving && long && *name != self.config.name {
                 known.member.status = Status::Alive;
                 let member = known.member.clone();
