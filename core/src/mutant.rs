@@ -116,6 +116,15 @@ mutants! {
     /// Whoever is told to use a key forgets all others, and reads nobody who was not told yet.
     /// Seen by: gossip after the healing, and that a change of keys comes to its end.
     UseForgetsKeys = "use-forgets-keys",
+    /// A process whose node ID is another's, who was there before, goes on: a data directory was copied. Pains.md, R7.
+    /// Seen by: a twin stops.
+    TwinsGoOn = "twins-go-on",
+    /// Of two who claim one name, neither leaves it to the one that most members know. docs/identity.md.
+    /// Seen by: members are where they are.
+    ClaimsForEver = "claims-for-ever",
+    /// Servers do not ask those whom they know in their own datacenter into the pool of all.
+    /// Seen by: servers of all datacenters see each other.
+    NeverFloods = "never-floods",
 }
 
 #[cfg(all(test, feature = "mutants"))]

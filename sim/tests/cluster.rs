@@ -84,6 +84,11 @@ fn names_and_ids_have_one_owner_whoever_else_claims_them() {
 }
 
 #[test]
+fn copies_of_servers_stop_and_nothing_acknowledged_is_lost() {
+    sweep("cluster-clones", 0..4);
+}
+
+#[test]
 fn the_gossip_key_is_changed_and_nobody_is_lost() {
     sweep("cluster-keys", 0..2);
 }

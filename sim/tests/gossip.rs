@@ -1,13 +1,15 @@
 //! Pools of members under loss, cuts and crashes: what must hold whatever happens.
 
 use bytes::Bytes;
+use lictor_core::gossip::consul::LanRules;
 use lictor_core::gossip::wire::{Envelope, Key, Keyring};
-use lictor_core::gossip::{Effect, Input, KeyCommand, MemberChange, QueryOptions, Status};
+use lictor_core::gossip::{Admission, Effect, Input, KeyCommand, MemberChange, QueryOptions, Status};
 use lictor_core::ids::CallId;
 use lictor_core::rng::{Rng, Seed};
 use lictor_core::time::{Duration, Instant};
 use lictor_sim::gossip::{Happened, World, measure_spread};
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -326,4 +328,46 @@ fn forwarding_at_once_is_faster_for_the_same_packets_at_rest() {
     let eager = measure_spread(40, 1, |config| config.eager = true).expect("within bounds");
     assert!(eager.event < plain.event, "{eager:?} {plain:?}");
     assert!(eager.idle_packets < 1.1 * plain.idle_packets, "{eager:?} {plain:?}");
+}
+
+/// Which address each of these shows for a name, if it shows it alive.
+fn places(world: &World, who: &[usize], name: &str) -> BTreeSet<Option<SocketAddr>> {
+    let place =
+        |i: &usize| world.gossip(*i).member(name).filter(|m| m.status == Status::Alive).map(|m| m.addr);
+    who.iter().map(place).collect()
+}
+
+#[test]
+fn of_two_who_claim_one_name_all_come_to_know_the_one_that_most_knew_and_the_other_when_that_one_is_gone() {
+    for seed in 0..4 {
+        let (fewer, more) = (5, 6);
+        let mut world = World::new(7, seed, |i, config| {
+            if i >= fewer {
+                config.name = "twin".into();
+            }
+            let tags = [("role", "node".into()), ("dc", "dc1".into()), ("id", format!("id-{i}"))];
+            config.tags = tags.into_iter().map(|(name, tag)| (name.into(), tag.as_str().into())).collect();
+            let (node_id, node_name) = (config.tags["id"].clone(), config.name.clone());
+            let rules = LanRules { datacenter: "dc1".into(), node_id, node_name };
+            config.admission = Admission::ConsulLan(rules);
+            config.challenges = true;
+        });
+        let others = [0, 1, 2, 3, 4];
+        [(1, 0), (fewer, 0), (3, 2), (4, 2), (more, 2)].into_iter().for_each(|(i, with)| world.join(i, with));
+        world.run(Duration::from_secs(40));
+        assert_eq!(places(&world, &others, "twin").len(), 2, "each half has its own");
+        world.join(0, 2);
+        world.run(Duration::from_secs(120));
+        let (first, second) = (world.config(more).advertise, world.config(fewer).advertise);
+        assert_eq!(places(&world, &others, "twin"), [Some(first)].into(), "seed {seed}");
+        world.run(Duration::from_secs(120));
+        assert_eq!(places(&world, &others, "twin"), [Some(first)].into(), "seed {seed}, and it stays so");
+        world.crash(more);
+        world.run(Duration::from_secs(90));
+        assert_eq!(
+            places(&world, &others, "twin"),
+            [Some(second)].into(),
+            "seed {seed}, when the first is gone"
+        );
+    }
 }

@@ -10,9 +10,15 @@
 //! other by a third, or by a member that it asked to be let in, and was with others for less than [`NEW`]. Whoever was
 //! there before hears of the claim from the claimant alone, for nobody passes it on; it goes on and says so. Of two with
 //! different node IDs the later one waits outside, as with memberlist.
+//!
+//! Where two came at the same time, some members hold the one for the owner of the name and some the other, and each
+//! is right as far as it can tell. So whoever is answered for by another asks all members whom they hold the name to be
+//! (serf's question), and falls [`Silent`] if more of them side with the other: it claims the name no more and does not
+//! answer to it, is missed by those who held it for the owner, and they take the other. It looks for the other now and
+//! then, and speaks up again when nobody answers.
 
 use super::decode_tags;
-use super::wire::{Alive, Message, Ping, Vsn};
+use super::wire::{Alive, Message, Ping, Vsn, ip_bytes};
 use super::{Effect, Gossip, exchange::Talk};
 use crate::Str;
 use crate::event::Level;
@@ -25,6 +31,9 @@ use core::net::SocketAddr;
 const MAX: usize = 64;
 /// A claim that was refused is not looked into again for so long.
 const REMEMBERED: Duration = Duration::from_secs(10);
+/// Whoever has fallen silent takes its name back when its owner has not answered so often in a row: a starved process
+/// is not to lose it.
+const MISSES: u32 = 3;
 /// For so long after it has met others a node is new among them.
 const NEW: Duration = Duration::from_secs(30);
 
@@ -37,6 +46,38 @@ pub(super) enum Source {
     Joined,
     /// That of somebody who came to us.
     Unknown,
+}
+
+impl Source {
+    /// Whether it is somebody else's word than that of the one at this address.
+    fn tells_of(self, claimed: SocketAddr) -> bool {
+        match self {
+            Source::Of(from) => from != claimed,
+            Source::Joined => true,
+            Source::Unknown => false,
+        }
+    }
+}
+
+/// This node leaves its name to the one at this address, while that one answers to it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Silent {
+    owner: SocketAddr,
+    /// When that one is asked for again.
+    look_at: Instant,
+    /// It has our node ID too: if it is there still, this node must stop.
+    twin: bool,
+    /// How often in a row it has not answered.
+    missed: u32,
+}
+
+/// Somebody who lives under another name with our node ID, and is asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Double {
+    name: Str,
+    at: SocketAddr,
+    seq_no: u32,
+    until: Instant,
 }
 
 /// A claim that is looked into.
@@ -60,7 +101,9 @@ pub(super) struct Challenge {
 impl Gossip {
     /// When the first challenge is over.
     pub(super) fn challenges_until(&self) -> Option<Instant> {
-        self.challenges.values().map(|challenge| challenge.until).min()
+        let looks = self.silent.map(|silent| silent.look_at);
+        let doubles = self.double.as_ref().map(|double| double.until);
+        self.challenges.values().map(|challenge| challenge.until).chain(looks).chain(doubles).min()
     }
 
     /// Somebody claims the name of the first address from the second.
@@ -72,11 +115,10 @@ impl Gossip {
         source: Source,
     ) {
         let own = claim.node == self.config.name;
-        let told = match source {
-            Source::Of(from) => from != claimed,
-            Source::Joined => true,
-            Source::Unknown => false,
-        };
+        if own && self.silent.is_some_and(|silent| silent.owner != claimed) {
+            return;
+        }
+        let told = source.tells_of(claimed);
         if let Some(challenge) = self.challenges.get_mut(&claim.node).filter(|c| c.claimed == claimed) {
             if challenge.refused {
                 return self.on_conflict(&claim.node, known, claimed);
@@ -90,7 +132,7 @@ impl Gossip {
         if self.challenges.len() >= MAX || self.challenges.contains_key(&claim.node) {
             return self.on_conflict(&claim.node, known, claimed);
         }
-        if own && claim.incarnation >= self.incarnation {
+        if own && claim.incarnation >= self.incarnation && self.silent.is_none() {
             // Others may believe us to be there: they are told where we are.
             self.refute(claim.incarnation);
         }
@@ -114,6 +156,11 @@ impl Gossip {
             let asked = from.is_none_or(|from| from == challenge.asked);
             challenge.seq_no == seq_no && !challenge.refused && asked
         };
+        let found =
+            |double: &mut Double| double.seq_no == seq_no && from.is_none_or(|from| from == double.at);
+        if let Some(Double { name, at, .. }) = self.double.take_if(found) {
+            return self.stop_as_twin_of(name, at);
+        }
         if let Some(challenge) = self.challenges.values_mut().find(running) {
             (challenge.answered, challenge.until) = (true, self.now);
         }
@@ -127,6 +174,8 @@ impl Gossip {
 
     /// Decides the challenges whose time is over.
     pub(super) fn check_challenges(&mut self) {
+        self.look_for_the_owner();
+        self.double.take_if(|double| double.until <= self.now);
         let due = |(_, c): &(&Str, &Challenge)| c.until <= self.now;
         let names: Vec<Str> = self.challenges.iter().filter(due).map(|(name, _)| name.clone()).collect();
         for name in names {
@@ -141,7 +190,9 @@ impl Gossip {
                 self.refuse_claim(&challenge, known.unwrap_or(challenge.claimed));
                 self.challenges.insert(name, challenge);
             } else if name == self.config.name {
-                self.refute(challenge.claim.incarnation);
+                if !self.misses_the_owner() {
+                    self.refute(challenge.claim.incarnation);
+                }
             } else if known.is_some_and(|known| known != challenge.claimed) {
                 let text = format!(
                     "Updating address for node {name} to {}: nobody answers for it where it was",
@@ -159,11 +210,17 @@ impl Gossip {
         if *name != self.config.name {
             return;
         }
+        if let Some(silent) = &mut self.silent {
+            silent.missed = 0;
+            if silent.twin {
+                self.stop_as_twin_of(name.clone(), claimed);
+            }
+            return;
+        }
         let id = decode_tags(&challenge.claim.meta).get("id").cloned().unwrap_or_default();
         let own_id = self.config.tags.get("id").cloned().unwrap_or_default();
-        let new = self.met_at.is_none_or(|met| self.now < met + NEW);
-        if id == own_id && new && challenge.told {
-            return self.effects.push(Effect::Twin { at: claimed });
+        if id == own_id && self.is_new() && challenge.told {
+            return self.stop_as_twin_of(name.clone(), claimed);
         }
         let text = format!(
             "The name '{name}' is taken: the node at {claimed} with ID '{id}' answers to it, and this one at {known} \
@@ -171,6 +228,102 @@ impl Gossip {
              node_name, or stop the other one"
         );
         self.refuse("name", &text);
+        self.ask_for_the_owner();
+    }
+
+    /// Most members hold another for the owner of this node's name.
+    pub(super) fn fall_silent(&mut self, owner: SocketAddr) {
+        if self.silent.is_none() && !self.has_left() && !mutant!(self, ClaimsForEver) {
+            let name = &self.config.name;
+            let text = format!(
+                "The name '{name}' is taken: most members know it at {owner}, and this one answers to it no more while \
+                 that one does"
+            );
+            self.refuse("outvoted", &text);
+            self.rumours.forget(&self.config.name);
+            let rival = self.challenges.get(&self.config.name).filter(|rival| rival.claimed == owner);
+            let twin = rival.is_some_and(|rival| self.has_own_id(&rival.claim.meta));
+            self.silent = Some(Silent { owner, look_at: self.now + self.until_next_look(), twin, missed: 0 });
+        }
+    }
+
+    /// Two that have fallen silent for each other do not look at the same time.
+    fn until_next_look(&mut self) -> Duration {
+        self.rng.query.duration(REMEMBERED, REMEMBERED * 2)
+    }
+
+    /// The owner of this node's name has not answered. Whether that is to be seen once more.
+    fn misses_the_owner(&mut self) -> bool {
+        let soon = self.now + self.config.probe_interval;
+        let Some(silent) = &mut self.silent else { return false };
+        silent.missed += 1;
+        if silent.missed < MISSES {
+            silent.look_at = soon;
+            return true;
+        }
+        let text =
+            format!("Nobody answers to the name '{}' at {}: it is free", self.config.name, silent.owner);
+        self.silent = None;
+        self.log(Level::Info, text);
+        false
+    }
+
+    /// Whether this node's name is another's at the time.
+    pub(super) fn is_silent(&self) -> bool {
+        self.silent.is_some()
+    }
+
+    /// The other one that has this node's name is said not to be well.
+    pub(super) fn look_soon(&mut self) {
+        let soon = self.now + self.config.probe_interval;
+        if let Some(silent) = &mut self.silent {
+            silent.look_at = silent.look_at.min(soon);
+        }
+    }
+
+    /// Asks once more whether the other one that has this node's name is there, if it is time.
+    fn look_for_the_owner(&mut self) {
+        let Some(silent) = self.silent.filter(|silent| silent.look_at <= self.now) else { return };
+        let owner = silent.owner;
+        self.silent = Some(Silent { look_at: self.now + self.until_next_look(), ..silent });
+        let (node, vsn) = (self.config.name.clone(), self.config.vsn);
+        self.challenges.remove(&node);
+        let claim = Alive { node, addr: ip_bytes(owner.ip()), port: owner.port(), ..Alive::default() };
+        self.challenge(&claim, (self.config.advertise, owner), vsn, Source::Of(owner));
+    }
+
+    fn stop_as_twin_of(&mut self, name: Str, at: SocketAddr) {
+        if !mutant!(self, TwinsGoOn) {
+            self.effects.push(Effect::Twin { name, at });
+        }
+    }
+
+    /// Whether this node has been among others for a short time only.
+    fn is_new(&self) -> bool {
+        self.met_at.is_none_or(|met| self.now < met + NEW)
+    }
+
+    /// Whether these tags show our node ID.
+    fn has_own_id(&self, meta: &[u8]) -> bool {
+        let own = self.config.tags.get("id").filter(|id| !id.is_empty());
+        own.is_some() && decode_tags(meta).get("id") == own
+    }
+
+    /// Somebody is said to live under another name with our node ID: one of the two data directories is a copy. If this
+    /// node came later and the other one answers, this one stops.
+    pub(super) fn meets_its_id(&mut self, alive: &Alive, addr: SocketAddr, source: Source) {
+        let later = self.is_new() && source.tells_of(addr);
+        let unique = self.config.admission.has_unique_ids() && self.config.challenges;
+        let other = unique && alive.node != self.config.name && self.has_own_id(&alive.meta);
+        if !later || !other || self.double.is_some() || self.has_left() {
+            return;
+        }
+        let seq_no = self.next_seq_no();
+        let until = self.now + self.config.probe_interval;
+        let ping = self.own_ping(seq_no, alive.node.clone());
+        self.double = Some(Double { name: alive.node.clone(), at: addr, seq_no, until });
+        self.send(addr, &Message::Ping(ping.clone()));
+        self.open(addr, Talk::Pinging { ping, until });
     }
 
     /// Another member that is there has this node ID.
@@ -203,7 +356,7 @@ impl Gossip {
 mod tests {
     use super::super::serf::Status;
     use super::super::wire::Suspect;
-    use super::super::wire::{Ack, WireState, ip_bytes};
+    use super::super::wire::{Ack, WireState};
     use super::super::{Admission, Config, Input, VSN, consul, encode_tags};
     use super::*;
     use crate::rng::{Rng, Seed};
@@ -295,7 +448,7 @@ mod tests {
 
         fn twin(&self) -> Option<SocketAddr> {
             self.effects.iter().find_map(|effect| match effect {
-                Effect::Twin { at } => Some(*at),
+                Effect::Twin { at, .. } => Some(*at),
                 _ => None,
             })
         }
@@ -442,6 +595,30 @@ mod tests {
         me.says(20, b"\x01\x82\xa5LTime\x06\xa4Node\xa1a");
         me.passes(60_000);
         assert!(me.gossip.member("a").is_some());
+    }
+
+    #[test]
+    fn a_copy_under_another_name_stops_when_it_hears_of_its_original_and_that_one_answers() {
+        let (original, told) = (addr(2), addr(9));
+        for (since, ack_from, stops) in [(0, original, true), (0, told, false), (60_000, original, false)] {
+            let mut copy = me();
+            copy.alive(0, "b", "y", 5, 1);
+            copy.passes(since);
+            copy.alive(since, "first", "own", 2, 7);
+            let seq_no = copy.gossip.double.as_ref().map_or(0, |double| double.seq_no);
+            copy.hears_from(ack_from, since + 100, &Message::Ack(Ack { payload: Bytes::new(), seq_no }));
+            assert_eq!(copy.twin(), stops.then_some(original), "since {since} ms, {ack_from} answers");
+            assert_eq!(copy.place("first"), None, "one ID, one name");
+        }
+    }
+
+    #[test]
+    fn whoever_was_renamed_goes_on_when_its_old_name_does_not_answer() {
+        let mut me = me();
+        me.alive(0, "b", "y", 5, 1);
+        me.alive(10, "old", "own", 2, 7);
+        me.passes(5_000);
+        assert_eq!((me.twin(), me.gossip.double.is_some()), (None, false));
     }
 
     #[test]

@@ -254,8 +254,10 @@ pub enum Effect {
     },
     /// Another member has our name and most members side with it: this node must stop.
     NameLost,
-    /// Somebody answers to our name elsewhere, with our node ID, and was there before us: this node must stop.
+    /// Somebody with our node ID answers elsewhere, and was there before us: this node must stop.
     Twin {
+        /// Its name: ours, as a rule.
+        name: Str,
         /// Where.
         at: SocketAddr,
     },

@@ -4,9 +4,7 @@
 
 use super::challenge::Source;
 use super::serf::{Member, Status};
-use super::wire::{
-    Alive, Dead, Ping, PushPull, StreamMessage, StreamReader, Suspect, Vsn, WireError, WireState,
-};
+use super::wire::{Dead, Ping, PushPull, StreamMessage, StreamReader, Suspect, Vsn, WireError, WireState};
 use super::{Effect, Gossip, Stream};
 use crate::event::Level;
 use crate::ids::CallId;
@@ -224,7 +222,9 @@ impl Gossip {
     }
 
     fn own_tables(&self, join: bool) -> PushPull {
-        let nodes = self.table.iter().map(super::table::Peer::to_wire).collect();
+        // Whoever is silent does not claim its name.
+        let hidden = |peer: &&super::table::Peer| self.is_silent() && peer.name == self.config.name;
+        let nodes = self.table.iter().filter(|peer| !hidden(peer)).map(super::table::Peer::to_wire).collect();
         PushPull { join, nodes, state: self.serf_state() }
     }
 
@@ -238,21 +238,15 @@ impl Gossip {
     ) -> Result<(), String> {
         self.check_versions(tables)?;
         if join {
-            self.config.admission.admit(&self.members_of(tables)?)?;
+            let admitted = self.config.admission.admit(&self.members_of(tables)?);
+            if admitted.is_err() {
+                self.look_for_its_id(tables, source);
+            }
+            admitted?;
         }
         for node in &tables.nodes {
             match node.state() {
-                Some(WireState::Alive) => {
-                    let alive = Alive {
-                        addr: node.addr.clone(),
-                        incarnation: node.incarnation,
-                        meta: node.meta.clone(),
-                        node: node.name.clone(),
-                        port: node.port,
-                        vsn: node.vsn.clone(),
-                    };
-                    self.on_alive(&alive, source);
-                }
+                Some(WireState::Alive) => self.on_alive(&node.alive(), source),
                 Some(WireState::Left) => self.on_dead(&Dead {
                     from: node.name.clone(),
                     incarnation: node.incarnation,
@@ -269,6 +263,15 @@ impl Gossip {
         }
         self.merge_serf_state(&tables.state, join && ignore_old);
         Ok(())
+    }
+
+    /// A table that is refused may show who has this node's ID.
+    fn look_for_its_id(&mut self, tables: &PushPull, source: Source) {
+        for node in tables.nodes.iter().filter(|node| node.state() == Some(WireState::Alive)) {
+            if let Some(addr) = self.address_of(&node.addr, node.port) {
+                self.meets_its_id(&node.alive(), addr, source);
+            }
+        }
     }
 
     fn members_of(&self, tables: &PushPull) -> Result<Vec<Member>, String> {

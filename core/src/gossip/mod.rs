@@ -66,7 +66,7 @@ use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use challenge::{Challenge, Source};
+use challenge::{Challenge, Double, Silent, Source};
 use exchange::{Joining, Open};
 use health::Health;
 use leave::Leaving;
@@ -97,6 +97,10 @@ pub struct Gossip {
     relays: BTreeMap<u32, Relay>,
     /// By the name that is claimed.
     challenges: BTreeMap<crate::Str, Challenge>,
+    /// Set while another has our name.
+    silent: Option<Silent>,
+    /// Set while somebody is asked for who has our node ID.
+    double: Option<Double>,
     /// Who was seen last with a node ID.
     owners: BTreeMap<crate::Str, crate::Str>,
     /// When this node first saw another one.
@@ -170,6 +174,8 @@ impl Gossip {
             probe: None,
             relays: BTreeMap::new(),
             challenges: BTreeMap::new(),
+            silent: None,
+            double: None,
             owners: BTreeMap::new(),
             met_at: None,
             streams: BTreeMap::new(),

@@ -189,7 +189,7 @@ impl Gossip {
         if !ping.node.is_empty() && ping.node != self.config.name {
             return self.refuse("ping", &format!("Got ping for unexpected node '{}'", ping.node));
         }
-        if self.is_own_challenge(ping) {
+        if self.is_own_challenge(ping) || (self.is_silent() && !ping.node.is_empty()) {
             return;
         }
         let to = ping.reply_to().unwrap_or(from);
@@ -289,7 +289,7 @@ impl Gossip {
     pub(super) fn on_stream_ping(&mut self, stream: Stream, ping: &Ping) {
         if !ping.node.is_empty() && ping.node != self.config.name {
             self.refuse("ping", &format!("Got ping for unexpected node '{}'", ping.node));
-        } else if !self.is_own_challenge(ping) {
+        } else if !self.is_own_challenge(ping) && !self.is_silent() {
             let ack = StreamMessage::Ack(Ack { payload: Bytes::new(), seq_no: ping.seq_no });
             self.write(stream, &ack);
         }

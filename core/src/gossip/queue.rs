@@ -65,6 +65,13 @@ impl Queue {
         id
     }
 
+    /// Drops the rumour about `name`.
+    pub(super) fn forget(&mut self, name: &str) {
+        if let Some(rank) = self.named.get(name).copied() {
+            self.remove(rank);
+        }
+    }
+
     /// Takes rumours for one packet of `room` bytes, to each of which `overhead` is added; each counts
     /// as sent once more.
     pub(super) fn take(&mut self, overhead: usize, room: usize, limit: u32) -> Vec<Bytes> {

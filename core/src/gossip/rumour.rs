@@ -50,8 +50,9 @@ impl Gossip {
             state: WireState::Alive,
             changed: self.now,
         };
-        let alive = self.own_alive(&own);
-        self.spread(&own.name.clone(), &Message::Alive(alive));
+        if !self.is_silent() {
+            self.spread(&own.name.clone(), &Message::Alive(self.own_alive(&own)));
+        }
         match self.table.get_mut(&own.name) {
             Some(peer) => {
                 let changed = peer.meta != own.meta;
@@ -67,10 +68,13 @@ impl Gossip {
         }
     }
 
-    /// Contradicts what is said of this member.
+    /// Contradicts what is said of this member; unless it is about the other one that has its name.
     pub(super) fn refute(&mut self, accused: u32) {
         if mutant!(self, RefutesNothing) {
             return;
+        }
+        if self.is_silent() {
+            return self.look_soon();
         }
         let name = self.config.name.clone();
         self.incarnation = self.incarnation.saturating_add(1).max(accused.saturating_add(1));
@@ -111,6 +115,7 @@ impl Gossip {
         if !alive.vsn.is_empty() && (vsn[0] == 0 || vsn[1] == 0 || vsn[0] > vsn[1]) {
             return self.refuse("version", "an alive message says impossible protocol versions");
         }
+        self.meets_its_id(alive, addr, source);
         if let Err(why) = self.admit_one(alive, addr, vsn) {
             return self.refuse("admission", &format!("ignoring alive message for '{}': {why}", alive.node));
         }

@@ -175,9 +175,9 @@ pub enum HaltReason {
         /// The name.
         name: Str,
     },
-    /// Another process has this node's ID and name, and was there before: a data directory was copied.
+    /// Another process has this node's ID, and was there before: a data directory was copied.
     Twin {
-        /// The name.
+        /// The name of that one: this node's own, as a rule.
         name: Str,
         /// The ID.
         id: ServerId,

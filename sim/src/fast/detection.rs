@@ -26,6 +26,8 @@ pub(super) struct Detection {
     pub(super) agreed: bool,
     /// Since when an observer shows a member as failed: observer, member.
     failed_since: BTreeMap<(usize, usize), u64>,
+    /// Since when an observer shows a member as failed that shows it as alive: observer, member.
+    accused_since: BTreeMap<(usize, usize), u64>,
 }
 
 /// How long things may take, in nanoseconds.
@@ -65,13 +67,15 @@ impl World {
             self.gossip_agrees()?;
         }
         self.names_have_one_owner()?;
+        self.twins_find_out()?;
         let hosts = self.hosts();
         self.the_dead_are_found(&hosts)?;
+        self.the_accused_come_back(&hosts)?;
         self.the_starved_harm_nobody(&hosts)
     }
 
     /// Whether a host has been as it is, and everything else in order, for so long.
-    fn has_been(&self, slot: usize, up: bool, time: u64) -> bool {
+    pub(super) fn has_been(&self, slot: usize, up: bool, time: u64) -> bool {
         let server = &self.servers[slot];
         let since = server.since.max(self.detection.disturbed_at);
         server.up.is_some() == up && since + time <= self.now
@@ -96,6 +100,34 @@ impl World {
             let dead = dead.iter().filter(here).map(|slot| &hosts[*slot]);
             cluster::the_dead_are_found(&hosts[slot], &process.view.members, dead, bound)?;
             self.marks.hit(Mark::DeathFound);
+        }
+        Ok(())
+    }
+
+    /// Whoever is called failed and probes one of those who call it so hears of it with the ack, and contradicts.
+    fn the_accused_come_back(&mut self, hosts: &[Host]) -> Checked {
+        if self.plan.knobs.packet_loss_permille > 50 {
+            return Ok(());
+        }
+        let members = |slot: usize| self.servers[slot].up.as_ref().map(|process| &process.view.members);
+        let accuses = |by: usize, whom: usize| {
+            let (Some(seen), Some(sees)) = (members(by), members(whom)) else { return false };
+            cluster::is_failed_at(seen, &hosts[whom])
+                && cluster::address_of(sees, &hosts[by].name) == Some(hosts[by].ip)
+        };
+        let slots = 0..hosts.len();
+        let pairs = slots.clone().flat_map(|by| slots.clone().map(move |whom| (by, whom)));
+        let accused: BTreeSet<(usize, usize)> = pairs.filter(|(by, whom)| accuses(*by, *whom)).collect();
+        self.detection.accused_since.retain(|pair, _| accused.contains(pair));
+        for (by, whom) in &accused {
+            let since = *self.detection.accused_since.entry((*by, *whom)).or_insert(self.now);
+            let accusers = accused.iter().filter(|(_, accused)| accused == whom).count();
+            let config = Config::lan(Str::from("n"), SocketAddr::from(([10, 0, 0, 0], 8301)));
+            let bound = Bounds::new(&config, self.servers.len()).contradicted(accusers).as_nanos() as u64;
+            let bound = bound + 2 * LOOK;
+            let long = self.has_been(*by, true, bound) && self.has_been(*whom, true, bound);
+            let shown = if long { self.now - since } else { 0 };
+            cluster::the_accused_come_back(&hosts[*by], &hosts[*whom], shown, bound)?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use super::world::{MS, World};
 use lictor_core::node::Input;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// The name under which all servers of all datacenters are found.
+/// The name under which the first server of each datacenter is found.
 pub(super) const EVERYWHERE: &str = "everywhere.sim";
 /// The name under which all servers of the own datacenter are found.
 pub(super) const SERVERS: &str = "servers.sim";
@@ -72,9 +72,9 @@ impl World {
             return self.lie(port);
         }
         let at = self.now.saturating_sub(self.names.lag);
-        let meant = |server: &&super::server::Server| {
-            let here = self.centre_of(server.slot) == self.centre_of(asker);
-            server.serves() && (here || name == EVERYWHERE)
+        let meant = |server: &&super::server::Server| match name {
+            SERVERS => server.serves() && self.centre_of(server.slot) == self.centre_of(asker),
+            _ => self.plan.knobs.is_first(server.slot),
         };
         let servers = self.servers.iter().filter(meant).map(|server| server.slot);
         let all: Vec<IpAddr> = servers.map(|slot| self.addresses.then(at, slot)).collect();

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 #[derive(Clone, Debug)]
 pub(super) enum Event {
     /// A message between servers arrives, if the receiver is still in the same life.
-    Peer { from: ServerId, to: ServerId, life: u32, bytes: bytes::Bytes },
+    Peer { sender: usize, from: ServerId, slot: usize, to: ServerId, life: u32, bytes: bytes::Bytes },
     /// A server hears that the connection of another one's messages has ended.
     PeerLost { from: ServerId, slot: usize, life: u32 },
     /// A datagram arrives.

@@ -136,9 +136,8 @@ impl World {
                 self.written(slot, before, &kept);
                 self.line(slot, || "halts: its disk failed".into());
             }
-            Output::Halt { why: HaltReason::Twin { at, .. } } if self.servers[slot].is_copy() => {
-                self.marks.hit(Mark::TwinStopped);
-                self.line(slot, || format!("halts: its ID is in use at {at}"));
+            Output::Halt { why: HaltReason::Twin { at, own, .. } } if self.is_surplus(slot) => {
+                self.on_twin(slot, at.ip(), *own);
             }
             Output::Stopped { .. } if self.servers[slot].stopping => {
                 self.marks.hit(Mark::Stopped);
@@ -207,21 +206,6 @@ impl World {
         }
     }
 
-    /// An agent's data directory is copied to a host of agents that has none yet, and the copy is started.
-    fn copy(&mut self, from: usize, to: usize, name: bool) {
-        let spare = self.plan.knobs.hosts() - self.plan.knobs.copies as usize..self.plan.knobs.hosts();
-        if from >= self.servers.len() || !spare.contains(&to) || self.servers[from].serves() {
-            return;
-        }
-        if self.servers[to].up.is_some() {
-            self.ended(to);
-        }
-        let (id, disk) = (self.servers[from].id.clone(), self.servers[from].disk.platter.clone());
-        let name = name.then(|| self.servers[from].name().clone());
-        self.servers[to].become_copy(id, disk, name);
-        self.start(to);
-    }
-
     fn disk_full(&mut self, slot: usize, full: bool) {
         self.servers[slot].disk_full = full;
         self.feed(slot, Input::DiskFull(full));
@@ -244,6 +228,7 @@ impl World {
         self.net.calm();
         self.names.calm();
         self.burst_until = 0;
+        self.undo_copies();
         for slot in 0..self.servers.len() {
             self.resume(slot);
             self.servers[slot].disk.calm();
@@ -251,14 +236,6 @@ impl World {
             self.drift(slot, 0);
             if self.servers[slot].disk_full {
                 self.disk_full(slot, false);
-            }
-            if self.servers[slot].is_copy() {
-                // The operator has found out.
-                if self.servers[slot].up.is_some() {
-                    self.ended(slot);
-                }
-                self.servers[slot].replace_disk();
-                self.owners[slot].forget();
             }
             let buried = self.servers.len() - self.plan.knobs.buried as usize;
             if slot >= buried {

@@ -108,7 +108,8 @@ impl World {
             // there stands too.
             let counted = |members: Option<&Membership>| {
                 let members = members.or(older).cloned().unwrap_or_default();
-                let platters = self.servers.iter().map(|s| (&s.id, &s.disk.platter));
+                let counted = self.servers.iter().filter(|s| !self.is_surplus(s.slot));
+                let platters = counted.map(|s| (&s.id, &s.disk.platter));
                 let lost = self.operator.lost_voters(&members);
                 raft::committed_on_quorum(entry, &members, lost, platters)
             };

@@ -150,6 +150,11 @@ impl Knobs {
         usize::from(slot >= self.near())
     }
 
+    /// Whether it is the first server of its datacenter: those find each other, and the others through them.
+    pub fn is_first(&self, slot: usize) -> bool {
+        slot == 0 || self.far_servers > 0 && slot == self.near()
+    }
+
     /// Hosts that wait for the plan to start them come last, from this one.
     pub fn late(&self) -> usize {
         self.hosts() - (self.namesakes + self.copies) as usize

@@ -101,6 +101,8 @@ marks! {
     KeysNotByAll => "command about keys repeated";
     /// A process that was started from a copied data directory stopped itself.
     TwinStopped => "copy of a running node stopped itself";
+    /// A server that was one too many of its ID stopped itself.
+    ServerTwinStopped => "copy of a server stopped itself";
     /// Of two living agents with one name the later one waited outside to the end.
     NameRefused => "second agent of a name kept out";
     /// An agent took a name over whose first owner had died.

@@ -15,7 +15,7 @@
 //! | `server`, `disk`, `clock`, `net` | what nodes run on |
 //! | `peers`, `gossip`, `stream`, `rpc`, `dns`, `address` | the same for clusters that gossip |
 //! | `client`, `traffic`, `http`, `agents` | what clients do |
-//! | `faults`, `operator`, `keys`, `heal`, `quiet`, `detection`, `herd` | what is done to the cluster, and what is demanded of it |
+//! | `faults`, `copies`, `operator`, `keys`, `heal`, `quiet`, `detection`, `herd` | what is done to the cluster, and what is demanded of it |
 //! | `invariant`, `verdict`, `marks` | what must hold, and what must be met |
 //! | `run`, `trace`, `shrink`, `sweep` | runs, their logs, smaller ones, and many |
 
@@ -24,6 +24,7 @@ mod address;
 mod agents;
 mod client;
 mod clock;
+mod copies;
 mod detection;
 mod disk;
 mod dns;

@@ -25,6 +25,19 @@ struct Link {
     last: u64,
 }
 
+/// The least time after which TCP sends again; each time in a row takes twice as long.
+const SENT_AGAIN: u64 = 200_000_000;
+/// Times in a row that a segment is lost at most.
+const MOST_LOST: u32 = 5;
+
+impl Link {
+    /// How long a segment of a stream takes longer because packets are lost, of a thousand so many.
+    fn sent_again(&mut self, loss: u64) -> u64 {
+        let lost = (0..MOST_LOST).take_while(|_| self.luck.permille(loss)).count();
+        SENT_AGAIN * ((1 << lost) - 1)
+    }
+}
+
 /// Every directed link.
 #[derive(Debug)]
 pub(super) struct Net {
@@ -82,13 +95,13 @@ impl Net {
         if !self.is_open(a, b) {
             return Fate::default();
         }
-        let (delay, ordered) = (self.delay, self.ordered);
+        let (delay, ordered, packet_loss) = (self.delay, self.ordered, self.packet_loss);
         let link = &mut self.links[a * self.slots + b];
         if link.luck.permille(self.loss) {
             return Fate::default();
         }
         let arrival = |link: &mut Link| {
-            let mut at = now + link.luck.around(delay);
+            let mut at = now + link.luck.around(delay) + link.sent_again(packet_loss);
             at = at.max(link.clogged_until);
             if ordered {
                 at = at.max(link.last + 1);
@@ -117,12 +130,9 @@ impl Net {
 
     /// How long a piece of a stream takes that leaves at `now`; what is lost is sent again a little later.
     pub(super) fn stream_delay(&mut self, now: u64, a: usize, b: usize) -> u64 {
-        /// The least time after which TCP sends again.
-        const SENT_AGAIN: u64 = 200_000_000;
         let (delay, loss) = (self.delay, self.packet_loss);
         let link = &mut self.links[a * self.slots + b];
-        let again = if link.luck.permille(loss) { SENT_AGAIN } else { 0 };
-        let at = (now + link.luck.around(delay) + again).max(link.clogged_until);
+        let at = (now + link.luck.around(delay) + link.sent_again(loss)).max(link.clogged_until);
         at - now
     }
 

@@ -26,7 +26,8 @@ impl World {
         let from = self.servers[slot].id.clone();
         for other in 0..self.servers.len() {
             let it = &self.servers[other];
-            if other != slot && it.serves() && it.up.is_some() && self.net.is_open(slot, other) {
+            let connected = self.servers[slot].spoke_to.contains(&other);
+            if connected && it.serves() && it.up.is_some() && self.net.is_open(slot, other) {
                 let at = self.now + self.net.stream_delay(self.now, slot, other);
                 let life = it.life;
                 self.heap.push(at, Event::PeerLost { from: from.clone(), slot: other, life });

@@ -10,6 +10,9 @@ use std::collections::BTreeSet;
 /// Members that lost sight of each other look for each other every half minute, one of those that are gone at a
 /// time (serf's reconnect), and exchange tables as often.
 const GOSSIP_BOUND: u64 = 120 * SECOND;
+/// For so long after its start an observer may show the second owner of a name: it asks within a probe interval, and
+/// a claim that it has refused is looked into again after ten seconds.
+const NEW: u64 = 15 * SECOND;
 /// In the pool of all servers tables are exchanged every minute, suspicions last up to 36 s times the logarithm, and
 /// members that are gone are tried as often as in the other pools.
 const WAN_BOUND: u64 = 240 * SECOND;
@@ -126,13 +129,15 @@ impl World {
         let hosts = self.hosts();
         for (slot, server) in self.servers.iter().enumerate() {
             let Some(process) = server.up.as_ref().filter(|_| slot < late) else { continue };
+            // Whoever has just started takes the first that it hears of, until it has looked.
+            let new = server.since.max(server.resumed) + NEW > self.now;
             cluster::one_name_per_id(&hosts[slot], &process.view.members)?;
             for n in 0..self.plan.knobs.namesakes as usize {
                 let (owner, rival) = (first_of + n, late + n);
                 let (first, second) = (&self.servers[owner], &self.servers[rival]);
                 let seen = cluster::address_of(&process.view.members, first.name());
                 let there_first = first.up.is_some() && first.since == 0;
-                if there_first {
+                if there_first && !new {
                     cluster::the_first_keeps_its_name(&hosts[slot], &hosts[owner], seen)?;
                 } else if first.up.is_none() && second.up.is_some() && seen == Some(hosts[rival].ip) {
                     self.marks.hit(Mark::NameTakenOver);

@@ -155,6 +155,12 @@ pub const ALL: &[Scenario] = &[
         draw: cluster::names,
     },
     Scenario {
+        name: "cluster-clones",
+        about: "servers that start from copied data directories, and one that comes back after it was moved",
+        required: &[Mark::ServerTwinStopped],
+        draw: cluster::clones,
+    },
+    Scenario {
         name: "cluster-wan",
         about: "two datacenters whose links are cut, one way or both, while clients of each ask the other",
         required: &[Mark::AnsweredAbroad, Mark::NoPath, Mark::Founded],

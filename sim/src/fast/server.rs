@@ -19,7 +19,7 @@ use lictor_core::raft::Membership;
 use lictor_core::rng::{Rng, Seed};
 use lictor_core::rpc::yamux::StreamId;
 use lictor_core::view::View;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -84,8 +84,12 @@ pub(super) struct Server {
     pub(super) resumed: u64,
     /// What it logged last about its name being another's.
     pub(super) refused: Option<String>,
-    /// Its disk is a copy of another's.
-    copy: bool,
+    /// Of a host whose disk is a copy: whose.
+    pub(super) copy_of: Option<usize>,
+    /// It was down when its disk was copied, and lives on there: what it has itself is old.
+    pub(super) moved_to: Option<usize>,
+    /// Whom this process has sent messages, as a server to servers.
+    pub(super) spoke_to: BTreeSet<usize>,
     /// It was told to end.
     pub(super) stopping: bool,
     /// The address that the process started with.
@@ -94,9 +98,20 @@ pub(super) struct Server {
     pub(super) doomed: Option<u64>,
     bootstrap: Option<Membership>,
     config: Arc<RuntimeConfig>,
+    /// The configuration of a host with a disk of its own.
+    own_config: Arc<RuntimeConfig>,
     seed: u64,
     #[cfg(feature = "mutants")]
     mutant: Option<lictor_core::Mutant>,
+}
+
+/// What a host starts from whose disk is a copy.
+#[derive(Debug)]
+pub(super) struct Copied {
+    of: usize,
+    id: ServerId,
+    disk: Platter,
+    config: Arc<RuntimeConfig>,
 }
 
 /// The persisted ID of the server in `slot` with its `incarnation`th disk: a UUID.
@@ -143,10 +158,14 @@ impl Server {
             config.gossip.lan.retry_join = vec![SERVERS.into()];
             if knobs.far_servers > 0 {
                 config.ports.serf_wan = Some(WAN);
-                config.gossip.wan.retry_join = vec![EVERYWHERE.into()];
+                if knobs.is_first(slot) {
+                    // The others are asked into the pool by those that know them in their datacenter.
+                    config.gossip.wan.retry_join = vec![EVERYWHERE.into()];
+                }
             }
             config.gossip.encrypt = (knobs.encrypt == 1).then(|| Secret(key_bytes(FIRST)));
         }
+        let config = Arc::new(config);
         Server {
             slot,
             incarnation: 0,
@@ -168,13 +187,16 @@ impl Server {
             since: 0,
             resumed: 0,
             refused: None,
-            copy: false,
+            copy_of: None,
+            moved_to: None,
+            spoke_to: BTreeSet::new(),
             stopping: false,
             at: None,
             doomed: None,
             // Servers that gossip found their cluster by themselves, unless there is but one.
             bootstrap: (founder && (!gossip || count == 1)).then(|| Membership::of_voters(founders)),
-            config: Arc::new(config),
+            own_config: config.clone(),
+            config,
             seed,
             #[cfg(feature = "mutants")]
             mutant: lictor_core::Mutant::ALL.get((knobs.mutant as usize).wrapping_sub(1)).copied(),
@@ -229,31 +251,33 @@ impl Server {
         self.calls.clear();
         self.chore = None;
         self.errand = None;
+        self.spoke_to.clear();
         std::mem::take(&mut self.waiting)
     }
 
-    /// The disk is a copy of another's from now on, and perhaps the name too.
-    pub(super) fn become_copy(&mut self, id: ServerId, disk: Platter, name: Option<Str>) {
-        self.disk.platter = disk;
-        (self.id, self.copy) = (id, true);
-        if let Some(name) = name {
-            self.rename(name);
+    /// A copy of this host, which bears this name.
+    pub(super) fn copied(&self, name: Str) -> Copied {
+        let config = RuntimeConfig { node_name: name, ..(*self.config).clone() };
+        Copied {
+            of: self.slot,
+            id: self.id.clone(),
+            disk: self.disk.platter.clone(),
+            config: Arc::new(config),
         }
     }
 
-    /// Whether its disk is a copy of another's.
-    pub(super) fn is_copy(&self) -> bool {
-        self.copy
-    }
-
-    fn rename(&mut self, name: Str) {
-        self.config = Arc::new(RuntimeConfig { node_name: name, ..(*self.config).clone() });
+    /// Disk and configuration are copies of another's from now on.
+    pub(super) fn become_copy(&mut self, copied: Copied) {
+        let Copied { of, id, disk, config } = copied;
+        (self.copy_of, self.id, self.config) = (Some(of), id, config);
+        self.disk.wipe();
+        self.disk.platter = disk;
     }
 
     /// A new disk, and so a new identity.
     pub(super) fn replace_disk(&mut self) {
-        if std::mem::take(&mut self.copy) {
-            self.rename(Str::from(format!("n{}", self.slot + 1)));
+        if self.copy_of.take().is_some() {
+            self.config = self.own_config.clone();
         }
         self.disk.wipe();
         self.incarnation += 1;

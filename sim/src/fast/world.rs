@@ -20,7 +20,7 @@ use super::net::Net;
 use super::operator::Operator;
 use super::plan::Plan;
 use super::rpc::{Lines, Order};
-use super::server::{Server, slot_of};
+use super::server::Server;
 use super::stream::Conns;
 use super::trace::Trace;
 use super::verdict::{Kind, Violation};
@@ -229,7 +229,11 @@ impl World {
             return self.servers[slot].backlog.push(event);
         }
         match event {
-            Event::Peer { from, to, life, bytes } => self.on_peer(from, to, life, bytes),
+            Event::Peer { sender, from, slot, to, life, bytes }
+                if self.servers[slot].id == to && self.lives(slot, life) =>
+            {
+                self.on_peer((sender, slot), from, bytes);
+            }
             Event::PeerLost { from, slot, life } if self.lives(slot, life) => {
                 self.feed(slot, Input::PeerLost { from });
             }
@@ -249,7 +253,7 @@ impl World {
                 self.feed(slot, Input::SnapshotBuilt { at, data });
             }
             Event::Die { slot, life, step } if self.lives(slot, life) && !self.quiet => self.die(slot, step),
-            Event::PeerLost { .. } => {}
+            Event::Peer { .. } | Event::PeerLost { .. } => {}
             Event::Wake { .. } | Event::Flushed { .. } | Event::Built { .. } | Event::Die { .. } => {}
             Event::Request { client, round, request } => self.on_request(client, round, *request),
             Event::Answer { client, round, reply } => self.on_answer(client, round, &reply),
@@ -266,7 +270,7 @@ impl World {
     /// The server that an event waits for while it is paused.
     fn addressee(&self, event: &Event) -> Option<usize> {
         match event {
-            Event::Peer { to, .. } => slot_of(to),
+            Event::Peer { slot, .. } => Some(*slot),
             Event::Wake { slot, .. } | Event::Flushed { slot, .. } | Event::Built { slot, .. } => Some(*slot),
             Event::PeerLost { slot, .. } | Event::Resolved { slot, .. } | Event::Chore { slot } => {
                 Some(*slot)
@@ -286,16 +290,13 @@ impl World {
         self.servers[slot].life == life && self.servers[slot].up.is_some()
     }
 
-    fn on_peer(&mut self, from: ServerId, to: ServerId, life: u32, bytes: Bytes) {
-        let (Some(a), Some(b)) = (slot_of(&from), slot_of(&to)) else { return };
-        // A message in flight when the link is cut does not get through either, and a connection does not
-        // outlive the process at its end.
-        let gone = self.servers[b].id != to || self.servers[b].up.is_none() || self.servers[b].life != life;
-        if gone || !self.net.is_open(a, b) {
-            return;
+    /// A connection does not outlive the process at its end, so the receiver is still the one that was meant. A message
+    /// in flight when the link is cut does not get through either.
+    fn on_peer(&mut self, (sender, slot): (usize, usize), from: ServerId, bytes: Bytes) {
+        if self.net.is_open(sender, slot) {
+            self.trace.bytes(&bytes);
+            self.feed(slot, Input::Peer { from, bytes });
         }
-        self.trace.bytes(&bytes);
-        self.feed(b, Input::Peer { from, bytes });
     }
 
     fn wake(&mut self, slot: usize) {
@@ -437,7 +438,7 @@ impl World {
             }
             Output::Reply { call, reply, .. } => self.on_operator_reply(slot, call, reply),
             Output::Event(event) => {
-                if event.message.contains("is taken") {
+                if event.message.contains("is taken: the node at") {
                     self.servers[slot].refused = Some(event.message.to_string());
                 }
                 self.line(slot, || {
@@ -461,22 +462,30 @@ impl World {
 
     fn send(&mut self, slot: usize, to: ServerId, at: Option<SocketAddr>, bytes: Bytes) {
         let Some(target) = self.peer_at(&to, at) else { return };
-        let from = self.servers[slot].id.clone();
+        self.servers[slot].spoke_to.insert(target);
         if let Some(message) = promise::raft_message(&bytes) {
             let checked = self.check_message(slot, &to, &message);
             self.check(checked);
         }
         let fate = self.net.send(self.now, slot, target);
-        let life = self.servers[target].life;
+        let (life, from) = (self.servers[target].life, self.servers[slot].id.clone());
         match (fate.first, fate.second) {
             (None, _) => self.marks.hit(Mark::MessageLost),
             (Some(at), second) => {
                 if let Some(again) = second {
                     self.marks.hit(Mark::MessageTwice);
-                    let (from, to, bytes) = (from.clone(), to.clone(), bytes.clone());
-                    self.heap.push(again, Event::Peer { from, to, life, bytes });
+                    let event = Event::Peer {
+                        sender: slot,
+                        from: from.clone(),
+                        slot: target,
+                        to: to.clone(),
+                        life,
+                        bytes: bytes.clone(),
+                    };
+                    self.heap.push(again, event);
                 }
-                self.heap.push(at, Event::Peer { from, to, life, bytes });
+                self.heap
+                    .push(at, Event::Peer { sender: slot, from, slot: target, to: to.clone(), life, bytes });
             }
         }
     }

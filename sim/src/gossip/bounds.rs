@@ -63,6 +63,13 @@ impl Bounds<'_> {
         probe + self.suspicion_max() + self.spread()
     }
 
+    /// From when a member probes again that so many call failed, until it has contradicted: it passes all others within
+    /// two rounds, and its first probe may be as slow as a probe can be.
+    pub fn contradicted(&self, accusers: usize) -> Duration {
+        let others = self.n.saturating_sub(accusers).max(1) as u32;
+        self.config.probe_interval * (2 * others + WORST_HEALTH) + self.spread()
+    }
+
     /// What SWIM expects of the first member that calls it failed, when others confirm at once: `e / (e - 1)`
     /// intervals until it is probed, one for the probe, the shortest suspicion.
     pub fn death_expected(&self) -> Duration {

@@ -2,6 +2,7 @@
 
 use super::super::wire::ip_bytes;
 use super::super::{Effect, Gossip, scale};
+use super::conflict::Sides;
 use super::filter::encode_filters;
 use super::keys::KeyReport;
 use super::message::{self, Query, QueryResponse};
@@ -26,8 +27,8 @@ pub(super) enum Asker {
     Call(CallId),
     /// A command about keys, which sums them up.
     Keys(CallId, KeyReport),
-    /// This node: another has its name. Answers, and those that side with it.
-    Conflict { answers: usize, for_us: usize },
+    /// This node: another has its name.
+    Conflict(Sides),
 }
 
 /// One question.
@@ -119,7 +120,6 @@ impl Gossip {
         if !asked.answers.insert(from.clone()) {
             return;
         }
-        let (own, port) = (ip_bytes(self.config.advertise.ip()), self.config.advertise.port());
         let done = match &mut asked.asker {
             Asker::Call(call) => {
                 let payload = answer.payload.clone();
@@ -130,11 +130,8 @@ impl Gossip {
                 report.count(from, &answer.payload);
                 report.responses >= report.nodes
             }
-            Asker::Conflict { answers, for_us } => {
-                if let Some(holder) = super::conflict::read(&answer.payload) {
-                    *answers += 1;
-                    *for_us += usize::from(holder.addr == own && holder.port == port);
-                }
+            Asker::Conflict(sides) => {
+                super::conflict::count(sides, &answer.payload);
                 false
             }
         };
@@ -155,7 +152,7 @@ impl Gossip {
         match asked.asker {
             Asker::Call(call) => self.effects.push(Effect::QueryDone { call, refused: None }),
             Asker::Keys(call, report) => self.effects.push(Effect::KeysDone { call, report }),
-            Asker::Conflict { answers, for_us } => self.on_conflict_counted(answers, for_us),
+            Asker::Conflict(sides) => self.on_conflict_counted(&sides),
         }
     }
 }

@@ -1,25 +1,39 @@
 //! Two members of one name: the others know who had it first.
 
-use super::super::wire::ip_bytes;
+use super::super::wire::{ip_bytes, ip_from};
 use super::super::{Effect, Gossip};
 use super::asked::Asker;
 use super::message::{self, ConflictResponse};
 use super::query::{INTERNAL, Incoming, QueryOptions};
 use crate::Str;
 use crate::event::Level;
+use crate::time::Duration;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::cmp::Reverse;
 use core::net::SocketAddr;
 
 /// The question's name behind [`INTERNAL`].
 pub(super) const CONFLICT: &str = "conflict";
+/// Members that repeat each answer of [`FEW`]: those that get lost could turn the vote.
+const RELAYS: u8 = 2;
+const FEW: usize = 64;
+/// They are not asked more often: it is longer than a question lasts.
+const AGAIN: Duration = Duration::from_secs(30);
 
-/// What a member said about the name.
-pub(super) fn read(payload: &[u8]) -> Option<ConflictResponse> {
-    match payload.split_first() {
+/// How many members hold which address for that of the name.
+pub(super) type Sides = BTreeMap<SocketAddr, usize>;
+
+/// Counts what a member said about the name.
+pub(super) fn count(sides: &mut Sides, payload: &[u8]) {
+    let held: Option<ConflictResponse> = match payload.split_first() {
         Some((&message::CONFLICT_RESPONSE, body)) => message::decode(body).ok(),
         _ => None,
+    };
+    if let Some((ip, port)) = held.and_then(|held| Some((ip_from(&held.addr)?, held.port))) {
+        *sides.entry(SocketAddr::new(ip, port)).or_default() += 1;
     }
 }
 
@@ -35,14 +49,24 @@ impl Gossip {
             "Node name conflicts with another node at {other}. Names must be unique! (Resolution enabled: {resolve})"
         );
         self.refuse("conflict", &text);
-        let asking = self.serf.asked.values().any(|asked| matches!(asked.asker, Asker::Conflict { .. }));
-        if resolve && !asking {
-            let question: Str = format!("{INTERNAL}{CONFLICT}").as_str().into();
-            let payload = Bytes::copy_from_slice(name.as_bytes());
-            let asker = Asker::Conflict { answers: 0, for_us: 0 };
-            if let Err((_, reason)) = self.ask(asker, question, payload, &QueryOptions::default()) {
-                self.log_serf(Level::Error, format!("Failed to start name conflict resolution: {reason}"));
-            }
+        if resolve {
+            self.ask_for_the_owner();
+        }
+    }
+
+    /// Asks all members whom they know by this node's name, unless that is being asked.
+    pub(in super::super) fn ask_for_the_owner(&mut self) {
+        if self.serf.conflict_from > self.now {
+            return;
+        }
+        self.serf.conflict_from = self.now + AGAIN;
+        let question: Str = format!("{INTERNAL}{CONFLICT}").as_str().into();
+        let payload = Bytes::copy_from_slice(self.config.name.as_bytes());
+        let asker = Asker::Conflict(Sides::new());
+        let relay_factor = if self.serf.members.len() <= FEW { RELAYS } else { 0 };
+        let options = QueryOptions { relay_factor, ..QueryOptions::default() };
+        if let Err((_, reason)) = self.ask(asker, question, payload, &options) {
+            self.log_serf(Level::Error, format!("Failed to start name conflict resolution: {reason}"));
         }
     }
 
@@ -74,14 +98,28 @@ impl Gossip {
         self.send_answer(incoming, 0, Bytes::from(answer));
     }
 
-    /// The majority of the answers decides.
-    pub(super) fn on_conflict_counted(&mut self, answers: usize, for_us: usize) {
-        if for_us > answers / 2 {
-            let text = format!("majority in name conflict resolution [{for_us} / {answers}]");
-            return self.log_serf(Level::Info, text);
+    /// The answers decide: how many side with whom. Plain serf goes on if more than half side with it, and stops
+    /// otherwise. Where claims are looked into, whoever has fewer than another falls silent; of two that have as many,
+    /// the one at the higher address.
+    pub(super) fn on_conflict_counted(&mut self, sides: &Sides) {
+        let own = self.config.advertise;
+        let for_us = sides.get(&own).copied().unwrap_or(0);
+        let answers: usize = sides.values().sum();
+        if self.config.resolve_conflicts {
+            if for_us > answers / 2 {
+                let text = format!("majority in name conflict resolution [{for_us} / {answers}]");
+                return self.log_serf(Level::Info, text);
+            }
+            let text = format!("minority in name conflict resolution, quitting [{for_us} / {answers}]");
+            self.log_serf(Level::Warn, text);
+            return self.effects.push(Effect::NameLost);
         }
-        let text = format!("minority in name conflict resolution, quitting [{for_us} / {answers}]");
-        self.log_serf(Level::Warn, text);
-        self.effects.push(Effect::NameLost);
+        let others = sides.iter().filter(|(at, _)| **at != own);
+        let Some((&rival, &for_it)) = others.max_by_key(|(at, count)| (**count, Reverse(**at))) else {
+            return;
+        };
+        if (for_it, Reverse(rival)) > (for_us, Reverse(own)) {
+            self.fall_silent(rival);
+        }
     }
 }

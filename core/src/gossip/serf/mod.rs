@@ -77,6 +77,8 @@ pub(super) struct Serf {
     unkept: VecDeque<(Incoming, Bytes)>,
     /// Questions of ours that run, by their Lamport time.
     asked: BTreeMap<u64, Asked>,
+    /// When members may be asked next whom they know by our name.
+    conflict_from: Instant,
     /// Members to be erased once their leave has spread.
     prunes: BTreeMap<Str, Instant>,
     pub(super) vivaldi: Vivaldi,
@@ -103,6 +105,7 @@ impl Serf {
             last_incoming: 0,
             unkept: VecDeque::new(),
             asked: BTreeMap::new(),
+            conflict_from: Instant::ZERO,
             prunes: BTreeMap::new(),
             vivaldi: Vivaldi::default(),
             coordinates: BTreeMap::new(),

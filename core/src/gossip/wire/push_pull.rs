@@ -2,7 +2,7 @@
 //!
 //! A header counts what follows: one map per member, then the state of the layer above as raw bytes.
 
-use super::message::{check_member, check_name};
+use super::message::{Alive, check_member, check_name};
 use super::{MAX_NODES, MAX_STREAM, WireError};
 use crate::Str;
 use crate::wire::{msgpack, raw};
@@ -86,6 +86,18 @@ pub struct PushNode {
 }
 
 impl PushNode {
+    /// What a rumour of its life would say.
+    pub fn alive(&self) -> Alive {
+        Alive {
+            addr: self.addr.clone(),
+            incarnation: self.incarnation,
+            meta: self.meta.clone(),
+            node: self.name.clone(),
+            port: self.port,
+            vsn: self.vsn.clone(),
+        }
+    }
+
     /// The state; anything unknown is none.
     pub fn state(&self) -> Option<WireState> {
         [WireState::Alive, WireState::Suspect, WireState::Dead, WireState::Left]

@@ -11,6 +11,7 @@ use lictor_sim::fast::shrink as shrinking;
 use lictor_sim::fast::trace::{HEADING, Trace};
 use lictor_sim::fast::verdict::{Kind, Violation};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) const HELP: &str = "\
 usage: sim replay  FILE.plan | --seed N --scenario NAME
@@ -83,7 +84,9 @@ pub(crate) fn shrink(args: &Args) -> Result<ExitCode, String> {
 /// Runs a plan. Whether it panics is told by a process of its own, since a panic ends the process.
 pub(super) fn judge(plan: &Plan) -> Option<Violation> {
     let text = plan.to_string();
-    let folder = std::env::temp_dir().join(format!("lictor-sim-{}", std::process::id()));
+    static JUDGED: AtomicU64 = AtomicU64::new(0);
+    let number = JUDGED.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("lictor-sim-{}-{number}", std::process::id()));
     let path = folder.join("candidate.plan");
     let saved = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, text));
     let exe = std::env::current_exe();

@@ -152,9 +152,55 @@ pub(in crate::fast) fn told_of_its_rival(host: &Host, rival: &Host, said: Option
     Ok(())
 }
 
+/// Of two processes with one node ID the one that must stop says where both are (pains.md d.2 R7).
+pub(in crate::fast) fn a_twin_names_both(
+    (other, own): (IpAddr, IpAddr),
+    is: (Option<IpAddr>, IpAddr),
+) -> Checked {
+    hold!(
+        (Some(other), own) == is,
+        "a twin names both",
+        "it says that it is at {own} and the other at {other}, and they are at {} and {:?}",
+        is.1,
+        is.0
+    );
+    Ok(())
+}
+
+/// Of two processes with one node ID the one with the copied, or older, disk stops by itself (pains.md d.2 R7).
+pub(in crate::fast) fn a_twin_stops(name: &str, bound: u64, stopped: bool) -> Checked {
+    hold!(
+        stopped,
+        "a twin stops",
+        "{name} and another process with its ID have run for {:.0} s, with nothing between them",
+        bound as f64 / 1e9
+    );
+    Ok(())
+}
+
 /// Whether this member is shown as failed.
 pub(in crate::fast) fn is_failed(members: &Members, host: &Host) -> bool {
     member(members, &host.name).is_some_and(|member| member.status == Status::Failed)
+}
+
+/// Whether this member is shown as failed where it is.
+pub(in crate::fast) fn is_failed_at(members: &Members, host: &Host) -> bool {
+    is_failed(members, host) && member(members, &host.name).is_some_and(|member| member.addr.ip() == host.ip)
+}
+
+/// Whoever is called failed by another whom it sees alive hears of it with the ack of the next probe that reaches one
+/// of its accusers, and contradicts (SWIM, 4.2; docs/gossip.md, a member is suspected and lives).
+pub(in crate::fast) fn the_accused_come_back(by: &Host, host: &Host, shown: u64, bound: u64) -> Checked {
+    hold!(
+        shown <= bound,
+        "who reaches its accuser is back at once",
+        "{} has shown {} as failed for {:.1} s, and {} probes it",
+        by.name,
+        host.name,
+        shown as f64 / 1e9,
+        host.name
+    );
+    Ok(())
 }
 
 /// Whoever is dead is not alive in anybody's eyes after a round of probes, the longest suspicion and a rumour's way,

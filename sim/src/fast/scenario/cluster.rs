@@ -63,7 +63,19 @@ pub(super) fn faults(d: &mut Draft) {
     d.knobs.packet_loss_permille = *d.luck.pick(&[0, 20, 200]);
     d.knobs.buried = *d.luck.pick(&[0, 1]);
     let hosts = d.knobs.hosts() as u64;
+    if d.luck.ratio(1, 3) {
+        // One is alone at the end for so long that all others miss it, and it does not miss them yet.
+        let (alone, all) = (d.knobs.slots(), hosts as usize);
+        let at = d.end() - 9000 - d.luck.below(6000);
+        d.at(
+            at,
+            Action::Partition(vec![Group::of([alone]), Group::of((0..all).filter(|slot| *slot != alone))]),
+        );
+    }
     for at in d.moments(2500) {
+        if at + 16_000 > d.end() && d.luck.ratio(1, 2) {
+            break;
+        }
         let slot = d.luck.below(hosts) as usize;
         match d.luck.below(8) {
             0..2 => d.bounce(at, slot, 4000),
@@ -286,7 +298,18 @@ pub(super) fn names(d: &mut Draft) {
     let (owner, namesake) = (d.knobs.slots(), d.knobs.late());
     let copy = namesake + 1;
     let start = 8000 + d.luck.below(10_000);
-    d.at(start, Action::Restart(namesake));
+    if d.luck.ratio(1, 3) {
+        // Both at once, and each half of the others hears of one: for too short a time to miss anybody.
+        d.at(2000, Action::Stop(owner));
+        let (one, other) = (0..d.knobs.late()).partition::<Vec<usize>, _>(|slot| slot % 2 == owner % 2);
+        let other = other.into_iter().chain([namesake]);
+        d.at(start - 1000, Action::Partition(vec![Group::of(one), Group::of(other)]));
+        d.at(start + 2000, Action::Mend);
+        d.at(start, Action::Restart(owner));
+        d.at(start, Action::Restart(namesake));
+    } else {
+        d.at(start, Action::Restart(namesake));
+    }
     if d.luck.ratio(3, 4) {
         // The first one dies, the second one gets the name, the first one comes back.
         let dies = start + 5000 + d.luck.below(20_000);
@@ -306,10 +329,47 @@ pub(super) fn names(d: &mut Draft) {
         let again = copied + 5000 + d.luck.below(30_000);
         d.at(again, Action::Restart(copy));
     }
-    // Who starts while two claim one name takes whom it hears of first; so nobody else starts.
     for at in d.moments(15_000) {
         let server = d.slot();
-        d.stand_still(at, server, 2500);
+        if d.luck.ratio(1, 2) {
+            d.stand_still(at, server, 2500);
+        } else {
+            d.bounce(at, server, 1000);
+        }
+    }
+}
+
+/// A server's data directory is copied, under its name or another, while servers around it die and start; or it was
+/// thought lost and is started elsewhere, and then comes back.
+pub(super) fn clones(d: &mut Draft) {
+    cluster(d);
+    d.knobs.servers = *d.luck.pick(&[3, 3, 5]);
+    d.knobs.agents = 2;
+    d.knobs.copies = 1;
+    d.knobs.services = 1;
+    d.knobs.packet_loss_permille = *d.luck.pick(&[0, 10, 50]);
+    d.knobs.flush_us = *d.luck.pick(&[300, 20_000]);
+    let (copied, copy) = (d.slot(), d.knobs.late());
+    let at = 8000 + d.luck.below(8000);
+    if d.luck.ratio(1, 3) {
+        d.at(at, Action::Crash(copied));
+        let found = at + 600 + d.luck.around(2000);
+        d.at(found, Action::Clone(copied, copy, true));
+        let back = found + 2000 + d.luck.below(15_000);
+        d.at(back, Action::Restart(copied));
+    } else {
+        let name = d.luck.ratio(1, 2);
+        d.at(at, Action::Clone(copied, copy, name));
+    }
+    for again in [at, at + 4000 + d.luck.below(12_000)] {
+        // Whoever starts meanwhile may hear of the copy first.
+        let other = (copied + 1 + d.luck.below(d.knobs.servers - 1) as usize) % d.knobs.servers as usize;
+        let starts = again + d.luck.below(800);
+        d.at(starts.saturating_sub(1500), Action::Crash(other));
+        d.at(starts, Action::Restart(other));
+        if again > at {
+            d.at(again, Action::Restart(copy));
+        }
     }
 }
 
