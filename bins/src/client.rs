@@ -21,6 +21,7 @@ use crate::address::{self, Address, AddressError, To};
 use crate::flags::{Parsed, bool_of};
 use crate::hyper_io::HyperIo;
 use crate::shell::Shell;
+use crate::tls_files;
 
 /// Longest wait for a connection to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -113,6 +114,8 @@ pub enum SetupError {
         /// The system's reason.
         why: String,
     },
+    /// The files for TLS cannot be used.
+    Tls(String),
     /// The system gives no event loop.
     Runtime(String),
 }
@@ -125,7 +128,9 @@ impl fmt::Display for SetupError {
                 let text = "Error connecting to Consul agent: Error loading token file";
                 write!(f, "{text} {path} : open {path}: {why}")
             }
-            SetupError::Runtime(why) => write!(f, "Error connecting to Consul agent: {why}"),
+            SetupError::Tls(why) | SetupError::Runtime(why) => {
+                write!(f, "Error connecting to Consul agent: {why}")
+            }
         }
     }
 }
@@ -186,6 +191,7 @@ impl Client {
                 false
             }
         };
+        tls_files::check(shell, flags).map_err(SetupError::Tls)?;
         let written = flags.text("http-addr").filter(|a| !a.is_empty());
         let written = written.or(shell.var("CONSUL_HTTP_ADDR")).unwrap_or(address::DEFAULT);
         let address = Address::parse(written, ssl).map_err(SetupError::Address)?;
@@ -341,9 +347,10 @@ impl Client {
     async fn open(&self) -> Result<Box<dyn Stream>, (String, String)> {
         let plain = |why: String| (why, String::new());
         match &self.address.to {
-            To::Tcp { tls: true, .. } => {
-                Err(plain("this build speaks no TLS; use the agent's http:// or unix:// address".to_owned()))
-            }
+            To::Tcp { tls: true, .. } => Err(plain(
+                "TLS is not built yet in this version of Lictor; use the agent's http:// or unix:// address"
+                    .to_owned(),
+            )),
             To::Tcp { host, port, .. } => Ok(Box::new(self.dial(host, *port).await?)),
             To::Unix(path) => {
                 let stream = UnixStream::connect(path)

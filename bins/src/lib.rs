@@ -17,6 +17,7 @@ mod hyper_io;
 pub mod sets;
 pub mod shell;
 pub mod table;
+mod tls_files;
 
 use shell::Shell;
 

@@ -10,6 +10,7 @@ use crate::rt::{Alarm, Rt};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use lictor_core::agent::CheckSpec;
+use lictor_core::front::dump;
 use lictor_core::ids::{Pool, RunId, ServerId, Ticket};
 use lictor_core::node::{DiskBatch, HaltReason, Input, NetOrder, Node, Output, Reply, StopKind};
 use lictor_core::time::{Instant, Now};
@@ -136,6 +137,8 @@ pub struct Hands {
     /// Adds to a report what all other threads have counted. It waits for them, so the front that asked
     /// does it.
     pub measure: Measure,
+    /// Hears that this node has joined others.
+    pub ready: Arc<dyn Fn() + Send + Sync>,
     /// The log.
     pub log: Arc<Log>,
 }
@@ -201,6 +204,14 @@ fn carry_out<R: Rt>(rt: &R, node: &mut Node, hands: &Hands, meter: &mut Meter, s
                     front.report(call, report, hands.measure.clone());
                 }
                 (Some(front), reply) => front.reply(call, reply),
+                (None, Reply::Metrics(mut report)) => {
+                    report.add(&meter.recorder);
+                    let (measure, view) = (hands.measure.clone(), hands.view.load_full());
+                    rt.offload(move || {
+                        measure(&mut report);
+                        eprint!("{}", dump(&view, *report));
+                    });
+                }
                 (None, _) => {}
             },
             // A closed queue means that the process is ending: all of these may be lost.
@@ -268,6 +279,7 @@ fn carry_out<R: Rt>(rt: &R, node: &mut Node, hands: &Hands, meter: &mut Meter, s
                 let read = hands.read_config.clone();
                 later(rt, &hands.inbox, move || read());
             }
+            Output::Joined => (hands.ready)(),
             Output::Event(event) => hands.log.write(&event),
             Output::Stopped { kind, code } => exit = Some(Exit::Stopped { kind, code }),
             Output::Halt { why } => exit = Some(Exit::Halted(why)),

@@ -33,7 +33,7 @@ async fn addresses<R: Rt>(rt: &R, name: &str, port: u16) -> Result<Vec<SocketAdd
         return Ok(vec![address]);
     }
     let (host, port) = match name.rsplit_once(':') {
-        Some((host, text)) => (host, text.parse().map_err(|_| format!("invalid port {text:?}"))?),
+        Some((host, text)) => (host, text.parse().map_err(|_| no_port(text))?),
         None => (name, port),
     };
     let late = rt.sleep_until(rt.now().mono + PATIENCE);
@@ -49,6 +49,13 @@ async fn addresses<R: Rt>(rt: &R, name: &str, port: u16) -> Result<Vec<SocketAdd
     }
 }
 
+/// Go's word for what is no port.
+fn no_port(text: &str) -> String {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let why = if digits { "value out of range" } else { "invalid syntax" };
+    format!("strconv.ParseUint: parsing {text:?}: {why}")
+}
+
 /// An address that needs no resolving: `ip`, `ip:port`, `[v6]:port`.
 fn literal(text: &str, port: u16) -> Option<SocketAddr> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
@@ -61,6 +68,12 @@ fn literal(text: &str, port: u16) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_port_is_refused_in_gos_words() {
+        assert_eq!(no_port("99999"), r#"strconv.ParseUint: parsing "99999": value out of range"#);
+        assert_eq!(no_port("-1"), r#"strconv.ParseUint: parsing "-1": invalid syntax"#);
+    }
 
     #[test]
     fn addresses_are_read_with_and_without_a_port() {

@@ -4,6 +4,7 @@ use lictor_tests::backend::Backend;
 use lictor_tests::{Scratch, Server, binary, request, wait};
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -66,7 +67,7 @@ fn a_reload_takes_up_what_files_say_and_keeps_what_checks_know() {
     // What cannot be read changes nothing, and says so to the log and to whoever asked.
     server.set_extra(r#"{"services": [{"name": "half""#);
     server.signal("HUP");
-    assert!(wait(|| server.log().contains("configuration not reloaded")));
+    assert!(wait(|| server.log().contains("Reload config failed")));
     let out = server.cli(&["reload"]);
     assert_eq!(out.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&out.stderr).contains("2-extra.json"), "{out:?}");
@@ -184,4 +185,52 @@ fn the_soft_limit_on_open_files_is_raised_to_the_hard_one() {
     let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("the limit");
     let [soft, hard] = [3, 4].map(|i| line.split_whitespace().nth(i).expect("a number"));
     assert_eq!(soft, hard, "{line}");
+}
+
+#[test]
+fn signals_that_mean_nothing_do_nothing_and_usr1_shows_metrics() {
+    let mut server = Server::start("signals", "");
+    server.signal("USR2");
+    server.signal("ALRM");
+    server.signal("USR1");
+    assert!(wait(|| server.log().contains("][G] 'consul.")), "{}", server.log());
+    assert!(server.runs() && server.has_leader());
+}
+
+#[test]
+fn a_pid_file_is_there_as_long_as_the_agent_and_one_that_cannot_be_written_is_a_refusal() {
+    let dir = Scratch::new("pid");
+    let path = dir.path().join("pid");
+    let mut server = Server::start("pid", &format!(r#"{{"pid_file": "{}"}}"#, path.display()));
+    assert_eq!(fs::read_to_string(&path).expect("it is there"), server.pid().to_string());
+    server.signal("TERM");
+    server.wait_for_exit();
+    assert!(!path.exists());
+    let log = server.log();
+    for line in ["Caught: signal=terminated", "Graceful shutdown disabled. Exiting", "Requesting shutdown"] {
+        assert!(log.contains(line), "no {line} in {log}");
+    }
+    server.set_extra(r#"{"pid_file": "/no/such/pid"}"#);
+    let out = server.run_to_end();
+    let text = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(text.contains("Could not open pid file: open /no/such/pid: no such file or directory"), "{text}");
+}
+
+#[test]
+fn systemd_hears_that_it_is_ready_when_it_has_joined() {
+    let dir = Scratch::new("notify");
+    let path = dir.path().join("socket");
+    let socket = UnixDatagram::bind(&path).expect("a socket");
+    socket.set_read_timeout(Some(Duration::from_secs(60))).expect("it can");
+    let mut server = Server::prepare("notify", "");
+    let mut command = server.command();
+    command.env("NOTIFY_SOCKET", &path);
+    server.launch_as(command);
+    server.wait_for_leader();
+    let out = server.cli(&["join", &format!("127.0.0.1:{}", server.serf)]);
+    assert!(out.status.success(), "{out:?}");
+    let mut buffer = [0; 32];
+    let length = socket.recv(&mut buffer).expect("it says so");
+    assert_eq!(&buffer[..length], b"READY=1");
 }

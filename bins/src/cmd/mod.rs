@@ -135,6 +135,10 @@ const NOT_BUILT: &[&str] = &[
     "troubleshoot",
 ];
 
+/// The same below groups.
+const NOT_BUILT_BELOW: &[(&str, &str)] =
+    &[("operator", "usage"), ("services", "export"), ("services", "exported-services")];
+
 /// Runs a command line without the binary's name; returns the exit code.
 pub fn run(shell: &mut Shell<'_>, args: &[String]) -> u8 {
     if let Some(line) = shell.var("COMP_LINE").map(str::to_owned) {
@@ -179,12 +183,16 @@ pub fn run(shell: &mut Shell<'_>, args: &[String]) -> u8 {
     };
     let Some(top) = named(COMMANDS, word) else {
         if NOT_BUILT.contains(&word) {
-            shell.warn(format!("\"{word}\" is a command of Consul that this build does not have yet.\n"));
+            shell.warn(not_built(word));
         }
         shell.warn(root);
         return 127;
     };
     descend(shell, word.to_owned(), top, &args[1..], wants_help)
+}
+
+fn not_built(command: &str) -> String {
+    format!("\"{command}\" is a command of Consul that this build does not have yet.\n")
 }
 
 fn descend(shell: &mut Shell<'_>, path: String, command: &Command, args: &[String], wants_help: bool) -> u8 {
@@ -196,6 +204,9 @@ fn descend(shell: &mut Shell<'_>, path: String, command: &Command, args: &[Strin
                 if wants_help {
                     shell.say(text);
                     return 0;
+                }
+                if let Some(word) = args.first().filter(|word| NOT_BUILT_BELOW.contains(&(&path, word))) {
+                    shell.warn(not_built(&format!("{path} {word}")));
                 }
                 shell.warn(text);
                 1

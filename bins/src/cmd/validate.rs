@@ -2,6 +2,7 @@
 
 use super::{Body, Command, Context, Outcome};
 use crate::flags::Flag;
+use lictor_core::agent::unsupported;
 use lictor_core::config::Flags;
 use lictor_io::config_files::{self, ConfigFiles};
 
@@ -49,6 +50,9 @@ fn run(cx: &mut Context<'_, '_>) -> Outcome {
             "Config validation failed: it asks for protection that this version does not give:\n    {}",
             config.unprotected.join("\n    ")
         ));
+    }
+    if let Some(why) = unsupported(&config) {
+        return Err(format!("Config validation failed: {why}"));
     }
     if !cx.flags.on("quiet") {
         for warning in &config.warnings {

@@ -1,12 +1,12 @@
 //! `watch`: waits for changes of one view of the registry, and shows it or runs a command with it.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::{Command as Process, Stdio};
 
 use bytes::Bytes;
 
 use super::{Body, Command, Context, Outcome};
-use crate::client::{Answer, CallError, Client, Method};
+use crate::client::{Answer, CallError, Client, Method, reason};
 use crate::flags::{Flag, bool_of};
 use crate::sets;
 use lictor_core::plan::{self, Progress, View, retry_after};
@@ -147,7 +147,15 @@ fn handle(cx: &Context<'_, '_>, child: &[String], index: u64, shown: &[u8]) -> R
         process
     };
     process.env("CONSUL_INDEX", index.to_string()).stdin(Stdio::piped());
-    let mut running = process.spawn().map_err(|e| format!("Error starting handler: {e}"))?;
+    let mut running = process.spawn().map_err(|e| {
+        let program = process.get_program().to_string_lossy();
+        match e.kind() {
+            ErrorKind::NotFound if !program.contains('/') => {
+                format!("Error starting handler: exec: {program:?}: executable file not found in $PATH")
+            }
+            _ => format!("Error starting handler: fork/exec {program}: {}", reason(&e)),
+        }
+    })?;
     if let Some(mut stdin) = running.stdin.take() {
         // A child that does not read its input is no failure.
         let _ = stdin.write_all(shown).and_then(|()| stdin.write_all(b"\n"));

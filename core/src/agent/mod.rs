@@ -22,6 +22,7 @@ mod validate;
 
 pub use interface::{AgentEffect, AgentInput, CatalogCall, CatalogNode, CatalogReply, LocalWrite};
 pub use local::{Local, LocalService};
+pub use reload::unsupported;
 pub use request::{AgentError, AgentReply, AgentRequest, CheckOutcome, CheckSpec, Probe, ProbeTls};
 
 use crate::Str;

@@ -7,12 +7,26 @@ use crate::Str;
 use crate::config::RuntimeConfig;
 use crate::event::Level;
 use crate::time::Now;
-use crate::types::CheckDefinition;
+use crate::types::{CheckDefinition, ServiceDefinition};
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+
+/// Why an agent so configured does not start here, although Consul would: the first service of a kind that this version
+/// does not have.
+pub fn unsupported(config: &RuntimeConfig) -> Option<String> {
+    let refused = |service: &ServiceDefinition| {
+        let why = validate::kind(service).err()?;
+        Some(refusal(&service.name, &why.to_string()))
+    };
+    config.services.iter().find_map(refused)
+}
+
+fn refusal(service: &str, why: &str) -> String {
+    format!("Failed to register service {service:?}: {why}")
+}
 
 impl Agent {
     /// Takes up a new configuration: files' services and checks are added, changed and removed; what
@@ -38,7 +52,7 @@ impl Agent {
                 }
                 Err(why) => {
                     let why = why.to_string();
-                    self.refused.get_or_insert_with(|| format!("Failed to register service {name:?}: {why}"));
+                    self.refused.get_or_insert_with(|| refusal(&name, &why));
                     self.event(
                         Level::Error,
                         "Failed to register service",

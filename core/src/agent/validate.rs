@@ -57,10 +57,7 @@ pub(super) fn service(
     }
     rules::metadata(rules::pairs(&definition.meta))
         .map_err(|why| invalid(&format!("Invalid Service Meta: {why}")))?;
-    if !definition.kind.is_empty() {
-        let why = format!("services of kind {:?} are not supported by this version", definition.kind);
-        return Err(invalid(&format!("Validation failed: {why}")));
-    }
+    kind(definition)?;
     if let Some(place) = &definition.locality {
         rules::locality(place).map_err(|why| invalid(&format!("Validation failed: {why}")))?;
     }
@@ -71,6 +68,15 @@ pub(super) fn service(
         return Err(invalid("Status for checks must 'passing', 'warning', 'critical'"));
     }
     definition.checks.iter().try_for_each(|c| runnable(c, source, abilities))
+}
+
+/// Services that are no part of a mesh are all that this version has.
+pub(super) fn kind(definition: &ServiceDefinition) -> Result<(), AgentError> {
+    if definition.kind.is_empty() {
+        return Ok(());
+    }
+    let why = format!("services of kind {:?} are not supported by this version", definition.kind);
+    Err(invalid(&format!("Validation failed: {why}")))
 }
 
 /// Checks a check that is registered on its own.

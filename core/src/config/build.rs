@@ -63,9 +63,24 @@ pub(super) fn build(
     if config.tls_for_checks.is_some() {
         config.not_built_yet.retain(|key| !check_tls::is_read(key));
     }
+    warnings.extend(without_sidecar(tree));
+    config.not_built_yet.retain(|key| !key.ends_with(SIDECAR));
     config.warnings = warnings;
     config.written = Written::of(tree);
     Ok(config)
+}
+
+/// Asks for a proxy beside a service.
+const SIDECAR: &str = "connect.sidecar_service";
+
+/// A warning for each service that asks for a sidecar, were it an empty one: it runs without.
+fn without_sidecar(tree: &Tree) -> impl Iterator<Item = String> {
+    let asking = tree::objects(tree, "services")
+        .filter(|service| tree::get(service, SIDECAR).is_some_and(Value::is_object));
+    asking.map(|service| {
+        let name = tree::owned(service, "name");
+        format!("service {name:?}: connect.sidecar_service has no effect: sidecars are not built yet in this version of Lictor")
+    })
 }
 
 fn identity(config: &mut RuntimeConfig, tree: &Tree, host: &HostFacts) {
@@ -88,6 +103,7 @@ fn identity(config: &mut RuntimeConfig, tree: &Tree, host: &HostFacts) {
     };
     config.data_dir = tree::owned(tree, "data_dir");
     config.pid_file = tree::owned(tree, "pid_file");
+    config.protocol = tree::int(tree, "protocol").unwrap_or(config.protocol);
     config.tagged_addresses = tree::text_map(tree, "tagged_addresses");
     config.locality = definition::locality(tree);
     config.ui_enabled = tree::flag(tree, "ui_config.enabled").unwrap_or(false);

@@ -106,6 +106,8 @@ pub struct RuntimeConfig {
     pub disable_http_unprintable_char_filter: bool,
     pub disable_update_check: bool,
     pub pid_file: String,
+    /// The gossip protocol asked for; there is one.
+    pub protocol: i64,
     pub tagged_addresses: BTreeMap<Str, Str>,
     pub locality: Option<Locality>,
     pub session_ttl_min: Duration,
@@ -383,6 +385,7 @@ impl Default for RuntimeConfig {
             disable_http_unprintable_char_filter: false,
             disable_update_check: false,
             pid_file: String::new(),
+            protocol: 2,
             tagged_addresses: BTreeMap::new(),
             locality: None,
             session_ttl_min: Duration::ZERO,

@@ -4,10 +4,12 @@ use super::runtime::RuntimeConfig;
 use super::source;
 use super::tree::{self, Tree};
 use crate::types::rules;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use base64::Engine;
+use core::net::{IpAddr, SocketAddr};
 
 /// The first rule that is broken before anything is derived.
 pub(super) fn before(config: &RuntimeConfig, tree: &Tree) -> Result<(), String> {
@@ -69,7 +71,7 @@ pub(super) fn validate(
         return Err("locality is invalid: zone cannot be set without region".into());
     }
     rules::metadata(rules::pairs(&config.node_meta)).map_err(|why| format!("node_meta invalid: {why}"))?;
-    listeners(config)?;
+    listeners(config, tree)?;
     if config.client_addrs.is_empty() {
         warnings.push(
             "client_addr is empty, client services (DNS, HTTP, HTTPS, GRPC) will not be listening for \
@@ -229,13 +231,33 @@ fn numbers(tree: &Tree) -> Result<(), String> {
     Ok(())
 }
 
-fn listeners(config: &RuntimeConfig) -> Result<(), String> {
-    if let (Some(dns), Some(http)) = (config.ports.dns, config.ports.http)
-        && dns == http
-        && let Some(ip) = config.http_addrs.iter().find(|ip| config.dns_addrs.contains(ip))
-    {
-        let address = core::net::SocketAddr::new(*ip, http);
-        return Err(format!("HTTP address {address} already configured for DNS"));
+/// Two listeners at one address, in the order in which Consul looks. It looks at what is advertised of the server
+/// port and of gossip, and not at gRPC.
+fn listeners(config: &RuntimeConfig, tree: &Tree) -> Result<(), String> {
+    let on = |addresses: &[IpAddr], port: Option<u16>| -> Vec<SocketAddr> {
+        port.into_iter().flat_map(|port| addresses.iter().map(move |ip| SocketAddr::new(*ip, port))).collect()
+    };
+    let https = match tree::text(tree, "addresses.https").filter(|text| !text.is_empty()) {
+        Some(text) => text.split_whitespace().filter_map(|word| word.parse().ok()).collect(),
+        None => config.client_addrs.clone(),
+    };
+    let ports = &config.ports;
+    let (lan, wan) = (config.advertise_addr, config.gossip.wan.advertise);
+    let listeners = [
+        ("DNS", on(&config.dns_addrs, ports.dns)),
+        ("HTTP", on(&config.http_addrs, ports.http)),
+        ("HTTPS", on(&https, ports.https)),
+        ("RPC Advertise", on(&[lan], Some(ports.server))),
+        ("Serf Advertise LAN", on(&[lan], ports.serf_lan)),
+        ("Serf Advertise WAN", on(&[wan], ports.serf_wan)),
+    ];
+    let mut taken = BTreeMap::new();
+    for (name, addresses) in listeners {
+        for address in addresses {
+            if let Some(other) = taken.insert(address, name) {
+                return Err(format!("{name} address {address} already configured for {other}"));
+            }
+        }
     }
     Ok(())
 }

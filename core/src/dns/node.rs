@@ -9,6 +9,7 @@ use super::remote::Part;
 use super::responder::{Ask, Miss, Responder};
 use super::ttl;
 use crate::Str;
+use crate::store::Store;
 use crate::types::Node;
 
 /// The service every server registers itself under.
@@ -21,7 +22,7 @@ impl<'a> Responder<'a, '_> {
     pub(super) fn node(&mut self, ask: &Ask<'_>, name: &str, out: &mut Sections<'a>) -> Result<(), Miss> {
         self.need(|| Part::Node(Str::from(name.to_lowercase())));
         let store = self.store;
-        let node = store.node(name).ok_or(Miss::Name)?;
+        let node = of_name_or_id(store, name).ok_or(Miss::Name)?;
         let ttl = ttl::of_node(&self.config.dns);
         let want = match ask.kind {
             qtype::A => Some(Family::V4),
@@ -97,6 +98,17 @@ impl<'a> Responder<'a, '_> {
         let numbers = [serial, refresh, retry, expire, min_ttl];
         Record { owner: domain, ttl: min_ttl, data: Data::Soa { server, keeper, numbers } }
     }
+}
+
+/// The node of this name, else the one whose ID begins so. Of an odd number of characters Consul leaves the last out,
+/// and what remains must be whole bytes.
+fn of_name_or_id<'a>(store: &'a Store, name: &str) -> Option<&'a Node> {
+    let by_id = || {
+        let start = name.get(..name.len() & !1)?;
+        let digits = start.bytes().filter(u8::is_ascii_hexdigit).count();
+        (digits % 2 == 0).then(|| store.node_by_id_prefix(start))?
+    };
+    store.node(name).or_else(by_id).map(|node| &**node)
 }
 
 /// The address to give for a node; empty if it has none of the wanted family.

@@ -40,6 +40,7 @@ mod respond;
 mod route;
 mod rpc;
 
+pub use api::agent_metrics::dump;
 pub use lately::Lately;
 pub use message::{FrontInput, FrontOutput, HEADERS_READ, HttpReply, HttpRequest, RpcCall, RpcReply, Stream};
 pub use route::Rule;

@@ -55,7 +55,7 @@ impl Report {
     }
 }
 
-fn sorted<T>(items: impl Iterator<Item = (String, Labels, T)>) -> Vec<(String, Labels, T)> {
+pub(super) fn sorted<T>(items: impl Iterator<Item = (String, Labels, T)>) -> Vec<(String, Labels, T)> {
     let mut items: Vec<_> = items.collect();
     items.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
     items
@@ -76,7 +76,7 @@ fn entry(w: &mut Writer<'_>, name: &str, labels: &Labels, window: &Window) {
 }
 
 /// `2025-01-01 00:00:00 +0000 UTC`, as Go prints a time.
-fn timestamp(seconds: u64) -> String {
+pub(super) fn timestamp(seconds: u64) -> String {
     let c = WallTime(i64::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000_000)).civil();
     format!(
         "{:04}-{:02}-{:02} {:02}:{:02}:{:02} +0000 UTC",

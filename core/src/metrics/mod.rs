@@ -14,12 +14,13 @@
 //! | `recorder` | what one thread counts |
 //! | `report` | the sum of recorders, with gauges and names |
 //! | `filter` | `telemetry.prefix_filter` |
-//! | `json`, `prometheus` | the two forms |
+//! | `json`, `prometheus`, `lines` | the forms |
 
 mod aggregate;
 mod catalogue;
 mod filter;
 mod json;
+mod lines;
 mod prometheus;
 mod recorder;
 mod report;

@@ -374,6 +374,9 @@ impl Node {
     }
 
     fn joined(&mut self, now: Now, pool: Pool, who: Who, contacted: usize, errors: Vec<String>) {
+        if pool == Pool::Lan && contacted > 0 {
+            self.outputs.push_back(Output::Joined);
+        }
         match who {
             Who::Caller(caller) if contacted > 0 => self.answer(caller, Reply::Joined(contacted)),
             Who::Caller(caller) => {

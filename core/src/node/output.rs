@@ -118,6 +118,8 @@ pub enum Output {
     },
     /// Read the configuration files again and report [`super::Input::Reloaded`].
     ReadConfig,
+    /// This node has joined others of its datacenter: who waits for it to be ready may go on.
+    Joined,
     /// Something for the log and the counters.
     Event(Event),
     /// Flush what was persisted and end the process, gracefully.

@@ -730,9 +730,7 @@ impl Node {
                 Reply::Done
             }
             Err(error) => {
-                self.log(
-                    Event::new(Level::Error, "agent", "configuration not reloaded").with("error", &*error),
-                );
+                self.log(Event::new(Level::Error, "agent", "Reload config failed").with("error", &*error));
                 Reply::Failed(CallError::Refused(error))
             }
         };

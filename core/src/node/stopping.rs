@@ -28,6 +28,8 @@ const DRAINING: Duration = Duration::from_secs(1);
 pub(super) struct Stopping {
     kind: StopKind,
     leaves: bool,
+    /// A signal came while it was leaving.
+    cut_short: bool,
     step: Step,
     until: Instant,
     /// Who asked for it; they hear when the pools are left.
@@ -48,13 +50,23 @@ impl Stopping {
     }
 }
 
+/// The signal's name as Go prints it; `None` for what is no signal.
+fn signal(kind: StopKind) -> Option<&'static str> {
+    match kind {
+        StopKind::Interrupt => Some("interrupt"),
+        StopKind::Terminate => Some("terminated"),
+        StopKind::Leave => None,
+    }
+}
+
 impl Node {
     /// Whether nothing new is begun any more.
     pub(super) fn is_ending(&self) -> bool {
         matches!(self.stopping, Some(Stopping { step: Step::Drain, .. }))
     }
 
-    /// Consul's exit codes: leaving is 0; a server that is interrupted does not leave and exits 1.
+    /// Consul's exit codes: leaving is 0, unless a second signal cuts it short; a server that is interrupted does not
+    /// leave and exits 1.
     pub(super) fn stop(&mut self, now: Now, kind: StopKind, asked: Option<Caller>) {
         let leaves = match kind {
             StopKind::Leave => true,
@@ -64,15 +76,33 @@ impl Node {
         if let Some(stopping) = &mut self.stopping {
             // Asked twice: whoever asks again does not want to wait.
             stopping.until = now.mono;
+            if let (Some(signal), true, false) = (signal(kind), stopping.leaves, stopping.cut_short) {
+                stopping.cut_short = true;
+                let event = Event::new(Level::Info, "agent", "Caught second signal, Exiting");
+                self.log(event.with("signal", signal));
+            }
+            let Some(stopping) = &mut self.stopping else { return };
             stopping.asked.extend(asked);
             return self.go_on_stopping(now);
         }
-        let text = if leaves { "leaving, then stopping" } else { "shutting down without leaving" };
+        if let Some(signal) = signal(kind) {
+            self.log(Event::new(Level::Info, "agent", "Caught").with("signal", signal));
+        }
+        let text = match leaves {
+            true => "Gracefully shutting down agent...",
+            false => "Graceful shutdown disabled. Exiting",
+        };
         self.log(Event::new(Level::Info, "agent", text));
         let leads = self.raft.role() == Role::Leader && self.raft.status().membership.voters.len() > 1;
         let until = now.mono + HANDOVER;
-        self.stopping =
-            Some(Stopping { kind, leaves, step: Step::HandOver, until, asked: asked.into_iter().collect() });
+        self.stopping = Some(Stopping {
+            kind,
+            leaves,
+            cut_short: false,
+            step: Step::HandOver,
+            until,
+            asked: asked.into_iter().collect(),
+        });
         if leads {
             let call = self.calls.for_raft(Caller::Duty);
             self.to_raft.push_back(raft::Input::TransferLeadership { call, to: None });
@@ -114,13 +144,18 @@ impl Node {
                 Step::HandOver | Step::Leave { .. } => {
                     stopping.step = Step::Drain;
                     stopping.until = now.mono + DRAINING;
-                    if stopping.leaves {
+                    let (leaves, cut_short) = (stopping.leaves, stopping.cut_short);
+                    if leaves {
                         self.forget_members();
                     }
                     // Nobody has begun with what waits for a leader.
                     for (_, call) in self.calls.release() {
                         self.answer(call.from, Reply::Failed(CallError::NoLeader));
                     }
+                    if leaves && !cut_short {
+                        self.log(Event::new(Level::Info, "agent", "Graceful exit completed"));
+                    }
+                    self.log(Event::new(Level::Info, "agent", "Requesting shutdown"));
                     self.answer_who_asked();
                 }
                 Step::Drain => {
@@ -131,7 +166,7 @@ impl Node {
                     if !quiet && !late {
                         return;
                     }
-                    let (kind, code) = (stopping.kind, u8::from(!stopping.leaves));
+                    let (kind, code) = (stopping.kind, u8::from(!stopping.leaves || stopping.cut_short));
                     self.answer_who_asked();
                     self.stopping = None;
                     self.halted = true;

@@ -96,7 +96,7 @@ fn node_id(path: &Path, configured: &str, seed: Seed) -> Result<Str, StorageErro
     match read {
         Ok(bytes) => {
             let id = core::str::from_utf8(&bytes).map_or("", str::trim);
-            if is_uuid(id) {
+            if uuid(id).is_ok() {
                 return Ok(Str::from(id));
             }
             Err(StorageError(format!(
@@ -113,13 +113,20 @@ fn node_id(path: &Path, configured: &str, seed: Seed) -> Result<Str, StorageErro
     }
 }
 
-/// Lower-case hexadecimal in groups of 8-4-4-4-12.
-pub(super) fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(i, b)| match i {
-            8 | 13 | 18 | 23 => b == b'-',
-            _ => b.is_ascii_hexdigit(),
-        })
+/// Whether `text` is hexadecimal in groups of 8-4-4-4-12, or Consul's word for what it is instead.
+pub(super) fn uuid(text: &str) -> Result<(), String> {
+    if text.len() != 36 {
+        return Err("uuid string is wrong length".to_owned());
+    }
+    let dashes = [8, 13, 18, 23];
+    if dashes.iter().any(|i| text.as_bytes()[*i] != b'-') {
+        return Err("uuid is improperly formatted".to_owned());
+    }
+    let digits = text.bytes().enumerate().filter(|(i, _)| !dashes.contains(i));
+    match digits.map(|(_, b)| b).find(|b| !b.is_ascii_hexdigit()) {
+        Some(b) => Err(format!("encoding/hex: invalid byte: U+{b:04X} {:?}", char::from(b))),
+        None => Ok(()),
+    }
 }
 
 /// tmp + fsync + rename + fsync of the directory: the file is the old one or the new one, whole.

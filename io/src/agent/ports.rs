@@ -1,5 +1,6 @@
 //! Ports are looked at before anything is written: a taken port is the commonest reason not to start.
 
+use crate::go_error::cause;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 /// Binds each address once without sharing it, and lets go again.
@@ -28,6 +29,7 @@ fn taken(what: &str, network: &str, address: SocketAddr, e: &std::io::Error) -> 
         _ => "http",
     };
     format!(
-        "failed to start {what} server: listen {network} {address}: {e}; free the port or set ports.{key} in the configuration"
+        "failed to start {what} server: listen {network} {address}: bind: {}; free the port or set ports.{key} in the configuration",
+        cause(e)
     )
 }

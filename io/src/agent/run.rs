@@ -3,12 +3,14 @@
 use super::banner::banner;
 use super::consul_files;
 use super::data_dir::DataDir;
+use super::pid_file::PidFile;
 use super::signals::Signals;
 use super::sockets::Socket;
-use super::{ports, process};
+use super::{ports, process, refusals, systemd};
 use crate::driver::{self, Exit, Hands, INBOX, SharedView};
 use crate::driver::{CallOrder, PeerOrder, Question};
 use crate::front::{self, FrontParts};
+use crate::go_error::cause;
 use crate::gossip::{self, Allowed};
 use crate::http::{self, ClientLimits, HttpSettings};
 use crate::log::Log;
@@ -69,6 +71,7 @@ fn start(launch: Launch) -> Result<u8, String> {
         let valid = "[TRACE DEBUG INFO WARN ERR ERROR]";
         return Err(format!("Invalid log level: {}. Valid log levels are: {valid}", config.log_level));
     }
+    refusals::check(&config)?;
     let plans = watches::plans(&config)?;
     process::raise_open_files();
     let log = Arc::new(Log::open(&config)?);
@@ -209,6 +212,7 @@ fn live(
     let (checks_tx, checks_rx) = mpsc::unbounded_channel();
     let view: SharedView = Arc::new(ArcSwap::new(node.view().clone()));
 
+    let pid_file = PidFile::write(&config.pid_file, &log)?;
     let sockets = addresses.sockets.iter().map(|path| Socket::open(path, &config.unix_sockets, &log));
     let sockets = sockets.collect::<Result<Vec<_>, _>>()?;
     let clients = ClientLimits::new(config.http.max_conns_per_client);
@@ -258,7 +262,8 @@ fn live(
         resolvers.push(metrics.clone());
         let id = FrontId(mailboxes.len() as u64);
         let started = dns::start(*address, view.clone(), rt.entropy(), metrics, id, inbox.clone());
-        mailboxes.push(started.map_err(|e| format!("failed to start DNS server on {address}: {e}"))?);
+        mailboxes
+            .push(started.map_err(|e| format!("failed to start DNS server on {address}: {}", cause(&e)))?);
     }
 
     let disk_inbox = inbox.clone();
@@ -300,6 +305,15 @@ fn live(
             }
             process::measure(report);
         }),
+        ready: {
+            let log = log.clone();
+            Arc::new(move || {
+                if let Err(e) = systemd::ready() {
+                    let event = Event::new(Level::Debug, "agent", "systemd notify failed");
+                    log.write(&event.with("error", cause(&e)));
+                }
+            })
+        },
         log: log.clone(),
     };
     let (exit_tx, exit_rx) = oneshot::channel();
@@ -328,13 +342,14 @@ fn live(
 
     // The checks live on this thread, with the signals.
     let exit = main.block_on(async {
-        tokio::spawn(signals.pass_on(inbox.clone()));
+        tokio::spawn(signals.pass_on(inbox.clone(), log.clone()));
         tokio::spawn(checks::run(checks_rx, inbox));
         if let Some(front) = asked {
             tokio::spawn(watches::run(front, watches_rx, log.clone()));
         }
         exit_rx.await.unwrap_or(Exit::Abandoned)
     });
+    drop(pid_file);
     let code = report(&exit, &log);
     // The node's queues are closed now: the disk writes what it was given, the fronts answer what
     // they were told, and all threads end by themselves.
@@ -425,7 +440,7 @@ fn net_thread(
         let allowed: Allowed =
             Arc::new(move |ip| networks.as_ref().is_none_or(|all| all.iter().any(|n| n.contains(ip))));
         let bound = runtime.block_on(gossip::bind(&rt, pool, address, allowed));
-        sockets.push(bound.map_err(|e| format!("failed to start {}: {e}", gossip_name(entry).0))?);
+        sockets.push(bound.map_err(|e| format!("failed to start {}: {}", gossip_name(entry).0, cause(&e)))?);
     }
     let Net { peers, gossip, resolve, calls, inbox } = net;
     thread("net", move || {
@@ -450,7 +465,9 @@ fn front_thread(
     // Bind here, so that a failure is told before anything starts.
     let runtime = runtime()?;
     let listen = |address: &SocketAddr| {
-        runtime.block_on(rt.listen(*address)).map_err(|e| format!("listen tcp {address}: {e}"))
+        runtime
+            .block_on(rt.listen(*address))
+            .map_err(|e| format!("listen tcp {address}: bind: {}", cause(&e)))
     };
     let listeners = addresses.http.iter().map(listen).collect::<Result<_, _>>()?;
     let sockets = {

@@ -447,7 +447,7 @@ impl World {
                 });
             }
             // No checks are configured, and nobody asks for a reload.
-            Output::RunCheck { .. } | Output::CancelCheck { .. } | Output::ReadConfig => {}
+            Output::RunCheck { .. } | Output::CancelCheck { .. } | Output::ReadConfig | Output::Joined => {}
             Output::Publish { .. } | Output::Halt { .. } | Output::Stopped { .. } => {}
             Output::Gossip { pool, order } => self.net_order(slot, pool, order),
             Output::Resolve { lookup, names, port } => self.resolve(slot, lookup, &names, port),

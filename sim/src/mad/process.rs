@@ -139,6 +139,7 @@ async fn live(
         calls: Some(calls_tx),
         read_config,
         measure,
+        ready: Arc::new(|| {}),
         log,
     };
     let exit = driver::drive(rt, node, inputs, hands).await;

@@ -166,34 +166,35 @@ impl Agent {
             return;
         };
         *run = None;
-        let (status, verdict, output) = match outcome {
-            CheckOutcome::Found { status, output } => (status, threshold.count(status), output),
-            CheckOutcome::Broken { output } => (status::CRITICAL, Some(status::CRITICAL), output),
+        let (interval, spec) = (*interval, spec.clone());
+        let result = match &outcome {
+            CheckOutcome::Found { status, .. } => Some((*status, threshold.count(status))),
+            CheckOutcome::Broken { .. } | CheckOutcome::Nothing => None,
+        };
+        let counts = threshold.clone();
+        self.timers.set(Timer::Check(id.clone()), now.mono + interval);
+        let mut output = match outcome {
+            CheckOutcome::Found { output, .. } | CheckOutcome::Broken { output } => output,
             CheckOutcome::Nothing => {
-                let interval = *interval;
-                self.timers.set(Timer::Check(id.clone()), now.mono + interval);
                 return self.log_check(Level::Debug, "Check got no answer in time: its status stays", &id);
             }
         };
-        let (interval, output_max) = (*interval, spec.output_max);
-        self.timers.set(Timer::Check(id.clone()), now.mono + interval);
-        match verdict {
-            Some(new) => {
-                self.log_verdict(&id, new);
-                let mut output = output;
-                if output.len() > output_max + OUTPUT_SLACK {
-                    truncate(&mut output, output_max);
-                }
-                self.set_check_status(now, &id, new, output);
+        let verdict = match result {
+            Some((status, verdict)) => {
+                self.log_failure(&id, &spec.probe, status, &output);
+                self.log_verdict(&id, status, verdict, &counts);
+                verdict
             }
-            None if status == status::CRITICAL => {
-                self.log_check(
-                    Level::Warn,
-                    "Check failed but has not reached warning/failure threshold",
-                    &id,
-                );
+            None => {
+                self.log_broken(&id, &spec, &output);
+                Some(status::CRITICAL)
             }
-            None => self.log_check(Level::Warn, "Check passed but has not reached success threshold", &id),
+        };
+        if let Some(new) = verdict {
+            if output.len() > spec.output_max + OUTPUT_SLACK {
+                truncate(&mut output, spec.output_max);
+            }
+            self.set_check_status(now, &id, new, output);
         }
     }
 
@@ -209,15 +210,78 @@ impl Agent {
         self.on_check_done(now, run, CheckOutcome::Broken { output });
     }
 
-    /// Loud when the status changes and when the first run fails, quiet while it stays.
-    fn log_verdict(&mut self, id: &Str, new: &'static str) {
-        let changes = self.local.check(id).is_some_and(|c| &*c.status != new || c.output.is_empty());
-        match new {
-            status::PASSING => {
+    /// Why a connection failed, at every run: Consul tells it of these kinds, and of the others that they are
+    /// critical; the output has their reason.
+    fn log_failure(&mut self, id: &Str, probe: &Probe, status: &'static str, output: &str) {
+        if status != status::CRITICAL {
+            return;
+        }
+        let text = match probe {
+            Probe::Tcp { tls: None, .. } => "Check TCP connection failed",
+            Probe::Tcp { tls: Some(_), .. } => "Check TCP+TLS connection failed",
+            Probe::Udp { .. } if output.starts_with("read ") => "Check socket read failed",
+            Probe::Udp { .. } if output.starts_with("write ") => "Check socket write failed",
+            Probe::Udp { .. } => "Check socket connection failed",
+            Probe::Http { .. }
+            | Probe::Grpc { .. }
+            | Probe::H2Ping { .. }
+            | Probe::Script { .. }
+            | Probe::Docker { .. } => return,
+        };
+        self.event(Level::Warn, text, &[("check", id), ("error", output)]);
+    }
+
+    /// What a result means, at every run: whoever looks into the log of an agent sees what fails now.
+    fn log_verdict(
+        &mut self,
+        id: &Str,
+        result: &'static str,
+        verdict: Option<&'static str>,
+        counts: &Threshold,
+    ) {
+        let failed = status::severity(result) == 2;
+        match verdict {
+            Some(new) if failed => self.log_check(Level::Warn, &format!("Check is now {new}"), id),
+            Some(new) => {
                 self.event(Level::Debug, "Check status updated", &[("check", id), ("status", new)]);
             }
-            _ if changes => self.log_check(Level::Warn, &format!("Check is now {new}"), id),
-            _ => self.log_check(Level::Debug, &format!("Check is still {new}"), id),
+            None if failed => {
+                let (count, warning, critical) = counts.failures();
+                self.event(
+                    Level::Warn,
+                    "Check failed but has not reached warning/failure threshold",
+                    &[
+                        ("check", id),
+                        ("status", result),
+                        ("failure_count", &count.to_string()),
+                        ("warning_threshold", &warning.to_string()),
+                        ("failure_threshold", &critical.to_string()),
+                    ],
+                );
+            }
+            None => {
+                let (count, needed) = counts.successes();
+                self.event(
+                    Level::Warn,
+                    "Check passed but has not reached success threshold",
+                    &[
+                        ("check", id),
+                        ("status", result),
+                        ("success_count", &count.to_string()),
+                        ("success_threshold", &needed.to_string()),
+                    ],
+                );
+            }
+        }
+    }
+
+    /// A run without a result: too slow, or it could not begin.
+    fn log_broken(&mut self, id: &Str, spec: &CheckSpec, output: &str) {
+        if output.starts_with("Timed out (") {
+            let fields = [("check", &**id), ("timeout", &*text(spec.timeout))];
+            self.event(Level::Warn, "Timed out running check", &fields);
+        } else {
+            self.event(Level::Error, "Check failed to invoke", &[("check", id), ("error", output)]);
         }
     }
 }

@@ -30,6 +30,16 @@ impl Threshold {
         }
     }
 
+    /// Failures in a row, and how many make a warning and a critical status.
+    pub(in crate::agent) fn failures(&self) -> (i64, i64, i64) {
+        (self.failures, self.failures_before_warning, self.failures_before_critical)
+    }
+
+    /// Successes in a row, and how many make a passing status.
+    pub(in crate::agent) fn successes(&self) -> (i64, i64) {
+        (self.successes, self.success_before_passing)
+    }
+
     /// Counts one result. `Some`: the status to show from now on, with this result's output; `None`:
     /// not enough results in a row, status and output stay.
     pub(in crate::agent) fn count(&mut self, result: &'static str) -> Option<&'static str> {

@@ -407,3 +407,43 @@ fn services_of_the_operating_system_are_refused_as_consul_does_off_windows() {
     let refused = world.register_check(check);
     assert_eq!(refused, Err(AgentError::Failed("not implemented".to_string())));
 }
+
+#[test]
+fn the_log_says_at_every_run_why_a_connection_failed_and_that_the_check_is_critical() {
+    let mut world = World::new();
+    let tcp = |id: &str, failures| CheckDefinition {
+        http: String::new(),
+        tcp: "10.0.0.1:1".to_string(),
+        failures_before_critical: failures,
+        ..http(id, 5)
+    };
+    let mut lines = |definition: CheckDefinition, outcomes: &[CheckOutcome]| {
+        let id = definition.id.clone();
+        world.register_check(definition).expect("valid");
+        world.log.clear();
+        for outcome in outcomes {
+            world.pass(secs(5));
+            let run = *world.runs.keys().next().expect("it runs");
+            world.runs.clear();
+            world.handle(AgentInput::CheckDone { run, outcome: outcome.clone() });
+        }
+        world.ask(AgentRequest::DeregisterCheck { id }).expect("exists");
+        let loud = world.log.iter().filter(|event| event.level >= Level::Warn);
+        loud.map(|event| {
+            event.fields.iter().fold(event.message.clone(), |line, (k, v)| line + " " + k + "=" + v)
+        })
+        .collect::<Vec<String>>()
+    };
+    let bad = |output: &str| CheckOutcome::Found { status: status::CRITICAL, output: output.to_string() };
+    let (why, failed) = ("dial tcp: refused", "Check TCP connection failed check=t error=dial tcp: refused");
+    let critical = "Check is now critical check=t";
+    assert_eq!(lines(tcp("t", 0), &[bad(why), bad(why)]), [failed, critical, failed, critical]);
+    // The first result counts at once, whatever the thresholds.
+    let good = CheckOutcome::Found { status: status::PASSING, output: String::new() };
+    let waits = "Check failed but has not reached warning/failure threshold check=t status=critical \
+                 failure_count=1 warning_threshold=2 failure_threshold=2";
+    assert_eq!(lines(tcp("t", 2), &[good, bad(why), bad(why)]), [failed, waits, failed, critical]);
+    assert_eq!(lines(http("h", 5), &[bad("HTTP GET: 500")]), ["Check is now critical check=h"]);
+    let late = CheckOutcome::Broken { output: "Timed out (10s) running check".to_string() };
+    assert_eq!(lines(http("h", 5), &[late]), ["Timed out running check check=h timeout=10s"]);
+}

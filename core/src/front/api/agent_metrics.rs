@@ -14,6 +14,7 @@ use crate::metrics::{Gauge, Metric, Naming, Report};
 use crate::view::View;
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
+use alloc::string::String;
 use bytes::Bytes;
 
 /// `GET /v1/agent/metrics`.
@@ -49,19 +50,30 @@ fn wants_prometheus(rq: &Request) -> bool {
 }
 
 fn render(cx: &Cx<'_>, rq: &Request, mut report: Report) -> HttpReply {
-    let config = &cx.view.config;
     gauges(cx.view, &mut report);
     let hostname = report.hostname().replace('.', "-");
-    let naming = Naming {
-        prefix: &config.metrics_prefix,
-        hostname: (!config.disable_hostname && !hostname.is_empty()).then_some(&hostname),
-        node: &config.node_name,
-        filter: &config.metrics_filter,
-        retention_seconds: config.prometheus_retention_time.as_secs(),
-    };
+    let naming = naming(cx.view, &hostname);
     match wants_prometheus(rq) {
         true => respond::reply(200, "text/plain; version=0.0.4; charset=utf-8", report.prometheus(&naming)),
         false => respond::json(cx.view, rq, |w| report.json(&naming, w)),
+    }
+}
+
+/// What SIGUSR1 shows.
+pub fn dump(view: &View, mut report: Report) -> String {
+    gauges(view, &mut report);
+    let hostname = report.hostname().replace('.', "-");
+    report.lines(&naming(view, &hostname))
+}
+
+fn naming<'a>(view: &'a View, hostname: &'a str) -> Naming<'a> {
+    let config = &view.config;
+    Naming {
+        prefix: &config.metrics_prefix,
+        hostname: (!config.disable_hostname && !hostname.is_empty()).then_some(hostname),
+        node: &config.node_name,
+        filter: &config.metrics_filter,
+        retention_seconds: config.prometheus_retention_time.as_secs(),
     }
 }
 
