@@ -81,7 +81,7 @@ fn what_is_not_there_says_so() {
         let target = if path.ends_with('/') { format!("{path}x") } else { path.to_owned() };
         let answer = server.ask(verb, &target, "");
         assert!(
-            answer.status == 404 && answer.text().contains("is not built yet"),
+            answer.status == 501 && answer.text().contains("is not built yet"),
             "{}: {} {}",
             row.what,
             answer.status,

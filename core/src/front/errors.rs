@@ -79,7 +79,9 @@ impl HttpError {
             InvalidWait | InvalidIndex | InvalidMaxStale(_) | InvalidCacheControl => 400,
             StaleAndConsistent | CachedAndConsistent | Enterprise { .. } => 400,
             Missing(_) | BadRequest(_) | Decode(_) | DecodeTxn(_) | ConflictingFlags(_) => 400,
-            NotFound(_) | NotBuilt(_) => 404,
+            NotFound(_) => 404,
+            // Not 404: client libraries take it for "there is none", and a lock without a session is no lock.
+            NotBuilt(_) => 501,
             BodyTooLarge { .. } | TooManyOps(_) | ValueTooLarge { .. } => 413,
             TooManyPending | Call(CallError::Busy) => 429,
             Disabled(_) => 401,
