@@ -93,7 +93,7 @@ pub fn page() -> String {
         "# Compatibility with Consul 1.21\n\n\
          Made by `UPDATE=1 cargo test -p lictor-tests --test compat` from `tests/conformance/compat.txt`; \
          do not edit this page.\n\n\
-         {} rows are done, {} partial, {} not there. What is not there says so: 404 and `... is not built \
+         {} rows are done, {} partial, {} not there. What is not there says so: 501 and `... is not built \
          yet`, never a made-up answer; `tests/tests/compat.rs` asks each such path.\n\n\
          The evidence is a scenario of `tests/conformance/scenarios/`, whose answers were recorded from a \
          Consul built from the 1.21 line's branch point and reporting itself as 1.21.5, or a test file. \

@@ -3,11 +3,11 @@
 use super::{Checked, hold};
 
 /// When servers come back, agents compare themselves with the catalog at random moments within three seconds, not all at
-/// once (docs/anti-entropy.md): three of four within one second would be one time in thousands, with
-/// twelve agents or more.
+/// once (docs/anti-entropy.md). All of twelve within one second would be one time in twenty thousand, and eighteen of
+/// twenty rarer still; eleven of twelve, one time in a thousand, is luck that a sweep has now and then.
 pub(in crate::fast) fn comes_back_spread_out(crowd: usize, agents: usize) -> Checked {
     hold!(
-        agents < 12 || crowd * 4 <= agents * 3 + 4,
+        agents < 12 || crowd * 4 <= agents * 3 + 10,
         "a fleet comes back spread out",
         "{crowd} of {agents} agents compare themselves with the catalog within one second"
     );
