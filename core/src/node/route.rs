@@ -6,25 +6,20 @@ use super::calls::{Call, Caller, Work};
 use super::forward::{Frame, Refusal};
 use super::input::{Input, StopKind};
 use super::output::{DiskBatch, HaltReason, Output};
-use super::stopping;
-use crate::Str;
 use crate::agent::{AgentEffect, AgentInput, AgentRequest, CatalogCall, CatalogNode, CatalogReply};
 use crate::call::{CallError, Reply, Request};
-use crate::command::{Command, KvCommand, TxnOp};
+use crate::command::Command;
 use crate::config::{self, RuntimeConfig};
 use crate::event::{Event, Level};
 use crate::gossip::Gossip;
-use crate::ids::{CallId, Index, Pool, ServerId, Term, Ticket};
+use crate::ids::{CallId, Index, Pool, Ticket};
 use crate::metrics::Metric;
-use crate::raft::{self, Body, Effect, Entry, Payload, ProposeError, ReadError, Role};
-use crate::store::{Applied, Store};
+use crate::raft::{self, Role};
+use crate::store::Applied;
 use crate::time::{Duration, Instant, Now};
-use crate::types::KvOp;
-use crate::watch::ChangeSet;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use bytes::Bytes;
 
 /// Rounds of moving effects for each input. One input may have a great many: a table of gossip with 65,536 members, as
 /// many reads that wait for a leader who steps down, 200,000 checks that are due after a pause, each of them a few
@@ -188,12 +183,12 @@ impl Node {
 
     /// How long a leader is waited for on behalf of those who have others to ask, and for word of one that was
     /// sent something: long enough for an election that goes well.
-    fn brief_hold(&self) -> Duration {
+    pub(super) fn brief_hold(&self) -> Duration {
         election_timeout(&self.config) * 2
     }
 
     /// Sends work to whoever leads: here, elsewhere, or nobody yet.
-    fn dispatch(&mut self, now: Now, deadline: Instant, call: Call) {
+    pub(super) fn dispatch(&mut self, now: Now, deadline: Instant, call: Call) {
         if self.raft.role() == Role::Leader {
             return self.lead(now, call);
         }
@@ -214,14 +209,14 @@ impl Node {
     }
 
     /// Keeps a call for the next leader: not for long, for the same one may go on.
-    fn hold(&mut self, now: Now, until: Instant, call: Call) {
+    pub(super) fn hold(&mut self, now: Now, until: Instant, call: Call) {
         if let Err(call) = self.calls.hold(until.min(now.mono + self.brief_hold()), call) {
             self.answer(call.from, Reply::Failed(CallError::Busy));
         }
     }
 
     /// Does work as the leader.
-    fn lead(&mut self, now: Now, Call { from, work }: Call) {
+    pub(super) fn lead(&mut self, now: Now, Call { from, work }: Call) {
         match work {
             Work::Write(_) if self.disk.full => self.answer(from, Reply::Failed(CallError::DiskFull)),
             // Another server holds its own.
@@ -244,85 +239,6 @@ impl Node {
                 self.metrics.count(now, Metric::RaftVerifyLeader);
                 let call = self.calls.for_raft(from);
                 self.to_raft.push_back(raft::Input::ReadIndex { call });
-            }
-        }
-    }
-
-    pub(super) fn send(&mut self, to: ServerId, frame: Frame) {
-        let at = self.addresses.get(&to).copied();
-        self.outputs.push_back(Output::Peer { to, at, bytes: frame.encode() });
-    }
-
-    fn peer(&mut self, now: Now, from: ServerId, bytes: Bytes) {
-        match Frame::decode(bytes) {
-            None => self.log(
-                Event::new(Level::Warn, "agent.server.raft", "dropped a malformed message")
-                    .with("from", &*from),
-            ),
-            Some(Frame::Raft { cluster, .. }) if self.is_stranger(now, &from, cluster) => {}
-            Some(Frame::Raft { message, .. }) => {
-                self.log_vote("from", &from, &message);
-                self.to_raft.push_back(raft::Input::Message { from, message });
-            }
-            Some(Frame::Ask { id, work }) => {
-                if matches!(work, Work::Write(_)) && !self.calls.asks_first(&from, id) {
-                    return;
-                }
-                let from = Caller::Peer(from, id);
-                // What cannot be read would stop every server when it is applied, and again after each restart.
-                let readable = match &work {
-                    Work::Write(command) => Command::decode(command).is_ok(),
-                    Work::Barrier { .. } => true,
-                };
-                if !readable {
-                    let text = "refused a command that this version cannot read";
-                    let Caller::Peer(server, id) = from else { return };
-                    self.log(Event::new(Level::Error, "agent.server", text).with("from", &*server));
-                    return self.send(server, Frame::Refused { id, why: Refusal::Unreadable });
-                }
-                if self.raft.role() == Role::Leader {
-                    self.lead(now, Call { from, work });
-                } else {
-                    self.answer(from, Reply::Failed(CallError::NotLeader { leader: None }));
-                }
-            }
-            Some(Frame::Accepted { id, index, term }) => {
-                if let Some((caller, deadline)) = self.calls.answered(id) {
-                    if index.0 > self.store.applied() {
-                        self.calls.await_index(index, term, deadline, caller);
-                    } else {
-                        // Applied before we knew whose it was: its result is gone.
-                        self.answer(caller, Reply::Failed(CallError::Unknown));
-                    }
-                }
-            }
-            Some(Frame::Founding(message)) => self.about_founding(now, from, message),
-            Some(Frame::Barrier { id, index }) => {
-                if let Some((caller, _)) = self.calls.answered(id) {
-                    self.answer(caller, Reply::Barrier { index });
-                }
-            }
-            Some(Frame::Refused { id, why: Refusal::NotLeader }) => {
-                // Nothing was done. Whoever leads next is asked, if there is word of it soon.
-                if let Some((hold_until, call)) = self.calls.refused(id) {
-                    self.hold(now, hold_until, call);
-                }
-            }
-            Some(Frame::Refused { id, why }) => {
-                if let Some((caller, _)) = self.calls.answered(id) {
-                    let error = match why {
-                        Refusal::NotLeader => CallError::NoLeader,
-                        Refusal::Unreadable => {
-                            let text = "the leader is of a version that cannot read this command";
-                            CallError::Refused(text.into())
-                        }
-                        Refusal::Busy => CallError::Busy,
-                        Refusal::TooLarge => CallError::TooLarge,
-                        Refusal::DiskFull => CallError::DiskFull,
-                        Refusal::Unknown => CallError::Unknown,
-                    };
-                    self.answer(caller, Reply::Failed(error));
-                }
             }
         }
     }
@@ -429,245 +345,9 @@ impl Node {
     }
 
     /// Orders raft's part and what the agent has gathered to be written together.
-    fn persist(&mut self, ticket: Ticket, raft: Option<raft::Batch>) {
+    pub(super) fn persist(&mut self, ticket: Ticket, raft: Option<raft::Batch>) {
         let batch = DiskBatch { raft, local: core::mem::take(&mut self.records) };
         self.outputs.push_back(Output::Persist { ticket, batch });
-    }
-
-    fn on_raft(&mut self, now: Now, effect: Effect) {
-        match effect {
-            Effect::Send { to, message } => {
-                let cluster = self.raft.membership().cluster;
-                self.log_vote("to", &to, &message);
-                let at = self.addresses.get(&to).copied();
-                // Whoever is told to campaign may win at any moment: the fronts know first that the lease is over.
-                let last = matches!(message.body, raft::Body::TimeoutNow);
-                let bytes = Frame::Raft { cluster, message }.encode();
-                let outputs = if last { &mut self.replies } else { &mut self.outputs };
-                outputs.push_back(Output::Peer { to, at, bytes });
-            }
-            Effect::Persist { ticket, batch } => {
-                let ticket = self.tickets.issue_raft(ticket);
-                self.persist(ticket, Some(batch));
-            }
-            Effect::Apply { entries } => {
-                for entry in entries {
-                    self.apply(now, entry);
-                    if self.halted {
-                        return;
-                    }
-                }
-            }
-            Effect::Accepted { call, index, term } => {
-                self.proposed(now, index);
-                if let Some(Caller::Peer(server, id)) = self.calls.accepted(call, index, term) {
-                    let (server, id) = (server.clone(), *id);
-                    self.send(server, Frame::Accepted { id, index, term });
-                }
-            }
-            Effect::Rejected { call, error } => {
-                let error = match error {
-                    ProposeError::NotLeader { .. } | ProposeError::Transferring => CallError::NoLeader,
-                    ProposeError::Busy => CallError::Busy,
-                    ProposeError::TooLarge => CallError::TooLarge,
-                    other => CallError::Refused(other.to_string()),
-                };
-                self.finish(call, Reply::Failed(error));
-            }
-            Effect::Lost { call } => self.finish(call, Reply::Failed(CallError::NoLeader)),
-            Effect::Unknown { call } => self.finish(call, Reply::Failed(CallError::Unknown)),
-            Effect::ReadReady { call, index } => self.finish(call, Reply::Barrier { index }),
-            Effect::ReadRejected { call, error: ReadError::Busy } => {
-                self.finish(call, Reply::Failed(CallError::Busy));
-            }
-            Effect::ReadRejected {
-                call,
-                error: ReadError::NotLeader { .. } | ReadError::LostLeadership { .. },
-            } => {
-                match self.calls.take(call) {
-                    // Whoever leads next is asked.
-                    Some(from @ Caller::Front(..)) => {
-                        let work = Work::Barrier { consistent: true };
-                        self.dispatch(now, now.mono + self.brief_hold(), Call { from, work });
-                    }
-                    Some(from) => self.answer(from, Reply::Failed(CallError::NoLeader)),
-                    None => {}
-                }
-            }
-            Effect::TransferEnded { call, result } => {
-                let reply = match result {
-                    Ok(()) => Reply::Done,
-                    Err(error) => Reply::Failed(CallError::Refused(error.to_string())),
-                };
-                self.finish(call, reply);
-                if self.raft.role() == Role::Leader {
-                    for (deadline, call) in self.calls.release() {
-                        self.dispatch(now, deadline, call);
-                    }
-                }
-            }
-            Effect::Contradicted { at } => self.halt(HaltReason::Contradicted { at }),
-            Effect::BuildSnapshot { at } => {
-                invariant!(at.index.0 == self.store.applied(), "a snapshot is of the applied state");
-                let store = self.store.clone();
-                self.outputs.push_back(Output::BuildSnapshot { at: at.index, term: at.term, store });
-            }
-            Effect::RestoreSnapshot { meta, data } => match Store::decode_snapshot(&data) {
-                Ok(store) => {
-                    self.store = store;
-                    if !mutant!(self, SnapshotWakesNobody) {
-                        self.changes = ChangeSet::everything();
-                    }
-                    #[cfg(feature = "mutants")]
-                    self.harm_restored_store();
-                    for caller in self.calls.jumped(meta.index) {
-                        self.answer(caller, Reply::Failed(CallError::Unknown));
-                    }
-                }
-                Err(error) => {
-                    self.halt(HaltReason::UnreadableEntry { index: meta.index, error: error.to_string() })
-                }
-            },
-            Effect::RoleChanged { role, term, leader } => self.role_changed(now, role, term, leader),
-            Effect::MembershipChanged { .. } => {
-                self.stale_view = true;
-                self.found(now);
-            }
-        }
-    }
-
-    pub(super) fn finish(&mut self, call: CallId, reply: Reply) {
-        if let Some(caller) = self.calls.take(call) {
-            self.answer(caller, reply);
-        }
-    }
-
-    fn apply(&mut self, now: Now, Entry { index, term, payload }: Entry) {
-        let mut result = Applied::Ok;
-        match payload {
-            Payload::Noop | Payload::Membership(_) => {
-                self.autopilot.hurry(now.mono);
-                self.committed(now, index, None);
-                self.store.skip(index.0);
-            }
-            Payload::Command(bytes) => match Command::decode(&bytes) {
-                Ok(command) => {
-                    result = self.store.apply(index.0, &command, &mut self.changes);
-                    if mutant!(self, DeletesWakeNobody) && deletes_keys(&command) {
-                        self.changes.keys.clear();
-                    }
-                    self.committed(now, index, Some(&command));
-                    if deletes_keys(&command) {
-                        self.leader.keys_deleted(now.mono, index.0);
-                    }
-                }
-                Err(error) => {
-                    return self.halt(HaltReason::UnreadableEntry { index, error: error.to_string() });
-                }
-            },
-        }
-        self.stale_view = true;
-        if self.raft.role() == Role::Leader && term == self.raft.term() && !self.leader.active() {
-            self.leader.start(now.mono, &self.store);
-            self.autopilot.start(now.mono);
-        }
-        for (caller, meant) in self.calls.applied(index, term) {
-            let reply = if meant {
-                Reply::Applied { index, result: result.clone() }
-            } else {
-                Reply::Failed(CallError::NoLeader)
-            };
-            self.answer(caller, reply);
-        }
-    }
-
-    pub(super) fn role_changed(&mut self, now: Now, role: Role, term: Term, leader: Option<ServerId>) {
-        self.stale_view = true;
-        self.proposals.clear();
-        if role != Role::Leader {
-            if self.leader.active() {
-                self.log(Event::new(Level::Info, "agent.server", "cluster leadership lost"));
-            }
-            self.leader.stop();
-            self.autopilot.stop();
-            self.health = Arc::default();
-            for caller in self.calls.abandon_accepted() {
-                let error = match mutant!(self, UnknownAsFailed) {
-                    false => CallError::Unknown,
-                    true => CallError::NoLeader,
-                };
-                self.answer(caller, Reply::Failed(error));
-            }
-        }
-        self.route_leader();
-        if self.told_role.replace(role) != Some(role) {
-            self.count_role(now, role);
-            self.log_role(role, term);
-        }
-        if let Some(leader) = leader {
-            let payload = self.server_name(&leader);
-            self.log(
-                Event::new(Level::Info, "agent.server", "New leader elected").with("payload", &*payload),
-            );
-            let (writes, barriers) = self.calls.outlived(term);
-            for caller in writes {
-                self.answer(caller, Reply::Failed(CallError::Unknown));
-            }
-            for (deadline, call) in self.calls.release().into_iter().chain(barriers) {
-                self.dispatch(now, deadline, call);
-            }
-            self.to_agent.push_back(AgentInput::ServerUp);
-        } else {
-            for (deadline, call) in self.calls.leaderless(now.mono + self.brief_hold()) {
-                self.dispatch(now, deadline, call);
-            }
-        }
-    }
-
-    /// The name of a server: as gossip has it, else as the catalog does, for raft may hear of it first.
-    pub(super) fn server_name(&self, id: &ServerId) -> Str {
-        if *id == self.id {
-            return self.config.node_name.clone();
-        }
-        let gossiped = self.pools.servers().get(id).map(|server| server.name.clone());
-        let registered = || self.store.node_by_id_prefix(id).map(|node| node.node.clone());
-        gossiped.or_else(registered).unwrap_or_else(|| id.clone())
-    }
-
-    /// What servers say to each other about an election.
-    fn log_vote(&mut self, way: &'static str, other: &ServerId, message: &raft::Message) {
-        let text = match message.body {
-            Body::PreVote { .. } => "asking whether it would vote",
-            Body::Vote { .. } => "asking for vote",
-            Body::PreVoteReply { granted: true } => "would vote",
-            Body::PreVoteReply { granted: false } => "would not vote",
-            Body::VoteReply { granted: true } => "vote granted",
-            Body::VoteReply { granted: false } => "vote refused",
-            Body::TimeoutNow => "handing leadership over",
-            _ => return,
-        };
-        let event = Event::new(Level::Debug, "agent.server.raft", text);
-        let event = event.with(way, &*self.server_name(other));
-        self.log(event.with("term", message.term.0.to_string()));
-    }
-
-    fn log_role(&mut self, role: Role, term: Term) {
-        let leaves = self.stopping.as_ref().is_some_and(stopping::Stopping::leaves);
-        if leaves && matches!(role, Role::PreCandidate | Role::Candidate) {
-            // It hears no leader because it was let go: nobody will elect it.
-            return;
-        }
-        let name = match role {
-            Role::Follower => "entering follower state",
-            Role::PreCandidate => "heartbeat timeout reached, starting election",
-            Role::Candidate => "entering candidate state",
-            Role::Leader => "entering leader state",
-        };
-        let level = if role == Role::PreCandidate { Level::Warn } else { Level::Info };
-        self.log(Event::new(level, "agent.server.raft", name).with("term", term.to_string()));
-        if role == Role::Leader {
-            self.log(Event::new(Level::Info, "agent.server", "cluster leadership acquired"));
-        }
     }
 
     fn on_agent(&mut self, now: Now, effect: AgentEffect) {
@@ -739,15 +419,6 @@ impl Node {
         }
     }
 
-    #[cfg(feature = "mutants")]
-    fn harm_restored_store(&mut self) {
-        self.store.mutant = self.mutant;
-        self.stale_view = true;
-        if mutant!(self, SnapshotLosesIndexes) {
-            self.store.forget_indexes();
-        }
-    }
-
     pub(super) fn halt(&mut self, why: HaltReason) {
         self.halted = true;
         self.outputs.push_back(Output::Halt { why });
@@ -755,14 +426,5 @@ impl Node {
 
     pub(super) fn log(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
-    }
-}
-
-fn deletes_keys(command: &Command) -> bool {
-    let deletes = |kv: &KvCommand| matches!(kv.op, KvOp::Delete | KvOp::DeleteCas | KvOp::DeleteTree);
-    match command {
-        Command::Kv(kv) => deletes(kv),
-        Command::Txn(txn) => txn.ops.iter().any(|op| matches!(op, TxnOp::Kv(kv) if deletes(kv))),
-        _ => false,
     }
 }

@@ -172,7 +172,7 @@ impl Raft {
         offset: u64,
         chunk: Bytes,
     ) {
-        if self.contradicts(meta.id()) {
+        if meta.term <= self.hard.term && self.contradicts(meta.id()) {
             return self.effects.push_back(Effect::Contradicted { at: meta.index });
         }
         if meta.index <= self.commit {
