@@ -36,6 +36,9 @@ const PEERS_INFO: &str = r#"When a majority of the servers is lost for good, the
 
 3. Start them. Each takes everything in its log as committed, goes on with these servers, and removes peers.json.
 
+If more than one is left, the safest is to name only the one with the longest log (last_log_index of "lictor info"), and
+to start the others with empty data directories: the ends of two logs may differ.
+
 Nothing reads this file; peers.json is read at every start.
 "#;
 
