@@ -110,8 +110,17 @@ impl World {
             return Ok(());
         }
         let members = |slot: usize| self.servers[slot].up.as_ref().map(|process| &process.view.members);
+        // Who lost its name to another does not contradict what is said of that name (docs/identity.md).
+        let contested = |whom: usize| {
+            let rival =
+                |slot: &usize| *slot != whom && hosts[*slot].up && hosts[*slot].name == hosts[whom].name;
+            (0..hosts.len()).any(|slot| rival(&slot))
+        };
         let accuses = |by: usize, whom: usize| {
             let (Some(seen), Some(sees)) = (members(by), members(whom)) else { return false };
+            if contested(whom) {
+                return false;
+            }
             cluster::is_failed_at(seen, &hosts[whom])
                 && cluster::address_of(sees, &hosts[by].name) == Some(hosts[by].ip)
         };
