@@ -3,7 +3,7 @@
 use crate::Scratch;
 use crate::cargo::cargo;
 use crate::http::{Response, request};
-use std::fs;
+use std::fs::{self, File};
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -264,14 +264,14 @@ pub fn wait(mut holds: impl FnMut() -> bool) -> bool {
     false
 }
 
-/// Ports that are free for TCP and UDP now. Another process may take one before the agent does; the
-/// range is below the one that the system hands out by itself, which makes that rare.
+/// Ports that are free for TCP and UDP now. Another program may take one before the agent does; the range is below the
+/// one that the system hands out by itself, which makes that rare. Other test processes have other ports.
 pub fn free_ports<const N: usize>() -> [u16; N] {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let start = 20_000 + (std::process::id() % 600) * 20;
+    let start = 20_000 + port_slot() * PORTS;
     std::array::from_fn(|_| {
         loop {
-            let port = (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000 + 20_000;
+            let port = start + NEXT.fetch_add(1, Ordering::Relaxed) % PORTS;
             let port = u16::try_from(port).expect("below 32,000");
             if TcpListener::bind(("127.0.0.1", port)).is_ok() && UdpSocket::bind(("127.0.0.1", port)).is_ok()
             {
@@ -279,4 +279,24 @@ pub fn free_ports<const N: usize>() -> [u16; N] {
             }
         }
     })
+}
+
+/// How many ports one test process has.
+const PORTS: u32 = 500;
+/// How many test processes may run at once.
+const SLOTS: u32 = 24;
+
+/// This process's part of the range: the first whose file no other process has locked.
+fn port_slot() -> u32 {
+    static SLOT: OnceLock<(u32, File)> = OnceLock::new();
+    let slot = SLOT.get_or_init(|| {
+        let free = |slot: u32| {
+            let path = std::env::temp_dir().join(format!("lictor-test-ports-{slot}"));
+            let file = File::options().create(true).truncate(false).write(true).open(path).ok()?;
+            file.try_lock().ok()?;
+            Some((slot, file))
+        };
+        (0..SLOTS).find_map(free).expect("fewer test processes at once")
+    });
+    slot.0
 }
