@@ -587,6 +587,28 @@ mod tests {
     }
 
     #[test]
+    fn who_repeats_what_was_contradicted_is_told_again_and_nobody_else() {
+        let mut me = me();
+        me.alive(0, "a", "x", 2, 1);
+        let accusation = |from: &str, node: &str| {
+            Message::Suspect(Suspect { from: from.into(), incarnation: 1, node: node.into() })
+        };
+        me.hears(10, &accusation("a", "me"));
+        let contradicted = me.gossip.incarnation;
+        assert!(contradicted > 1);
+        me.effects.clear();
+        for (from, node) in [("a", "me"), ("stranger", "me"), ("me", "me")] {
+            me.hears(20, &accusation(from, node));
+        }
+        let to = |effect: &Effect| match effect {
+            Effect::Packet { to, .. } => Some(*to),
+            _ => None,
+        };
+        let told: Vec<SocketAddr> = me.effects.iter().filter_map(to).collect();
+        assert_eq!((told, me.gossip.incarnation), (Vec::from([addr(2)]), contradicted));
+    }
+
+    #[test]
     fn a_member_that_was_to_be_pruned_and_says_that_it_is_there_stays() {
         let mut me = me();
         me.alive(0, "a", "x", 2, 1);

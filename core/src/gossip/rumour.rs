@@ -86,6 +86,18 @@ impl Gossip {
         self.spread(&name, &Message::Alive(self.own_alive(&own)));
     }
 
+    /// Whoever repeats what this member has contradicted has not heard that, and may not before tables are exchanged.
+    fn contradict_again(&mut self, accused: &Str, accuser: &Str) {
+        let own = self.config.name.clone();
+        if *accused != own || self.is_silent() || self.has_left() {
+            return;
+        }
+        let accuser = self.table.get(accuser).filter(|peer| peer.name != own).map(|peer| peer.addr);
+        let (Some(accuser), Some(peer)) = (accuser, self.table.get(&own)) else { return };
+        let alive = Message::Alive(self.own_alive(peer));
+        self.send(accuser, &alive);
+    }
+
     /// Somebody is said to be alive.
     pub(super) fn on_alive(&mut self, alive: &Alive, source: Source) {
         if alive.incarnation > MAX_INCARNATION {
@@ -229,7 +241,7 @@ impl Gossip {
             return self.refuse("incarnation", "a suspicion has an incarnation that nobody can have reached");
         }
         if suspect.incarnation < peer.incarnation {
-            return;
+            return self.contradict_again(&suspect.node, &suspect.from);
         }
         if self.suspicions.is_running(&suspect.node) {
             if self.suspicions.confirm(&suspect.node, &suspect.from, self.now) {
@@ -287,7 +299,7 @@ impl Gossip {
             return self.refuse("incarnation", "a death has an incarnation that nobody can have reached");
         }
         if dead.incarnation < peer.incarnation {
-            return;
+            return self.contradict_again(&dead.node, &dead.from);
         }
         self.suspicions.clear(&dead.node);
         if peer.is_gone() {
