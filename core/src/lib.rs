@@ -36,6 +36,7 @@ mod invariant;
 #[macro_use]
 mod mutant;
 
+pub mod b64;
 pub mod duration;
 pub mod event;
 pub mod ids;
@@ -48,7 +49,7 @@ pub mod config;
 pub mod filter;
 pub mod json;
 pub mod metrics;
-mod pattern;
+pub mod pattern;
 pub mod plan;
 mod strconv;
 pub mod types;

@@ -21,21 +21,21 @@ const MAX_REPEAT: u64 = 1000;
 const MAX_NESTING: u32 = 250;
 
 /// A class of all characters, as [`Limits::folds`] counts.
-pub(crate) const ALL_CHARACTERS: u32 = char::MAX as u32 + 1;
+pub const ALL_CHARACTERS: u32 = char::MAX as u32 + 1;
 
 /// What patterns may cost. The rest is bounded by their length, which is the caller's to look at.
 #[derive(Debug)]
-pub(crate) struct Limits {
+pub struct Limits {
     /// How much memory each may take when compiled, in bytes.
-    pub(crate) compiled: usize,
+    pub compiled: usize,
     /// How many characters may still be looked up for their other case: without regard to case, the engine
     /// walks through every character of a class.
-    pub(crate) folds: u32,
+    pub folds: u32,
 }
 
 /// A pattern that can be asked.
 #[derive(Clone, Debug)]
-pub(crate) struct Pattern {
+pub struct Pattern {
     regex: Regex,
     /// How many characters it has, those of repetitions as often as they may come: so much work is each byte of a text
     /// at most.
@@ -44,18 +44,18 @@ pub(crate) struct Pattern {
 
 impl Pattern {
     /// Whether it fits somewhere in the text.
-    pub(crate) fn is_match(&self, text: &[u8]) -> bool {
+    pub fn is_match(&self, text: &[u8]) -> bool {
         self.regex.is_match(text)
     }
 
     /// How much work it is at most to ask about a text of so many bytes.
-    pub(crate) fn cost(&self, bytes: usize) -> u64 {
+    pub fn cost(&self, bytes: usize) -> u64 {
         self.places.saturating_mul(bytes as u64 + 1)
     }
 }
 
 /// The pattern, or Go's error; what it folds is taken off the limits.
-pub(crate) fn compile(pattern: &[u8], limits: &mut Limits) -> Result<Pattern, String> {
+pub fn compile(pattern: &[u8], limits: &mut Limits) -> Result<Pattern, String> {
     let Ok(text) = core::str::from_utf8(pattern) else {
         let shown = String::from_utf8_lossy(pattern);
         return Err(error("invalid UTF-8", &shown));

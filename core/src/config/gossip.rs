@@ -4,13 +4,12 @@ use super::build::HostFacts;
 use super::network::Network;
 use super::tree::{self, Tree};
 use super::{addr, build, source};
+use crate::b64;
 use crate::duration;
 use crate::time::Duration;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use core::net::IpAddr;
 
 /// What both pools need to know.
@@ -108,7 +107,7 @@ impl Default for Gossip {
 pub(super) fn read(gossip: &mut Gossip, tree: &Tree, dev: bool) -> Result<(), String> {
     // What is no base64 is refused by the validation.
     let key = tree::text(tree, "encrypt").filter(|text| !text.is_empty());
-    gossip.encrypt = key.and_then(|text| BASE64_STANDARD.decode(text).ok()).map(Secret);
+    gossip.encrypt = key.and_then(|text| b64::decode(text.as_bytes()).ok()).map(Secret);
     if let Some(Secret(key)) = &gossip.encrypt
         && ![16, 24, 32].contains(&key.len())
     {

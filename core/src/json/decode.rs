@@ -6,14 +6,12 @@
 
 use super::value::{Error, Kind, Value};
 use crate::Str;
-use crate::duration;
+use crate::{b64, duration};
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use core::cell::RefCell;
 
 /// How Go names a struct in error texts.
@@ -36,6 +34,11 @@ impl Struct {
     /// A plain struct of another package, such as `api`.
     pub const fn of(package: &'static str, name: &'static str) -> Self {
         Struct { name, embedded: "", package }
+    }
+
+    /// A field of `holder` whose type decodes itself through an alias: errors in it name the holder.
+    pub const fn aliased_in(package: &'static str, holder: &'static str) -> Self {
+        Struct { name: holder, embedded: "Alias", package }
     }
 
     /// A type that Consul decodes through an anonymous struct around an alias of it: fields are called
@@ -389,20 +392,10 @@ impl<'a> Fields<'a> {
             self.wrong_kind(name, value, "[]uint8");
             return None;
         };
-        // Go skips line breaks inside base64.
-        let text: Cow<'_, str> = match text.contains(['\r', '\n']) {
-            true => Cow::Owned(text.replace(['\r', '\n'], "")),
-            false => Cow::Borrowed(text),
-        };
-        match STANDARD.decode(text.as_bytes()) {
+        match b64::decode(text.as_bytes()) {
             Ok(bytes) => Some(bytes),
             Err(error) => {
-                let at = match error {
-                    base64::DecodeError::InvalidByte(at, _)
-                    | base64::DecodeError::InvalidLastSymbol(at, _) => at,
-                    _ => text.len(),
-                };
-                self.problems.note(value.at, || Error::Base64(at));
+                self.problems.note(value.at, || Error::Base64(error));
                 None
             }
         }

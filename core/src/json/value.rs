@@ -78,8 +78,8 @@ pub enum Error {
     },
     /// A bad duration text.
     Duration(crate::duration::Error),
-    /// A string that should be base64 and is not; the offset of the first bad byte.
-    Base64(usize),
+    /// A string that should be base64 and is not.
+    Base64(crate::b64::Corrupt),
 }
 
 impl fmt::Display for Error {
@@ -98,7 +98,7 @@ impl fmt::Display for Error {
                 write!(f, "json: cannot unmarshal {value} into Go struct field {field} of type {wanted}")
             }
             Error::Duration(error) => error.fmt(f),
-            Error::Base64(at) => write!(f, "illegal base64 data at input byte {at}"),
+            Error::Base64(error) => error.fmt(f),
         }
     }
 }

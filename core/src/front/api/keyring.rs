@@ -7,6 +7,7 @@ use super::super::request::{Request, parse_bool};
 use super::super::respond;
 use super::super::route::{Finish, Step};
 use super::{decode, unexpected};
+use crate::b64;
 use crate::call;
 use crate::gossip::KeyCommand;
 use crate::json::Struct;
@@ -15,8 +16,6 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 
 /// `GET`: which members have which keys.
@@ -48,14 +47,11 @@ fn change(cx: &Cx<'_>, rq: &Request, command: fn(Bytes) -> KeyCommand) -> Result
         let text = "Invalid use of local-only: local-only can only be set for list requests";
         return Err(HttpError::BadRequest(text.into()));
     }
-    let key = BASE64_STANDARD.decode(key.as_bytes()).map_err(|error| {
-        let at = match error {
-            base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => at,
-            _ => key.len(),
-        };
-        let datacenter = &cx.view.config.datacenter;
-        let why = format!("illegal base64 data at input byte {at}");
-        failed(&[format!("WAN error: {why}"), format!("{datacenter} (LAN) error: {why}")])
+    let key = b64::decode(key.as_bytes()).map_err(|why| {
+        let config = &cx.view.config;
+        let wan = config.server && config.ports.serf_wan.is_some();
+        let errors = wan.then(|| format!("WAN error: {why}")).into_iter();
+        failed(&errors.chain([format!("{} (LAN) error: {why}", config.datacenter)]).collect::<Vec<_>>())
     })?;
     let finish: Finish = |_, _, reply| match reply {
         call::Reply::Keys(said) => match errors(&said) {

@@ -5,6 +5,7 @@ use super::super::blocking::Cx;
 use super::super::errors::HttpError;
 use super::result::{bytes, nothing};
 use super::{Failure, Step, decode, refuse_other_datacenter, refuse_unless_leader, unexpected};
+use crate::b64;
 use crate::call;
 use crate::command::{Command, SetAutopilot};
 use crate::gossip::KeyCommand;
@@ -14,8 +15,6 @@ use crate::rpc::operator::{EventArguments, KeyringAnswers, KeyringArguments, Pee
 use crate::store::Applied;
 use alloc::boxed::Box;
 use alloc::format;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 
 /// A question that the leader answers, or with `AllowStale` any server.
@@ -115,8 +114,8 @@ pub(super) fn keyring(_: &Cx<'_>, arguments: &[u8]) -> Result<Step, Failure> {
         return Err(refused("argument error: LocalOnly can only be used for List operations".into()));
     }
     let key = || {
-        let bytes = BASE64_STANDARD.decode(asked.key.as_bytes());
-        bytes.map(Bytes::from).map_err(|why| refused(format!("illegal base64 data: {why}")))
+        let bytes = b64::decode(asked.key.as_bytes());
+        bytes.map(Bytes::from).map_err(|why| refused(format!("{why}")))
     };
     let command = match &*asked.operation {
         "list" => KeyCommand::List,
