@@ -10,6 +10,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::mem;
 
 /// The check that gossip keeps about a node.
 const SERF_HEALTH: &str = "serfHealth";
@@ -50,9 +51,12 @@ impl Store {
         if let Some(old) = &existing {
             node.create_index = old.create_index;
             node.modify_index = old.modify_index;
+            // As in Consul, another locality alone is no change: it comes with the next one.
+            let locality = mem::replace(&mut node.locality, old.locality.clone());
             if node == **old {
                 return;
             }
+            node.locality = locality;
         }
         node.modify_index = index;
         let other = self.nodes.first_from(&name).or_else(|| self.nodes.last_key_value());

@@ -10,6 +10,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::mem;
 
 impl Store {
     /// Writes an instance on `node`, given in lower case, which must exist. Its indexes are set here.
@@ -32,9 +33,12 @@ impl Store {
         if let Some(old) = &old {
             service.create_index = old.create_index;
             service.modify_index = old.modify_index;
+            // As in Consul, another locality alone is no change: it comes with the next one.
+            let locality = mem::replace(&mut service.locality, old.locality.clone());
             if service == **old {
                 return;
             }
+            service.locality = locality;
         }
         service.modify_index = index;
         if let Some((held, _)) = self.index.by_service.get_key_value(&name) {

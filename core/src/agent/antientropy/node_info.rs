@@ -4,7 +4,7 @@ use crate::Str;
 use crate::agent::Agent;
 use crate::command::Register;
 use crate::config::RuntimeConfig;
-use crate::types::Node;
+use crate::types::{Locality, Node};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -23,6 +23,7 @@ pub(in crate::agent) struct NodeInfo {
     address: String,
     tagged_addresses: BTreeMap<Str, Str>,
     meta: BTreeMap<Str, Str>,
+    locality: Option<Locality>,
 }
 
 impl NodeInfo {
@@ -48,6 +49,7 @@ impl NodeInfo {
             address,
             tagged_addresses,
             meta,
+            locality: config.locality.clone(),
         }
     }
 
@@ -57,7 +59,7 @@ impl NodeInfo {
             && *node.address == *self.address
             && node.tagged_addresses == self.tagged_addresses
             && node.meta == self.meta
-            && node.locality.is_none()
+            && node.locality.as_deref() == self.locality.as_ref()
     }
 
     /// A registration of the node alone.
@@ -69,6 +71,7 @@ impl NodeInfo {
             address: self.address.clone(),
             tagged_addresses: self.tagged_addresses.clone(),
             node_meta: self.meta.clone(),
+            locality: self.locality.clone(),
             ..Register::default()
         }
     }

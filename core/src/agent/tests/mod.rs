@@ -81,6 +81,7 @@ impl Catalog {
                 datacenter: Str::from(r.datacenter),
                 tagged_addresses: r.tagged_addresses.into(),
                 meta: r.node_meta.into(),
+                locality: r.locality.map(alloc::boxed::Box::new),
                 ..Node::default()
             });
         }

@@ -1,6 +1,7 @@
 //! What outlives the process, and what a reload changes.
 
 use super::*;
+use crate::types::Locality;
 
 #[test]
 fn a_restart_restores_services_checks_and_reports_that_have_not_run_out() {
@@ -118,6 +119,18 @@ fn a_reload_tells_the_catalog_of_new_node_metadata() {
     world.handle(AgentInput::Reloaded(Arc::new(world.config.clone())));
     let node = world.catalog.node.clone().expect("registered");
     assert_eq!(node.meta.get("rack").map(|v| &**v), Some("7"));
+}
+
+#[test]
+fn the_catalog_is_told_where_the_node_runs() {
+    let mut world = World::new();
+    let place = Locality { region: "eu".into(), zone: "eu-1".into() };
+    world.config.locality = Some(place.clone());
+    world.handle(AgentInput::Reloaded(Arc::new(world.config.clone())));
+    assert_eq!(world.catalog.node.clone().expect("registered").locality.as_deref(), Some(&place));
+    let writes = world.catalog.writes;
+    world.pass(secs(600));
+    assert_eq!(world.catalog.writes, writes);
 }
 
 #[test]
