@@ -101,16 +101,16 @@ impl Answer {
     }
 
     /// The instances of a service that `shown` lets through, from the bodies kept where possible; see
-    /// [`Bodies::instances`].
+    /// [`Bodies::instances`]. `index` is the service's.
     pub(super) fn instances(
         cx: &Cx<'_>,
         rq: &Request,
+        index: u64,
         service: &str,
         shown: impl Fn(&CheckServiceNode) -> bool,
         write: impl Fn(&mut Writer<'_>, &CheckServiceNode),
     ) -> Answer {
         let store = &cx.view.store;
-        let index = store.service_index(service);
         let body = match cx.wants(index) {
             true if !rq.query.get("near").is_empty() => {
                 let mut all: Vec<_> = store.service_health(service).filter(|entry| shown(entry)).collect();

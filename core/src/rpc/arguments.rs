@@ -21,6 +21,9 @@ pub struct ReadArguments {
     pub service_name: Str,
     #[serde(skip_serializing_if = "is_default")]
     pub service_tags: Vec<Str>,
+    /// Whose services; empty: the cluster's own.
+    #[serde(skip_serializing_if = "is_default")]
+    pub peer_name: Str,
     /// The one tag that agents older than 1.3 ask for, instead of `service_tags`.
     #[serde(skip_serializing_if = "is_default")]
     pub service_tag: Str,

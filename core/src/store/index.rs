@@ -58,18 +58,29 @@ impl Store {
         self.index.checks
     }
 
-    /// `X-Consul-Index` of one service's instances, with or without their health.
+    /// `X-Consul-Index` of one service's instances with their health.
     ///
     /// For a service without instances: when the last service died out; if none ever did, the highest
     /// index of the catalog's tables.
     pub fn service_index(&self, name: &str) -> u64 {
-        if let Some(index) = self.index.by_service.get(&*fold(name)) {
-            return *index;
-        }
-        match self.index.service_extinction {
-            0 => self.index.nodes.max(self.index.services).max(self.index.checks),
-            extinction => extinction,
-        }
+        self.known_service_index(name).unwrap_or_else(|| self.catalog_index().max(self.index.checks))
+    }
+
+    /// `X-Consul-Index` of one service's instances without their health: as [`Store::service_index`], but
+    /// checks do not move it while no service has ever died out.
+    pub fn service_instances_index(&self, name: &str) -> u64 {
+        self.known_service_index(name).unwrap_or_else(|| self.catalog_index())
+    }
+
+    fn known_service_index(&self, name: &str) -> Option<u64> {
+        let extinction = self.index.service_extinction;
+        let own = self.index.by_service.get(&*fold(name)).copied();
+        own.or((extinction != 0).then_some(extinction))
+    }
+
+    /// The highest index of nodes and services.
+    fn catalog_index(&self) -> u64 {
+        self.index.nodes.max(self.index.services)
     }
 
     /// `X-Consul-Index` of one node with its services (not of its checks: [`Store::checks_index`]).

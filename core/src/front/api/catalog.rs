@@ -11,7 +11,7 @@ use super::super::render;
 use super::super::request::{CacheControl, Options, Request};
 use super::super::respond;
 use super::super::route::{Finish, Read, Step, Style};
-use super::{MetaFilter, folded, has_tags, refuse_peers, unexpected};
+use super::{MetaFilter, folded, has_tags, index_of_peer, unexpected};
 use crate::Str;
 use crate::call;
 use crate::command::Command;
@@ -152,30 +152,42 @@ fn services_where(cx: &Cx<'_>, meta: &MetaFilter<'_>) -> BTreeMap<Str, vec::Vec<
 pub(in crate::front) static SERVICE: Read = Read {
     answer: |cx, rq| {
         let name = rq.named("service name")?;
-        refuse_peers(rq)?;
-        let meta = MetaFilter::of(rq);
+        let (meta, peer) = (MetaFilter::of(rq), rq.query.get("peer"));
         let shown = |entry: &CheckServiceNode| {
-            let asked = meta.matches(&entry.node) && has_tags(rq, &entry.service);
+            let asked = *entry.service.peer_name == *peer
+                && meta.matches(&entry.node)
+                && has_tags(rq, &entry.service);
             asked && cx.passes(Record::ServiceNode(&entry.node, &entry.service))
         };
         let write = |w: &mut Writer<'_>, entry: &CheckServiceNode| {
             render::service::with_node(w, &entry.node, &entry.service);
         };
-        Ok(Answer::instances(cx, rq, name, shown, write))
+        let index = index_of_peer(peer, cx.view.store.service_instances_index(name));
+        Ok(Answer::instances(cx, rq, index, name, shown, write))
     },
-    watch: |_, rq| vec![WatchKey::Service(folded(rq.arg()))],
+    watch: watch_service,
     style: STYLE,
     cacheable: true,
     filter: Some(Subject::ServiceNode),
     remote: Remote {
         ask: |_, rq, arguments| {
             remote::with_tags(rq, arguments);
+            arguments.peer_name = Str::from(rq.query.get("peer"));
             "Catalog.ServiceNodes"
         },
         take: Excerpt::service_nodes,
         finish: |cx, rq, reply| remote::finish(&SERVICE, cx, rq, reply),
     },
 };
+
+/// The index of a service without instances moves with the catalog, and news is what moves the index.
+fn watch_service(view: &View, rq: &Request) -> vec::Vec<WatchKey> {
+    let own = WatchKey::Service(folded(rq.arg()));
+    match view.store.service_instances(rq.arg()).next() {
+        Some(_) => vec![own],
+        None => vec![own, WatchKey::Nodes],
+    }
+}
 
 /// The node of this name, else the one whose ID begins so.
 pub(in crate::front) fn node_named<'a>(store: &'a Store, name: &str) -> Option<&'a Arc<Node>> {

@@ -7,7 +7,7 @@ use super::super::remote::{self, Remote};
 use super::super::render;
 use super::super::request::{Request, parse_bool};
 use super::super::route::{Read, Style};
-use super::{MetaFilter, folded, has_tags, refuse_peers};
+use super::{MetaFilter, folded, has_tags, index_of_peer, peer};
 use crate::Str;
 use crate::filter::{Record, Subject};
 use crate::store::Excerpt;
@@ -111,15 +111,17 @@ pub(in crate::front) static STATE: Read = Read {
 pub(in crate::front) static SERVICE: Read = Read {
     answer: |cx, rq| {
         let name = rq.named("service name")?;
-        refuse_peers(rq)?;
+        let peer = peer(rq)?;
         let passing = only_passing(rq)?;
         let meta = MetaFilter::of(rq);
         let shown = |entry: &CheckServiceNode| {
             let healthy = !passing || entry.checks.iter().all(|c| &*c.status == status::PASSING);
-            let asked = meta.matches(&entry.node) && has_tags(rq, &entry.service);
+            let of_peer = *entry.service.peer_name == *peer;
+            let asked = of_peer && meta.matches(&entry.node) && has_tags(rq, &entry.service);
             healthy && asked && cx.passes(Record::Entry(entry))
         };
-        Ok(Answer::instances(cx, rq, name, shown, render::service::entry))
+        let index = index_of_peer(peer, cx.view.store.service_index(name));
+        Ok(Answer::instances(cx, rq, index, name, shown, render::service::entry))
     },
     watch: |_, rq| vec![WatchKey::Service(folded(rq.arg()))],
     style: Style::Catalog { meta_on_error: false },
@@ -128,6 +130,7 @@ pub(in crate::front) static SERVICE: Read = Read {
     remote: Remote {
         ask: |_, rq, arguments| {
             remote::with_tags(rq, arguments);
+            arguments.peer_name = Str::from(rq.query.get("peer"));
             "Health.ServiceNodes"
         },
         take: Excerpt::instances,

@@ -119,23 +119,26 @@ fn has_tags(rq: &Request, service: &NodeService) -> bool {
     })
 }
 
-/// Refuses to look at another peer's services: nothing is imported yet.
-fn refuse_peers(rq: &Request) -> Result<(), HttpError> {
+/// Whose services are asked for: a peer's, or this cluster's own for the empty name. Of groups of peers the
+/// community edition has none.
+fn peer(rq: &Request) -> Result<&str, HttpError> {
     let peer = rq.query.get("peer");
     let group = match rq.query.get("sameness-group") {
         "" => rq.query.get("sg"),
         group => group,
     };
     match (peer.is_empty(), group.is_empty()) {
-        (true, true) => Ok(()),
+        (_, true) => Ok(peer),
         (false, false) => {
             Err(HttpError::BadRequest("peer-name and sameness-group are mutually exclusive".into()))
         }
         (true, false) => Err(HttpError::Failed("sameness groups are not supported in consul CE".into())),
-        (false, true) => {
-            Err(HttpError::BadRequest("cluster peering is not built yet in this version of Lictor".into()))
-        }
     }
+}
+
+/// The index of a service's instances; of a peer's, whose tables are empty as long as nothing is imported, none.
+pub(in crate::front) fn index_of_peer(peer: &str, own: u64) -> u64 {
+    if peer.is_empty() { own } else { 0 }
 }
 
 /// A name as watch keys and tables hold it.

@@ -37,6 +37,11 @@ impl Arguments {
         self.read.node_meta_filters.iter().all(|(key, value)| node.meta.get(key) == Some(value))
     }
 
+    /// Whether the instance is of whose services are asked for.
+    pub(super) fn wants_peer(&self, service: &NodeService) -> bool {
+        service.peer_name == self.read.peer_name
+    }
+
     /// Whether the instance carries the tags asked for, whatever their case.
     pub(super) fn wants_tags(&self, service: &NodeService) -> bool {
         let read = &self.read;

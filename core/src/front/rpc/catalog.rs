@@ -1,6 +1,7 @@
 //! `Catalog`: nodes and services as registered.
 
 use super::super::api::catalog::{node_index, node_named};
+use super::super::api::index_of_peer;
 use super::super::blocking::Cx;
 use super::super::decode::catalog as bodies;
 use super::super::errors::HttpError;
@@ -108,9 +109,11 @@ pub(super) static SERVICE_NODES: Read = Read {
         }
         refuse_mesh(args)?;
         let name = named(args)?;
-        let found = store.service_instances(name).filter(|(n, s)| args.wants_tags(s) && asked(n, s));
+        let wanted = |s: &NodeService| args.wants_peer(s) && args.wants_tags(s);
+        let found = store.service_instances(name).filter(|(n, s)| wanted(s) && asked(n, s));
         let nodes = || near(cx, args, found.map(|(n, s)| ServiceNode::of(n, s)), |found| &found.node);
-        Ok(indexed(cx, store.service_index(name), "ServiceNodes", nodes))
+        let index = index_of_peer(&args.read.peer_name, store.service_instances_index(name));
+        Ok(indexed(cx, index, "ServiceNodes", nodes))
     },
     watch: |args| match args.read.service_address.is_empty() {
         true => vec![WatchKey::Service(Str::from(args.read.service_name.to_lowercase()))],

@@ -1,5 +1,6 @@
 //! `Health`: checks, and instances with their checks.
 
+use super::super::api::index_of_peer;
 use super::super::blocking::{Answer, Body, Cx};
 use super::catalog::{named, refuse_mesh};
 use super::result::indexed;
@@ -60,12 +61,14 @@ pub(super) static SERVICE: Read = Read {
         refuse_mesh(args)?;
         let store = &cx.view.store;
         let shown = |entry: &CheckServiceNode| {
-            let asked = args.wants_node(&entry.node) && args.wants_tags(&entry.service);
+            let service = &entry.service;
+            let asked = args.wants_peer(service) && args.wants_node(&entry.node) && args.wants_tags(service);
             asked && healthy(args, entry) && cx.passes(Record::Entry(entry))
         };
         let found = || store.service_health(name).filter(|entry| shown(entry));
         let nodes = || near(cx, args, found(), |entry| &entry.node.node);
-        Ok(indexed(cx, store.service_index(name), "Nodes", nodes))
+        let index = index_of_peer(&args.read.peer_name, store.service_index(name));
+        Ok(indexed(cx, index, "Nodes", nodes))
     },
     watch: |args| vec![WatchKey::Service(Str::from(args.read.service_name.to_lowercase()))],
     filter: Some(Subject::Entry),

@@ -1,6 +1,7 @@
 //! Nodes, services and checks.
 
 use super::*;
+use crate::types::Locality;
 use crate::types::status::{CRITICAL, PASSING};
 use crate::watch::WatchKey;
 use alloc::vec;
@@ -73,6 +74,42 @@ fn indexes_are_those_that_consul_answered() {
         assert_eq!([&indexes[..], &services[..]].concat(), expected, "after {index}");
     }
     assert_eq!(store.node_index("n2"), 40);
+}
+
+#[test]
+fn checks_do_not_move_the_index_of_instances_that_nobody_has() {
+    let mut store = Store::default();
+    let web = || with_service(node("n1", "10.0.0.1"), service("web", "web", 80));
+    let indexes = |store: &Store| (store.service_instances_index("nope"), store.service_index("nope"));
+    done(&mut store, 5, register(web()));
+    done(&mut store, 6, register(with_check(web(), check("c1", "web", PASSING))));
+    assert_eq!(indexes(&store), (5, 6));
+    done(&mut store, 7, deregister("n1", "web", ""));
+    done(&mut store, 8, register(web()));
+    assert_eq!(indexes(&store), (7, 7), "since a service has died out, only the next such moves them");
+}
+
+#[test]
+fn another_locality_alone_is_no_change_and_comes_with_the_next_one() {
+    let zone = |zone: &str| Some(Locality { region: "r".into(), zone: zone.into() });
+    let placed = |address: &str, port, place: &str| {
+        let mut service = service("web", "web", port);
+        service.locality = zone(place).map(Box::new);
+        register(Register { locality: zone(place), ..with_service(node("n1", address), service) })
+    };
+    let zones = |store: &Store| {
+        let node = store.node("n1").and_then(|n| n.locality.clone()).unwrap_or_default().zone;
+        let service = store.service("n1", "web").and_then(|s| s.locality.clone()).unwrap_or_default().zone;
+        (node, service)
+    };
+    let mut store = Store::default();
+    done(&mut store, 1, placed("10.0.0.1", 80, "a"));
+    assert!(done(&mut store, 2, placed("10.0.0.1", 80, "b")).is_empty());
+    assert_eq!(zones(&store), ("a".into(), "a".into()));
+    done(&mut store, 3, placed("10.0.0.2", 80, "b"));
+    assert_eq!(zones(&store), ("b".into(), "a".into()));
+    done(&mut store, 4, placed("10.0.0.2", 81, "c"));
+    assert_eq!(zones(&store), ("b".into(), "c".into()));
 }
 
 #[test]
