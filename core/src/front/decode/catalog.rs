@@ -117,11 +117,15 @@ fn says_something(value: &Value<'_>) -> bool {
 
 /// A catalog check.
 pub(super) fn check(f: &mut Fields<'_>) -> HealthCheck {
-    HealthCheck { interval: f.str("Interval"), timeout: f.str("Timeout"), ..check_without_timing(f) }
+    let definition = f
+        .object("Definition", Struct::aliased_in("structs", "HealthCheck"), definition)
+        .and_then(CheckDefinitionRecord::shared);
+    let (interval, timeout) = (f.str("Interval"), f.str("Timeout"));
+    HealthCheck { interval, timeout, definition, ..bare_check(f) }
 }
 
-/// A catalog check as transactions take it.
-pub(super) fn check_without_timing(f: &mut Fields<'_>) -> HealthCheck {
+/// A catalog check without timing and definition.
+pub(super) fn bare_check(f: &mut Fields<'_>) -> HealthCheck {
     HealthCheck {
         node: f.str("Node"),
         check_id: f.str("CheckID"),
@@ -135,9 +139,6 @@ pub(super) fn check_without_timing(f: &mut Fields<'_>) -> HealthCheck {
         kind: f.str("Type"),
         exposed_port: f.int("ExposedPort"),
         peer_name: f.str("PeerName"),
-        definition: f
-            .object("Definition", Struct::new("HealthCheckDefinition"), definition)
-            .and_then(CheckDefinitionRecord::shared),
         create_index: f.uint64("CreateIndex"),
         modify_index: f.uint64("ModifyIndex"),
         ..HealthCheck::default()
@@ -249,38 +250,43 @@ pub(super) fn prepare_service(service: &mut NodeService) -> Result<(), String> {
     Ok(())
 }
 
-/// The name serves as ID; the type follows from the definition.
-pub(super) fn prepare_check(check: &mut HealthCheck) {
+/// The name serves as ID.
+pub(super) fn prepare_check_id(check: &mut HealthCheck) {
     if check.check_id.is_empty() {
         check.check_id = check.name.clone();
     }
+}
+
+/// The name serves as ID; the type follows from the definition.
+pub(super) fn prepare_check(check: &mut HealthCheck) {
+    prepare_check_id(check);
     if check.kind.is_empty() {
         check.kind = Str::from(kind_of(check.definition()));
     }
 }
 
-/// In Consul's order of precedence; empty if nothing says what the check does.
+/// In Consul's order of precedence; empty if nothing says what the check does. What is probed needs an interval.
 fn kind_of(d: &CheckDefinitionRecord) -> &'static str {
-    let set = |s: &String| !s.is_empty();
-    if set(&d.grpc) {
+    let probed = |target: &String| !target.is_empty() && d.interval > 0;
+    if probed(&d.grpc) {
         "grpc"
-    } else if set(&d.http) {
+    } else if probed(&d.http) {
         "http"
-    } else if d.ttl != 0 {
+    } else if d.ttl > 0 {
         "ttl"
-    } else if set(&d.tcp) {
+    } else if probed(&d.tcp) {
         "tcp"
-    } else if set(&d.udp) {
+    } else if probed(&d.udp) {
         "udp"
-    } else if set(&d.alias_node) || set(&d.alias_service) {
+    } else if !d.alias_node.is_empty() || !d.alias_service.is_empty() {
         "alias"
-    } else if set(&d.docker_container_id) {
+    } else if probed(&d.docker_container_id) && !d.script_args.is_empty() {
         "docker"
     } else if !d.script_args.is_empty() {
         "script"
-    } else if set(&d.h2ping) {
+    } else if probed(&d.h2ping) {
         "h2ping"
-    } else if set(&d.os_service) {
+    } else if probed(&d.os_service) {
         "os_service"
     } else {
         ""

@@ -7,7 +7,7 @@ use crate::command::{CatalogVerb, KvCommand, Txn, TxnOp};
 use crate::json::{self, Fields, Struct, Unknown};
 use crate::store::TxnError;
 use crate::types::decode::locality;
-use crate::types::{HealthCheck, KvEntry, KvOp, Node, NodeService};
+use crate::types::{CheckDefinitionRecord, HealthCheck, KvEntry, KvOp, Node, NodeService};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -131,7 +131,9 @@ pub(in crate::front) fn prepare(op: TxnOp, datacenter: &Str) -> Result<(TxnOp, b
             Ok((TxnOp::Service(verb, node, service), verb.writes()))
         }
         TxnOp::Check(verb, mut check) => {
-            catalog::prepare_check(&mut check);
+            if verb.writes() {
+                catalog::prepare_check_id(&mut check);
+            }
             Ok((TxnOp::Check(verb, check), verb.writes()))
         }
     }
@@ -169,22 +171,58 @@ fn sent(f: &mut Fields<'_>, not_built: &mut Vec<&'static str>) -> Option<Sent> {
         let service = f.object("Service", Struct::of("api", "AgentService"), |f| {
             let _shown_only = (f.string("ContentHash"), f.string("Datacenter"));
             let _enterprise = (f.string("Namespace"), f.string("Partition"));
-            catalog::service(f, not_built)
+            let service = catalog::service(f, not_built);
+            // Taken, and kept out of the catalog, as in Consul.
+            NodeService { socket_path: Str::default(), locality: None, peer_name: Str::default(), ..service }
         });
         Sent::Service(f.string_of("Verb", "api.ServiceOp"), f.str("Node"), service.unwrap_or_default())
     });
     let check = f.object("Check", Struct::of("api", "CheckTxnOp"), |f| {
         let check = f.object("Check", Struct::of("api", "HealthCheck"), |f| {
             let _enterprise = (f.string("Namespace"), f.string("Partition"));
-            catalog::check_without_timing(f)
+            let definition = f
+                .object("Definition", Struct::aliased_in("api", "HealthCheck"), definition)
+                .and_then(CheckDefinitionRecord::shared);
+            HealthCheck { definition, ..catalog::bare_check(f) }
         });
         Sent::Check(f.string_of("Verb", "api.CheckOp"), check.unwrap_or_default())
     });
     kv.or(node).or(service).or(check)
 }
 
+/// What a transaction may say of how a check is run: less than a registration. Everything else is let through
+/// and forgotten, as in Consul.
+fn definition(f: &mut Fields<'_>) -> CheckDefinitionRecord {
+    f.ignore_unknown();
+    // The fields of an old fault of Consul's client library still count, and first.
+    let mut either = |old, new| f.opt_duration(old).unwrap_or_else(|| f.duration(new));
+    let interval = either("IntervalDuration", "Interval");
+    let timeout = either("TimeoutDuration", "Timeout");
+    let deregister = either("DeregisterCriticalServiceAfterDuration", "DeregisterCriticalServiceAfter");
+    CheckDefinitionRecord {
+        http: f.string("HTTP"),
+        tls_server_name: f.string("TLSServerName"),
+        tls_skip_verify: f.bool("TLSSkipVerify"),
+        header: f.string_lists("Header"),
+        method: f.string("Method"),
+        body: f.string("Body"),
+        tcp: f.string("TCP"),
+        tcp_use_tls: f.bool("TCPUseTLS"),
+        grpc: f.string("GRPC"),
+        grpc_use_tls: f.bool("GRPCUseTLS"),
+        os_service: f.string("OSService"),
+        interval,
+        timeout,
+        deregister_critical_service_after: deregister,
+        session_name: f.string("SessionName"),
+        ..CheckDefinitionRecord::default()
+    }
+}
+
 fn node(f: &mut Fields<'_>) -> Node {
     let _partition = f.string("Partition");
+    // Known, and kept out of the catalog, as in Consul.
+    let _place = f.object("Locality", Struct::of("api", "Locality"), locality);
     Node {
         id: f.str("ID"),
         node: f.str("Node"),
@@ -193,7 +231,7 @@ fn node(f: &mut Fields<'_>) -> Node {
         peer_name: f.str("PeerName"),
         tagged_addresses: f.string_map("TaggedAddresses").into(),
         meta: f.string_map("Meta").into(),
-        locality: f.object("Locality", Struct::of("api", "Locality"), locality).map(Box::new),
+        locality: None,
         create_index: f.uint64("CreateIndex"),
         modify_index: f.uint64("ModifyIndex"),
     }
