@@ -5,7 +5,7 @@ use super::network::Network;
 use super::runtime::{
     Coordinates, DnsConfig, HttpLimits, Performance, Ports, RuntimeConfig, UnixSockets, Written,
 };
-use super::survey::{self, Survey};
+use super::survey::Survey;
 use super::tree::{self, Tree};
 use super::{check_tls, definition, gossip};
 use super::{source, template, validate};
@@ -38,16 +38,16 @@ pub(super) fn build(
     mut warnings: Vec<String>,
 ) -> Result<RuntimeConfig, String> {
     let survey = Survey::of(tree);
-    let mut errors = survey.bad_durations;
-    errors.extend(survey::too_short(tree));
     let mut config = RuntimeConfig { dev_mode: dev, ..RuntimeConfig::default() };
+    let mut errors = Vec::new();
+    config.dns = dns(tree, &mut errors);
+    errors.extend(survey.bad_durations.into_iter().map(|(_, why)| why));
     identity(&mut config, tree, host);
     if !addresses(&mut config, tree, host, &mut errors)? {
         return Err(source::several(&errors));
     }
     servers(&mut config, tree);
     gossip::read(&mut config.gossip, tree, dev)?;
-    config.dns = dns(tree, &mut errors);
     config.http = http(tree, &mut errors);
     config.coordinates = coordinates(tree, dev);
     config.autopilot = autopilot(tree);
@@ -57,7 +57,7 @@ pub(super) fn build(
     config.watches = tree::objects(tree, "watches").cloned().collect();
     telemetry(&mut config, tree, &mut warnings);
     validate::validate(&config, tree, &mut warnings, &mut errors)?;
-    warnings.extend(survey.enterprise);
+    warnings.extend(survey.enterprise.into_iter().map(|(_, warning)| warning));
     config.unprotected = unprotected(tree);
     config.not_built_yet = survey.not_built;
     if config.tls_for_checks.is_some() {

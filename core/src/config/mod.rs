@@ -15,6 +15,7 @@ mod hcl;
 mod keys;
 mod merge;
 mod network;
+mod order;
 mod reload;
 mod runtime;
 mod source;

@@ -2,6 +2,7 @@
 //! durations cannot be read.
 
 use super::keys::{Key, Kind, ROOT, State};
+use super::order;
 use super::source::join;
 use super::tree::{self, Tree};
 use crate::duration;
@@ -71,10 +72,10 @@ fn collect_deprecated(keys: &'static [Key], tree: &mut Tree, path: &str, found: 
 pub(super) struct Survey {
     /// Dotted keys whose feature is not built yet, each once.
     pub(super) not_built: Vec<String>,
-    /// Consul's sentence for each Enterprise key.
-    pub(super) enterprise: Vec<String>,
-    /// Durations that cannot be read.
-    pub(super) bad_durations: Vec<String>,
+    /// Enterprise keys, each with Consul's sentence, in Consul's order.
+    pub(super) enterprise: Vec<(usize, String)>,
+    /// Durations that cannot be read or are too short, each with Consul's sentence, in Consul's order.
+    pub(super) bad_durations: Vec<(usize, String)>,
 }
 
 impl Survey {
@@ -82,6 +83,9 @@ impl Survey {
     pub(super) fn of(tree: &Tree) -> Survey {
         let mut survey = Survey::default();
         survey.walk(ROOT, tree, "");
+        survey.bad_durations.extend(too_short(tree));
+        survey.bad_durations.sort_by_key(|(place, _)| *place);
+        survey.enterprise.sort_by_key(|(place, _)| *place);
         survey
     }
 
@@ -92,7 +96,7 @@ impl Survey {
             if let (Kind::Duration, Value::String(text)) = (key.kind, value)
                 && let Err(why) = duration::parse(text)
             {
-                self.bad_durations.push(bad_duration(&path, text, &why));
+                self.bad_durations.push((order::of_duration(&path), bad_duration(&path, text, &why)));
             }
             let quiet = match key.state {
                 State::LaterUnless(quiet) => value == &Value::Bool(quiet),
@@ -102,7 +106,7 @@ impl Survey {
                 State::Later | State::LaterUnless(_) if !quiet && !self.not_built.contains(&path) => {
                     self.not_built.push(path.clone());
                 }
-                State::Enterprise => self.enterprise.push(enterprise(&path)),
+                State::Enterprise => self.enterprise.push((order::of_enterprise(&path), enterprise(&path))),
                 _ => {}
             }
             match (key.kind, value) {
@@ -137,7 +141,7 @@ fn enterprise(path: &str) -> String {
 }
 
 /// Durations below the least that Consul allows.
-pub(super) fn too_short(tree: &Tree) -> Vec<String> {
+fn too_short(tree: &Tree) -> Vec<(usize, String)> {
     let second = duration::SECOND;
     let least = [
         ("performance.grpc_keepalive_interval", second),
@@ -148,19 +152,21 @@ pub(super) fn too_short(tree: &Tree) -> Vec<String> {
     for (path, least) in least {
         let Some(text) = tree::text(tree, path) else { continue };
         if duration::parse(text).unwrap_or(0) < least {
-            out.push(format!("{path}: duration '{text}' cannot be less than: {}", duration::format(least)));
+            let least = duration::format(least);
+            let why = format!("{path}: duration '{text}' cannot be less than: {least}");
+            out.push((order::of_duration(path), why));
         }
     }
     out
 }
 
-/// Consul's sentence; two keys go by a shorter name in it.
+/// Consul's sentence; some keys go by another name in it.
 pub(super) fn bad_duration(path: &str, text: &str, why: &duration::Error) -> String {
     let name = match path {
-        "dns_config.recursor_timeout" | "telemetry.prometheus_retention_time" => {
-            path.rsplit('.').next().unwrap_or(path)
-        }
-        _ => path,
+        "dns_config.recursor_timeout" => "recursor_timeout".to_string(),
+        "telemetry.prometheus_retention_time" => "prometheus_retention_time".to_string(),
+        _ if path.starts_with("gossip_") => path.replacen('.', "..", 1),
+        _ => path.to_string(),
     };
     format!("{name}: invalid duration: {text:?}: {why}")
 }

@@ -3,12 +3,12 @@
 use super::runtime::RuntimeConfig;
 use super::source;
 use super::tree::{self, Tree};
+use crate::b64;
 use crate::types::rules;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use base64::Engine;
 use core::net::{IpAddr, SocketAddr};
 
 /// The first rule that is broken before anything is derived.
@@ -264,12 +264,9 @@ fn listeners(config: &RuntimeConfig, tree: &Tree) -> Result<(), String> {
 
 fn encryption(tree: &Tree) -> Result<(), String> {
     let Some(key) = tree::text(tree, "encrypt") else { return Ok(()) };
-    match base64::engine::general_purpose::STANDARD.decode(key) {
+    match b64::decode(key.as_bytes()) {
         Ok(_) => Ok(()),
-        Err(base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _)) => {
-            Err(format!("encrypt has invalid key: illegal base64 data at input byte {at}"))
-        }
-        Err(_) => Err(format!("encrypt has invalid key: illegal base64 data at input byte {}", key.len())),
+        Err(error) => Err(format!("encrypt has invalid key: {error}")),
     }
 }
 
