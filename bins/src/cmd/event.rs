@@ -43,7 +43,7 @@ fn run(cx: &mut Context<'_, '_>) -> Outcome {
     let text = |name: &str| cx.flags.text(name).unwrap_or_default().to_owned();
     let (name, node, service, tag) = (text("name"), text("node"), text("service"), text("tag"));
     if name.is_empty() {
-        return Err("Event name must be specified".to_owned());
+        return Err(cx.with_help("Event name must be specified"));
     }
     if !tag.is_empty() && service.is_empty() {
         return Err("Cannot provide tag filter without service filter.".to_owned());
@@ -51,7 +51,7 @@ fn run(cx: &mut Context<'_, '_>) -> Outcome {
     let payload = match cx.flags.args.as_slice() {
         [] => Bytes::new(),
         [payload] => Bytes::from(payload.clone()),
-        _ => return Err(cx.late_flag("Too many command line arguments.".to_owned())),
+        _ => return Err(cx.with_help(&cx.late_flag("Too many command line arguments.".to_owned()))),
     };
     let client = cx.client()?;
     let all = [("node", node.as_str()), ("service", service.as_str()), ("tag", tag.as_str())];

@@ -63,7 +63,7 @@ fn run(cx: &mut Context<'_, '_>) -> Outcome {
     let chosen = changes.iter().filter(|(_, key, _)| key.is_some()).count();
     match chosen + usize::from(list) + usize::from(primary) {
         1 => {}
-        0 => return Err("Say what to do: -list, -list-primary, -install, -use or -remove".to_owned()),
+        0 => return Err(cx.help()),
         _ => return Err("Only a single action is allowed".to_owned()),
     }
     let relay = cx.flags.int("relay-factor");

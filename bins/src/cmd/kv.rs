@@ -2,8 +2,6 @@
 
 use std::io::Read;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use serde::Deserialize;
 
@@ -12,6 +10,7 @@ use crate::client::{Client, Method, reason};
 use crate::flags::Flag;
 use crate::sets;
 use crate::table::{self, row};
+use lictor_core::b64;
 use lictor_core::plan::escape_path;
 
 pub(super) static COMMAND: Command = Command {
@@ -141,7 +140,7 @@ impl Pair {
     /// The value as stored.
     pub(super) fn bytes(&self) -> Result<Vec<u8>, String> {
         let text = self.value.as_deref().unwrap_or_default();
-        BASE64.decode(text).map_err(|e| format!("the value of {} is not base 64: {e}", self.key))
+        b64::decode(text.as_bytes()).map_err(|e| format!("the value of {} is not base 64: {e}", self.key))
     }
 
     fn shown(&self, base64: bool) -> Result<Vec<u8>, String> {
@@ -261,7 +260,7 @@ fn put(cx: &mut Context<'_, '_>) -> Outcome {
         }
     };
     let data = match cx.flags.on("base64") {
-        true => decode_lines(&data).map_err(|e| format!("Error! Cannot base 64 decode data: {e}"))?,
+        true => b64::decode(&data).map_err(|e| format!("Error! Cannot base 64 decode data: {e}"))?,
         false => data,
     };
     let session = cx.flags.text("session").unwrap_or_default().to_owned();
@@ -348,12 +347,6 @@ fn delete(cx: &mut Context<'_, '_>) -> Outcome {
 
 fn truthful(body: &[u8]) -> bool {
     body.trim_ascii() == b"true"
-}
-
-/// Base 64 as files and pipes carry it: broken into lines, with one at the end.
-fn decode_lines(data: &[u8]) -> Result<Vec<u8>, base64::DecodeError> {
-    let text: Vec<u8> = data.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
-    BASE64.decode(text)
 }
 
 /// A value argument: itself, `@file`, or `-` for standard input.

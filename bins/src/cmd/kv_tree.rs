@@ -1,10 +1,12 @@
 //! `kv export` and `kv import`: whole trees as JSON, in Consul's format.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use std::fmt;
+
 use bytes::Bytes;
-use lictor_core::json;
-use serde::Deserialize;
+use lictor_core::b64;
+use lictor_core::json::{self, Fields, Struct, Unknown};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::{Body, Command, Context, Outcome, kv};
 use crate::flags::Flag;
@@ -44,14 +46,41 @@ Writes the keys that `{prog} kv export` printed. DATA is the JSON itself,
 };
 
 /// One key of an exported tree.
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Entry {
-    #[serde(default)]
     key: String,
-    #[serde(default)]
     flags: u64,
-    #[serde(default)]
     value: String,
+}
+
+/// As Go reads it: names in any letter case, `null` as if it were not there, what is unknown passed over.
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Entry, D::Error> {
+        struct AnyCase;
+
+        impl<'de> Visitor<'de> for AnyCase {
+            type Value = Entry;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key with its value")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entry, A::Error> {
+                let mut entry = Entry::default();
+                while let Some(name) = map.next_key::<String>()? {
+                    match name.to_ascii_lowercase().as_str() {
+                        "key" => entry.key = map.next_value::<Option<_>>()?.unwrap_or(entry.key),
+                        "flags" => entry.flags = map.next_value::<Option<_>>()?.unwrap_or(entry.flags),
+                        "value" => entry.value = map.next_value::<Option<_>>()?.unwrap_or(entry.value),
+                        _ => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(entry)
+            }
+        }
+
+        deserializer.deserialize_map(AnyCase)
+    }
 }
 
 fn export(cx: &mut Context<'_, '_>) -> Outcome {
@@ -92,15 +121,12 @@ fn import(cx: &mut Context<'_, '_>) -> Outcome {
     if data.is_empty() {
         return Err("Error! Empty DATA argument".to_owned());
     }
-    let entries: Vec<Entry> = serde_json::from_slice(&data).map_err(|e| match e.is_eof() {
-        true => "Cannot unmarshal data: unexpected end of JSON input".to_owned(),
-        false => format!("Cannot unmarshal data: {e}"),
-    })?;
+    let entries: Vec<Entry> = serde_json::from_slice(&data)
+        .map_err(|why| format!("Cannot unmarshal data: {}", in_go_words(&data).unwrap_or(why.to_string())))?;
     let prefix = cx.flags.text("prefix").unwrap_or_default().to_owned();
     let client = cx.client()?;
     for entry in entries {
-        let value = BASE64
-            .decode(&entry.value)
+        let value = b64::decode(entry.value.as_bytes())
             .map_err(|e| format!("Error base 64 decoding value for key {}: {e}", entry.key))?;
         let key = under(&prefix, &entry.key);
         if key.starts_with('/') {
@@ -116,6 +142,19 @@ fn import(cx: &mut Context<'_, '_>) -> Outcome {
         cx.shell.say(format!("Imported: {key}"));
     }
     Ok(0)
+}
+
+/// What Go says of a text that is no exported tree.
+fn in_go_words(data: &[u8]) -> Option<String> {
+    let read = |f: &mut Fields<'_>| {
+        let _known = (f.string("key"), f.uint64("flags"), f.string("value"));
+    };
+    let tree = match json::parse(data) {
+        Ok(tree) => tree,
+        Err(why) => return Some(why.to_string()),
+    };
+    let shape = Struct::of("impexp", "Entry");
+    json::decode_list(&tree, "[]*impexp.Entry", shape, Unknown::Ignore, read).err().map(|why| why.to_string())
 }
 
 /// Joins `prefix` and `key` as paths are joined, `..` and doubled slashes resolved, as Consul does; a

@@ -70,6 +70,8 @@ member that is in fact alive comes back by itself.
 
 fn leave(cx: &mut Context<'_, '_>) -> Outcome {
     if !cx.flags.args.is_empty() {
+        let help = cx.help();
+        cx.shell.say(help);
         return Err(format!("Error found unexpected args: [{}]", cx.flags.args.join(" ")));
     }
     let client = cx.client()?;
@@ -87,7 +89,7 @@ fn reload(cx: &mut Context<'_, '_>) -> Outcome {
 
 fn join(cx: &mut Context<'_, '_>) -> Outcome {
     if cx.flags.args.is_empty() {
-        return Err("At least one address to join must be specified.".to_owned());
+        return Err(cx.with_help("At least one address to join must be specified."));
     }
     let client = cx.client()?;
     let query: &[(&str, &str)] = if cx.flags.on("wan") { &[("wan", "1")] } else { &[] };
@@ -107,7 +109,7 @@ fn join(cx: &mut Context<'_, '_>) -> Outcome {
 
 fn force_leave(cx: &mut Context<'_, '_>) -> Outcome {
     let [node] = cx.flags.args.as_slice() else {
-        return Err("A single node name must be specified to force leave.".to_owned());
+        return Err(cx.with_help("A single node name must be specified to force leave."));
     };
     let node = escape_path(node);
     let client = cx.client()?;

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use regex_lite::Regex;
 use serde::Deserialize;
 
 use super::{Body, Command, Context, Outcome};
 use crate::flags::Flag;
 use crate::sets;
 use crate::table::{self, row};
+use lictor_core::pattern::{self, ALL_CHARACTERS, Limits};
 
 pub(super) static COMMAND: Command = Command {
     name: "members",
@@ -61,8 +61,9 @@ struct Member {
 }
 
 fn run(cx: &mut Context<'_, '_>) -> Outcome {
-    let status = Regex::new(cx.flags.text("status").unwrap_or(".*"))
-        .map_err(|e| format!("Failed to compile status regexp: error parsing regexp: {e}"))?;
+    let mut limits = Limits { compiled: 1 << 20, folds: ALL_CHARACTERS };
+    let status = pattern::compile(cx.flags.text("status").unwrap_or(".*").as_bytes(), &mut limits)
+        .map_err(|why| format!("Failed to compile status regexp: {why}"))?;
     let client = cx.client()?;
     let mut query = vec![("segment", cx.flags.text("segment").unwrap_or(ALL_SEGMENTS))];
     if let Some(filter) = cx.flags.text("filter").filter(|f| !f.is_empty()) {
@@ -75,7 +76,7 @@ fn run(cx: &mut Context<'_, '_>) -> Outcome {
         client.get("/v1/agent/members", &query).map_err(|e| format!("Error retrieving members: {e}"))?;
     // `null` where there is no such pool.
     let mut members: Vec<Member> = members.unwrap_or_default().into_iter().map(Member::completed).collect();
-    members.retain(|m| status.is_match(m.status()));
+    members.retain(|m| status.is_match(m.status().as_bytes()));
     if members.is_empty() {
         return Ok(2);
     }

@@ -66,6 +66,8 @@ pub struct Context<'a, 'b> {
     pub shell: &'a mut Shell<'b>,
     /// The command line behind the command's path.
     pub flags: Parsed,
+    /// The command with the words that call it, for its help.
+    pub command: (&'a str, &'a Command),
 }
 
 impl Context<'_, '_> {
@@ -80,6 +82,17 @@ impl Context<'_, '_> {
             0 => Ok(()),
             n => Err(self.late_flag(format!("Too many arguments (expected 0, got {n})"))),
         }
+    }
+
+    /// The command's help.
+    pub fn help(&self) -> String {
+        let (path, command) = self.command;
+        help::command(&self.shell.program, path, command)
+    }
+
+    /// Adds the command's help to a refusal, as Consul does where a word is missing or too many.
+    pub fn with_help(&self, refusal: &str) -> String {
+        format!("{refusal}\n\n{}", self.help())
     }
 
     /// Adds to a refusal of positionals what mostly lies behind it: a flag after the first of them.
@@ -219,7 +232,7 @@ fn descend(shell: &mut Shell<'_>, path: String, command: &Command, args: &[Strin
         Body::Leaf { api, own, run } => {
             let table: Vec<&'static [Flag]> = api.iter().chain(own.iter()).copied().collect();
             match flags::parse(&table, args) {
-                Ok(flags) => match run(&mut Context { shell, flags }) {
+                Ok(flags) => match run(&mut Context { shell, flags, command: (&path, command) }) {
                     Ok(code) => code,
                     Err(text) => {
                         shell.warn(text);

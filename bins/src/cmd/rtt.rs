@@ -67,7 +67,7 @@ type Found = (Option<Coordinate>, Option<Coordinate>);
 fn run(cx: &mut Context<'_, '_>) -> Outcome {
     let mut nodes = cx.flags.args.clone();
     if nodes.is_empty() || nodes.len() > 2 {
-        return Err(cx.late_flag("One or two node names must be specified".to_owned()));
+        return Err(cx.with_help(&cx.late_flag("One or two node names must be specified".to_owned())));
     }
     let client = cx.client()?;
     let wan = cx.flags.on("wan");

@@ -49,7 +49,7 @@ answer, the watch tries again, after 5 s at first and 3 min at most.",
 
 fn run(cx: &mut Context<'_, '_>) -> Outcome {
     if cx.flags.text("type").is_none_or(str::is_empty) {
-        return Err("Watch type must be specified\n\nSee -h for the types.".into());
+        return Err(cx.with_help("Watch type must be specified"));
     }
     let view = view(cx)?;
     let client = cx.client()?;
