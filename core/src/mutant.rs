@@ -100,6 +100,9 @@ mutants! {
     /// Consul keeps it in snapshots for this reason (`IndexRequestType`).
     /// Seen by: the indexed judge (a server went back), the watch judge (an index went back).
     SnapshotLosesIndexes = "snapshot-loses-indexes",
+    /// A follower throws its log away for a snapshot from the leader before it knows that it can read it.
+    /// Seen by: a server goes on.
+    InstallsUnread = "installs-unread",
     /// Writing what is there already raises the index, and wakes everybody for nothing. Consul issue 3712.
     /// Seen by: the indexed judge (a read of what never was).
     IdenticalWriteRaises = "identical-write-raises",
@@ -110,6 +113,10 @@ mutants! {
     /// A member that is said to be suspect or dead does not contradict. SWIM (2002), section 4.2.
     /// Seen by: no up node stays failed.
     RefutesNothing = "refutes-nothing",
+    /// Whoever is called failed and pings is acknowledged and told nothing, as by memberlist: it comes back with the
+    /// next exchange of tables, or when somebody tries the dead again. Docs/gossip.md, a member is suspected and lives.
+    /// Seen by: who reaches its accuser is back at once.
+    TellsTheDeadNothing = "tells-the-dead-nothing",
     /// A suspicion never ends: whoever died is suspected for ever. Lifeguard (2018), IV-B.
     /// Seen by: the dead are found in time.
     SuspectsForEver = "suspects-for-ever",

@@ -272,6 +272,7 @@ impl World {
                 Effect::Contradicted { at } => {
                     panic!("{name}: the leader contradicts what is committed at {at}")
                 }
+                Effect::CheckSnapshot { .. } => {}
                 Effect::Send { .. }
                 | Effect::Persist { .. }
                 | Effect::Rejected { .. }

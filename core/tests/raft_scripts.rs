@@ -11,6 +11,7 @@
 //! | `drop`, `lose 2` | loses all messages on their way; the next ones |
 //! | `cut a b`, `isolate a`, `heal` | loses messages on links from now on, or no more |
 //! | `disk a slow`, `disk a fast` | whether `run` flushes a's batches |
+//! | `blind a`, `see a` | whether a can read the snapshots that it is sent |
 //! | `flush a 2` | flushes a's next batches |
 //! | `build a` | answers a's outstanding order for a snapshot, as `run` does |
 //! | `propose a x y` | proposes commands, several as one batch |
@@ -117,6 +118,8 @@ impl Script {
                     }
                 }
             }
+            ["blind", name] => self.cluster.servers.get_mut(name).unwrap().blind = true,
+            ["see", name] => self.cluster.servers.get_mut(name).unwrap().blind = false,
             ["run"] => self.run(),
             ["deliver", count] => {
                 for _ in 0..count.parse().unwrap() {
@@ -361,9 +364,10 @@ fn show_effect(effect: &Effect) -> String {
         Effect::TransferEnded { call, result: Ok(()) } => format!("transfer {call} done"),
         Effect::TransferEnded { call, result: Err(error) } => format!("transfer {call} failed: {error}"),
         Effect::BuildSnapshot { at } => format!("build snapshot at {}", show_id(*at)),
-        Effect::RestoreSnapshot { meta, data } => {
-            format!("restore snapshot {}/{} bytes={}", meta.index, meta.term, data.len())
+        Effect::CheckSnapshot { meta, data } => {
+            format!("read snapshot {}/{} bytes={}", meta.index, meta.term, data.len())
         }
+        Effect::RestoreSnapshot { meta } => format!("restore snapshot {}/{}", meta.index, meta.term),
         Effect::RoleChanged { role, term, leader } => {
             format!("{} t={term} leader={}", show_role(*role), leader.as_deref().unwrap_or("-"))
         }

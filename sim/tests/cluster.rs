@@ -49,6 +49,11 @@ fn the_dead_are_found_within_the_time_that_the_parameters_give() {
 }
 
 #[test]
+fn whoever_was_alone_and_is_called_failed_is_back_as_soon_as_it_asks() {
+    sweep("cluster-alone", 0..2);
+}
+
+#[test]
 fn starved_processes_make_nobody_else_fail_for_long() {
     sweep("cluster-starved", 0..2);
 }

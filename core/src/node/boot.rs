@@ -168,6 +168,7 @@ impl Node {
             addresses,
             raft,
             store,
+            received: BTreeMap::new(),
             agent,
             leader: Leader::new(me, coordinates, autopilot),
             autopilot: Autopilot::default(),

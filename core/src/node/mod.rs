@@ -9,6 +9,7 @@
 //! | `Input::Call(Agent)` | agent |
 //! | `Input::Call(Metrics)` | answered at once with what was counted |
 //! | raft `Apply` | store → change set → `Publish`, then the replies of the calls it carried |
+//! | raft `CheckSnapshot` | a store of its own, not shown yet; raft |
 //! | raft `RestoreSnapshot` | store, everything changed |
 //! | raft `RoleChanged` | leader duties, held calls, agent (`ServerUp`), log |
 //! | raft `Persist`, agent `Persist` | one ordered stream of `Output::Persist` |
@@ -109,6 +110,8 @@ pub struct Node {
     addresses: BTreeMap<ServerId, SocketAddr>,
     raft: Raft,
     store: Store,
+    /// Snapshots from the leader that are read and on their way to the disk, by their last index.
+    received: BTreeMap<Index, Store>,
     agent: Agent,
     leader: Leader,
     autopilot: Autopilot,

@@ -10,13 +10,14 @@ use crate::agent::AgentInput;
 use crate::call::{CallError, Reply};
 use crate::command::{Command, KvCommand, TxnOp};
 use crate::event::{Event, Level};
-use crate::ids::{CallId, ServerId, Term};
-use crate::raft::{self, Body, Effect, Entry, Payload, ProposeError, ReadError, Role};
+use crate::ids::{CallId, Index, ServerId, Term};
+use crate::raft::{self, Body, Effect, Entry, Payload, ProposeError, ReadError, Role, SnapshotMeta};
 use crate::store::{Applied, Store};
 use crate::time::Now;
 use crate::types::KvOp;
 use crate::watch::ChangeSet;
-use alloc::string::ToString;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 
 impl Node {
@@ -98,27 +99,54 @@ impl Node {
                 let store = self.store.clone();
                 self.outputs.push_back(Output::BuildSnapshot { at: at.index, term: at.term, store });
             }
-            Effect::RestoreSnapshot { meta, data } => match Store::decode_snapshot(&data) {
-                Ok(store) => {
-                    self.store = store;
-                    if !mutant!(self, SnapshotWakesNobody) {
-                        self.changes = ChangeSet::everything();
-                    }
-                    #[cfg(feature = "mutants")]
-                    self.harm_restored_store();
-                    for caller in self.calls.jumped(meta.index) {
-                        self.answer(caller, Reply::Failed(CallError::Unknown));
-                    }
-                }
-                Err(error) => {
-                    self.halt(HaltReason::UnreadableEntry { index: meta.index, error: error.to_string() })
-                }
-            },
+            Effect::CheckSnapshot { meta, data } => {
+                let readable = self.read_received(&meta, &data) || mutant!(self, InstallsUnread);
+                // Before anything that came later: nothing that raft holds may change in between.
+                self.to_raft.push_front(raft::Input::SnapshotChecked { at: meta.id(), readable });
+            }
+            Effect::RestoreSnapshot { meta } => self.restore(meta.index),
             Effect::RoleChanged { role, term, leader } => self.role_changed(now, role, term, leader),
             Effect::MembershipChanged { .. } => {
                 self.stale_view = true;
                 self.found(now);
             }
+        }
+    }
+
+    /// Reads a snapshot that the leader sent, and keeps what was read until it is on disk.
+    fn read_received(&mut self, meta: &SnapshotMeta, data: &[u8]) -> bool {
+        let error = match Store::decode_snapshot(data) {
+            Ok(store) if store.applied() == meta.index.0 => {
+                self.received.insert(meta.index, store);
+                return true;
+            }
+            Ok(store) => format!("it ends at index {}", store.applied()),
+            Err(error) => error.to_string(),
+        };
+        let leader = self.raft.leader().map(|leader| self.server_name(leader)).unwrap_or_default();
+        let text = "a snapshot from the leader cannot be read and is not taken: this server keeps what it has, \
+                    and asks again later";
+        let event = Event::new(Level::Error, "agent.server.raft", text);
+        let event = event.with("leader", &*leader).with("index", meta.index.to_string());
+        self.log(event.with("error", error));
+        false
+    }
+
+    /// A snapshot that was read is on disk now.
+    fn restore(&mut self, index: Index) {
+        let later = self.received.split_off(&Index(index.0 + 1));
+        let Some(store) = core::mem::replace(&mut self.received, later).remove(&index) else {
+            let error = String::from("the snapshot was never read");
+            return self.halt(HaltReason::UnreadableEntry { index, error });
+        };
+        self.store = store;
+        if !mutant!(self, SnapshotWakesNobody) {
+            self.changes = ChangeSet::everything();
+        }
+        #[cfg(feature = "mutants")]
+        self.harm_restored_store();
+        for caller in self.calls.jumped(index) {
+            self.answer(caller, Reply::Failed(CallError::Unknown));
         }
     }
 

@@ -1,5 +1,6 @@
 //! What inputs that come together share.
 
+use super::forward::Frame;
 use super::{Boot, DiskImage, Input, NetOrder, Node, Output, StopKind};
 use crate::Str;
 use crate::agent::AgentRequest;
@@ -8,9 +9,12 @@ use crate::command::{Command, KvCommand};
 use crate::config::RuntimeConfig;
 use crate::config::gossip::Secret;
 use crate::gossip;
-use crate::ids::{CallId, FrontId, Term, Ticket};
-use crate::raft::Membership;
+use crate::gossip::consul::ServerTags;
+use crate::gossip::wire::{Alive, Message, ip_bytes};
+use crate::ids::{CallId, FrontId, Index, Pool, Term, Ticket};
+use crate::raft::{self, Membership, SnapshotMeta};
 use crate::rng::Seed;
+use crate::store::Store;
 use crate::time::{Instant, Now, WallTime};
 use crate::types::{CheckDefinition, KvEntry, KvOp, ServiceDefinition};
 use alloc::boxed::Box;
@@ -20,6 +24,7 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use bytes::Bytes;
 use core::net::SocketAddr;
 
 const NOW: Now = Now { mono: Instant(1_000_000_000), wall: WallTime(0) };
@@ -335,4 +340,160 @@ fn a_forwarded_command_that_cannot_be_read_is_refused_and_not_logged() {
     let readable = Command::Kv(KvCommand { op: KvOp::Set, dir_ent: entry }).encode();
     node.handle(NOW, Input::Peer { from: other.clone(), bytes: ask(8, &readable) });
     assert_eq!(persists(&drain(&mut node)).len(), 1);
+}
+
+/// A server in both pools, which takes what comes in clear, and another server that only the LAN pool knows.
+fn one_of_two(more: impl FnOnce(&mut RuntimeConfig)) -> Node {
+    let mut config = RuntimeConfig { node_name: Str::from("n1"), server: true, ..RuntimeConfig::default() };
+    (config.ports.serf_lan, config.ports.serf_wan) = (Some(8301), Some(8302));
+    config.gossip.encrypt = Some(Secret(vec![1; 32]));
+    config.gossip.verify_incoming = false;
+    more(&mut config);
+    let datacenter = config.datacenter.clone();
+    let mut node = fresh(config);
+    let other = SocketAddr::from(([127, 0, 0, 2], 8301));
+    let tags = ServerTags {
+        datacenter,
+        id: Str::from("22222222-2222-3333-4444-555555555555"),
+        build: Str::from("1.21.5"),
+        port: 8300,
+        wan_join_port: Some(8302),
+        ..ServerTags::default()
+    };
+    let alive = Alive {
+        addr: ip_bytes(other.ip()),
+        incarnation: 1,
+        meta: gossip::encode_tags(&tags.tags()).expect("short tags").into(),
+        node: Str::from("n2"),
+        port: other.port(),
+        vsn: gossip::VSN.to_vec().into(),
+    };
+    let input = gossip::Input::Packet { from: other, bytes: Message::Alive(alive).encode().into() };
+    node.handle(NOW, Input::Gossip { pool: Pool::Lan, input });
+    node
+}
+
+fn seconds_later(seconds: u64) -> Now {
+    Now { mono: NOW.mono + crate::time::Duration::from_secs(seconds), wall: NOW.wall }
+}
+
+#[test]
+fn a_second_signal_ends_a_node_that_is_leaving_at_once() {
+    let mut node = one_of_two(|config| config.leave_on_terminate = true);
+    let mut said = Vec::new();
+    let mut settle = |node: &mut Node| loop {
+        let outputs = drain(node);
+        let stopped = outputs.iter().find_map(|output| match output {
+            Output::Stopped { kind, code } => Some((*kind, *code)),
+            _ => None,
+        });
+        said.extend(outputs.iter().filter_map(|output| match output {
+            Output::Event(event) => Some(event.message.to_string()),
+            _ => None,
+        }));
+        match persists(&outputs).last() {
+            Some((upto, ..)) if stopped.is_none() => node.handle(NOW, Input::Persisted { upto: *upto }),
+            _ => return stopped,
+        }
+    };
+    settle(&mut node);
+    node.handle(NOW, Input::Stop(StopKind::Terminate));
+    assert_eq!(settle(&mut node), None, "the other server is told first");
+    node.handle(NOW, Input::Stop(StopKind::Interrupt));
+    assert_eq!(settle(&mut node), Some((StopKind::Terminate, 1)), "cut short: not as it should be");
+    assert!(said.iter().any(|line| line == "Caught second signal, Exiting"), "{said:?}");
+    assert!(!said.iter().any(|line| line == "Graceful exit completed"), "{said:?}");
+}
+
+#[test]
+fn who_is_to_be_in_the_pool_of_all_servers_and_is_not_counts_as_one_that_has_not_answered_about_keys() {
+    let mut node = one_of_two(|_| ());
+    let own = node.config.gossip.lan.advertise;
+    let request = Request::Keys { command: gossip::KeyCommand::List, relay_factor: 0, local: false };
+    node.handle(NOW, Input::Call { from: FrontId(0), call: CallId(1), request });
+    let mut said = None;
+    for now in (0..=60).map(seconds_later) {
+        node.handle(now, Input::Wake);
+        loop {
+            let outputs = drain(&mut node);
+            if outputs.is_empty() {
+                break;
+            }
+            for output in outputs {
+                match output {
+                    // What it sends to itself comes back; the other one is silent.
+                    Output::Gossip { pool, order: NetOrder::Packet { to, bytes } } if to.ip() == own => {
+                        let input = gossip::Input::Packet { from: to, bytes };
+                        node.handle(now, Input::Gossip { pool, input });
+                    }
+                    Output::Persist { ticket: upto, .. } => node.handle(now, Input::Persisted { upto }),
+                    Output::Reply { reply: Reply::Keys(keys), .. } => said = Some(keys),
+                    _ => {}
+                }
+            }
+        }
+    }
+    let said = said.expect("an answer");
+    let shown: Vec<_> = said.iter().map(|pool| (pool.wan, pool.num_nodes, &*pool.error)).collect();
+    let half = "1/2 nodes reported success";
+    assert_eq!(shown, [(true, 2, half), (false, 2, half)]);
+}
+
+/// A follower that has nothing, and is sent a snapshot of one piece by its leader.
+fn sent_a_snapshot(data: &[u8]) -> (Node, Vec<Output>) {
+    let ids = ["11111111-2222-3333-4444-555555555555", "22222222-2222-3333-4444-555555555555"].map(Str::from);
+    let mut node = fresh(RuntimeConfig { server: true, ..RuntimeConfig::default() });
+    drain(&mut node);
+    let cluster = 7;
+    let membership = Membership { cluster, ..Membership::of_voters(ids.clone()) };
+    let meta = SnapshotMeta { index: Index(40), term: Term(3), membership };
+    let (total, chunk) = (data.len() as u64, Bytes::copy_from_slice(data));
+    let message =
+        raft::Message { term: Term(3), body: raft::Body::Snapshot { meta, total, offset: 0, chunk } };
+    let bytes = Frame::Raft { cluster, message }.encode();
+    node.handle(NOW, Input::Peer { from: ids[1].clone(), bytes });
+    let mut all = Vec::new();
+    loop {
+        let outputs = drain(&mut node);
+        let Some((upto, ..)) = persists(&outputs).last().copied() else { break };
+        all.extend(outputs);
+        node.handle(NOW, Input::Persisted { upto });
+    }
+    (node, all)
+}
+
+fn snapshots(outputs: &[Output]) -> usize {
+    let with = |output: &&Output| match output {
+        Output::Persist { batch, .. } => batch.raft.as_ref().is_some_and(|raft| raft.snapshot.is_some()),
+        _ => false,
+    };
+    outputs.iter().filter(with).count()
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_read_is_refused_by_name_before_anything_is_written() {
+    let mut store = Store::default();
+    store.skip(40);
+    let good = store.encode_snapshot();
+    let (node, outputs) = sent_a_snapshot(&good);
+    assert_eq!((snapshots(&outputs), node.store().applied()), (1, 40), "{outputs:?}");
+    assert!(node.received.is_empty());
+
+    store.skip(41);
+    let other = store.encode_snapshot();
+    let cases = [(&good[..good.len() - 1], ""), (b"nonsense", ""), (&other[..], "it ends at index 41")];
+    for (data, why) in cases {
+        let (node, outputs) = sent_a_snapshot(data);
+        assert_eq!((snapshots(&outputs), node.store().applied()), (0, 0), "{outputs:?}");
+        assert!(!node.halted && node.received.is_empty());
+        let event = outputs.iter().find_map(|output| match output {
+            Output::Event(event) if event.message.contains("cannot be read and is not taken") => Some(event),
+            _ => None,
+        });
+        let event = event.expect("it says so");
+        let field = |name: &str| event.fields.iter().find(|(key, _)| *key == name).map(|(_, value)| &**value);
+        assert_eq!(field("leader"), Some("22222222-2222-3333-4444-555555555555"));
+        assert_eq!(field("index"), Some("40"));
+        assert!(field("error").is_some_and(|error| !error.is_empty() && error.contains(why)), "{event:?}");
+    }
 }

@@ -19,8 +19,8 @@ pub(super) enum Held {
     Send { to: ServerId, message: Message },
     /// The candidate's vote for itself.
     OwnVote { term: Term },
-    /// A snapshot to hand to the state machine.
-    Restore { meta: SnapshotMeta, data: Bytes },
+    /// The state machine is replaced by a snapshot.
+    Restore { meta: SnapshotMeta },
 }
 
 /// The state of the ticket stream.

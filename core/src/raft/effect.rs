@@ -75,6 +75,13 @@ pub enum Input {
         /// The state machine at exactly that index.
         data: Bytes,
     },
+    /// The answer to `CheckSnapshot`: the next input after it.
+    SnapshotChecked {
+        /// The snapshot it was asked for.
+        at: LogId,
+        /// Whether `RestoreSnapshot` will find it readable.
+        readable: bool,
+    },
 }
 
 /// A change of one server's part in the cluster.
@@ -176,12 +183,18 @@ pub enum Effect {
         /// The last applied entry.
         at: LogId,
     },
-    /// A snapshot from the leader is complete and on disk: replace the state machine by it.
-    RestoreSnapshot {
+    /// A snapshot from the leader is complete: read it, answer with `SnapshotChecked`, and keep what was
+    /// read until `RestoreSnapshot`. Until the answer is "readable" nothing is given up for it.
+    CheckSnapshot {
         /// What it covers.
         meta: SnapshotMeta,
         /// The state machine's own encoding.
         data: Bytes,
+    },
+    /// A snapshot that was found readable is on disk: replace the state machine by it.
+    RestoreSnapshot {
+        /// What it covers.
+        meta: SnapshotMeta,
     },
     /// Role, term or known leader changed.
     RoleChanged {

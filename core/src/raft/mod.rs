@@ -133,6 +133,7 @@ impl Raft {
             Input::Bootstrap(membership) => self.on_bootstrap(membership),
             Input::Persisted { upto } => self.on_persisted(upto),
             Input::SnapshotBuilt { index, data } => self.on_snapshot_built(index, data),
+            Input::SnapshotChecked { at, readable } => self.on_snapshot_checked(at, readable),
         }
         self.check_deadlines();
         self.settle();
@@ -233,7 +234,7 @@ impl Raft {
         match held {
             Held::Send { to, message } => self.effects.push_back(Effect::Send { to, message }),
             Held::OwnVote { term } => self.on_own_vote(term),
-            Held::Restore { meta, data } => self.on_snapshot_flushed(meta, data),
+            Held::Restore { meta } => self.on_snapshot_flushed(meta),
         }
     }
 

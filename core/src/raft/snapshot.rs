@@ -12,8 +12,13 @@ use super::message::Body;
 use super::progress::Mode;
 use super::{MAX_NUMBER, Raft, State};
 use crate::ids::{Index, ServerId};
+use crate::time::Instant;
 use alloc::vec::Vec;
 use bytes::Bytes;
+
+/// Election timeouts until a snapshot that could not be read is taken from the same leader again: it may have been
+/// damaged on its way.
+const REFUSED_FOR: u32 = 10;
 
 /// Everything about snapshots but the transfers, which belong to their followers.
 #[derive(Debug)]
@@ -30,6 +35,10 @@ pub(super) struct Snapshots {
     outgoing: Option<(SnapshotMeta, Bytes)>,
     /// The one being received.
     incoming: Option<Incoming>,
+    /// Received from this server, and being read.
+    checking: Option<(ServerId, SnapshotMeta, Bytes)>,
+    /// The last one that could not be read, whose it was, and until when it is not taken again.
+    refused: Option<(ServerId, LogId, Instant)>,
     /// Received, not flushed yet: nothing is applied until it is restored.
     restoring: Option<Index>,
 }
@@ -50,6 +59,8 @@ impl Snapshots {
             wanted: false,
             outgoing: None,
             incoming: None,
+            checking: None,
+            refused: None,
             restoring: None,
         }
     }
@@ -79,6 +90,14 @@ impl Snapshots {
 
     pub(super) fn forget_incoming(&mut self) {
         self.incoming = None;
+        self.checking = None;
+    }
+
+    /// Whether there is nothing to be taken of this one now: it is being read, or could not be read.
+    fn is_settled(&self, now: Instant, from: &ServerId, id: LogId) -> bool {
+        let checking = self.checking.as_ref().is_some_and(|(_, meta, _)| meta.id() == id);
+        let refused = self.refused.as_ref();
+        checking || refused.is_some_and(|(whose, what, until)| whose == from && *what == id && now < *until)
     }
 }
 
@@ -187,6 +206,10 @@ impl Raft {
             return;
         }
         let index = meta.index;
+        if self.snapshots.is_settled(self.now, &from, meta.id()) {
+            // Nothing of it is missing here, so that the leader does not send it all again and again.
+            return self.promise_term(from, Body::SnapshotReply { index, received: total });
+        }
         let same = |i: &Incoming| i.meta == meta && i.total == total;
         if !self.snapshots.incoming.as_ref().is_some_and(same) {
             self.snapshots.incoming = Some(Incoming { meta, total, data: Vec::new() });
@@ -200,13 +223,29 @@ impl Raft {
             return self.promise_term(from, Body::SnapshotReply { index, received });
         }
         if let Some(Incoming { meta, data, .. }) = self.snapshots.incoming.take() {
-            self.install(meta, Bytes::from(data));
-            self.promise_log(from, Body::AppendOk { upto: index });
+            let data = Bytes::from(data);
+            self.snapshots.checking = Some((from, meta.clone(), data.clone()));
+            self.effects.push_back(Effect::CheckSnapshot { meta, data });
         }
     }
 
-    /// Puts a received snapshot in the place of the whole log, which is not known to follow it. The
-    /// state machine gets it when it is on disk.
+    /// The state machine has read a received snapshot, or cannot. Late answers, overtaken by another leader, are
+    /// dropped.
+    pub(super) fn on_snapshot_checked(&mut self, at: LogId, readable: bool) {
+        let checking = self.snapshots.checking.take_if(|(_, meta, _)| meta.id() == at);
+        let Some((from, meta, data)) = checking.filter(|_| at.index > self.commit) else { return };
+        if !readable {
+            let until = self.now + self.config.election_timeout * REFUSED_FOR;
+            self.snapshots.refused = Some((from.clone(), at, until));
+            let received = data.len() as u64;
+            return self.promise_term(from, Body::SnapshotReply { index: at.index, received });
+        }
+        self.install(meta, data);
+        self.promise_log(from, Body::AppendOk { upto: at.index });
+    }
+
+    /// Puts a received and readable snapshot in the place of the whole log, which is not known to follow it. The
+    /// state machine is replaced when it is on disk.
     fn install(&mut self, meta: SnapshotMeta, data: Bytes) {
         // Entries that are only on disk lie below the commit, so the snapshot covers them.
         let (id, first) = (meta.id(), Index(self.log.base().index.0 + 1));
@@ -215,26 +254,26 @@ impl Raft {
         }
         self.log.reset(id);
         self.members = Memberships::new(id.index, meta.membership.clone());
-        let ticket = self.cursor.replace_by_snapshot(meta.clone(), data.clone());
+        let ticket = self.cursor.replace_by_snapshot(meta.clone(), data);
         self.commit = id.index;
         self.snapshots.last = id;
         self.snapshots.last_end = 0;
         self.snapshots.building = None;
         self.snapshots.restoring = Some(id.index);
         self.on_members_changed();
-        if let Some(held) = self.cursor.hold(ticket, Held::Restore { meta, data }) {
+        if let Some(held) = self.cursor.hold(ticket, Held::Restore { meta }) {
             self.release(held);
         }
     }
 
-    /// The received snapshot is on disk: hand it over, then go on applying behind it.
-    pub(super) fn on_snapshot_flushed(&mut self, meta: SnapshotMeta, data: Bytes) {
+    /// The received snapshot is on disk: the state machine takes it, then applies what is behind it.
+    pub(super) fn on_snapshot_flushed(&mut self, meta: SnapshotMeta) {
         self.snapshots.restoring.take_if(|index| *index == meta.index);
         self.applied = meta.index;
         for call in self.calls.take_upto(meta.index) {
             self.effects.push_back(Effect::Unknown { call });
         }
-        self.effects.push_back(Effect::RestoreSnapshot { meta, data });
+        self.effects.push_back(Effect::RestoreSnapshot { meta });
     }
 
     /// As leader: how much of a snapshot a follower holds.

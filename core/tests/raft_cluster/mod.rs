@@ -97,6 +97,10 @@ pub(crate) struct Server {
     pub(crate) machine: Machine,
     /// A snapshot that was asked for and not answered.
     pub(crate) building: Option<(LogId, Bytes)>,
+    /// A snapshot that was read and is not on its disk yet.
+    received: Option<Machine>,
+    /// It cannot read what it is sent.
+    pub(crate) blind: bool,
     /// This server's own clock.
     pub(crate) now: Instant,
     boots: u64,
@@ -146,6 +150,8 @@ impl Cluster {
             queue: VecDeque::new(),
             machine: Machine::default(),
             building: None,
+            received: None,
+            blind: false,
             now: Instant(1_000_000_000),
             boots: 0,
             bootstrap,
@@ -179,6 +185,7 @@ impl Cluster {
         let server = self.server(name);
         server.raft = None;
         server.building = None;
+        server.received = None;
         let queue = std::mem::take(&mut server.queue);
         for (_, batch) in queue.into_iter().take(kept) {
             server.disk.write(batch);
@@ -208,7 +215,13 @@ impl Cluster {
         let mut all = Vec::new();
         let server = self.servers.get_mut(name).unwrap();
         let raft = server.raft.as_mut().unwrap();
-        while let Some(effect) = raft.poll_effect() {
+        let mut checked = None;
+        loop {
+            let Some(effect) = raft.poll_effect() else {
+                let Some(input) = checked.take() else { break };
+                raft.handle(server.now, input);
+                continue;
+            };
             match &effect {
                 Effect::Send { to, message } => {
                     let bytes = message.encode();
@@ -223,8 +236,16 @@ impl Cluster {
                     assert_eq!(*at, server.machine.applied, "a snapshot of what is applied");
                     server.building = Some((*at, server.machine.encode()));
                 }
-                Effect::RestoreSnapshot { meta, data } => {
-                    server.machine = Machine::decode(meta.id(), data.clone());
+                Effect::CheckSnapshot { meta, data } => {
+                    let readable = !server.blind;
+                    if readable {
+                        server.received = Some(Machine::decode(meta.id(), data.clone()));
+                    }
+                    checked = Some(Input::SnapshotChecked { at: meta.id(), readable });
+                }
+                Effect::RestoreSnapshot { meta } => {
+                    let read = server.received.take_if(|machine| machine.applied == meta.id());
+                    server.machine = read.expect("only what was read is restored");
                 }
                 Effect::Accepted { .. }
                 | Effect::Rejected { .. }

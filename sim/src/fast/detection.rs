@@ -127,6 +127,9 @@ impl World {
         let slots = 0..hosts.len();
         let pairs = slots.clone().flat_map(|by| slots.clone().map(move |whom| (by, whom)));
         let accused: BTreeSet<(usize, usize)> = pairs.filter(|(by, whom)| accuses(*by, *whom)).collect();
+        if !accused.is_empty() {
+            self.marks.hit(Mark::Accused);
+        }
         self.detection.accused_since.retain(|pair, _| accused.contains(pair));
         for (by, whom) in &accused {
             let since = *self.detection.accused_since.entry((*by, *whom)).or_insert(self.now);

@@ -109,6 +109,8 @@ knobs! {
     loss_permille = 0, calm Some(0);
     /// Messages in a thousand that arrive twice.
     duplicate_permille = 0, calm Some(0);
+    /// Pieces of snapshots in a thousand that arrive damaged.
+    spoil_permille = 0, calm Some(0);
     /// 1: messages of a link stay in order, as on a stream; 0: they overtake each other.
     ordered = 1, calm Some(1);
     /// Requests and answers in a thousand that are lost between client and server.

@@ -31,6 +31,8 @@ marks! {
     PrefixKept => "prefix of the queue kept";
     /// A follower was brought up by a snapshot.
     SnapshotInstalled => "snapshot installed";
+    /// A follower was sent a snapshot that it could not read, and kept what it had.
+    SnapshotRefused => "unreadable snapshot refused";
     /// A process started from a snapshot on its disk.
     BootedFromSnapshot => "booted from a snapshot";
     /// A write went through a server that did not lead.
@@ -87,6 +89,8 @@ marks! {
     DeathFound => "death found in time";
     /// Somebody who is well showed another who is well as failed, for a moment.
     WronglyFailed => "wrongly failed for a moment";
+    /// Somebody was called failed by one whom it showed as alive, and both were there.
+    Accused => "called failed while alive";
     /// An agent answered its owner while it reached no server.
     AnsweredAlone => "agent answered without servers";
     /// A process ended because it was told to.

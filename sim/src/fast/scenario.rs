@@ -84,8 +84,8 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "snapshot",
-        about: "followers that fall behind a short log under load and are brought up by snapshots",
-        required: &[Mark::SnapshotInstalled, Mark::BootedFromSnapshot],
+        about: "followers that fall behind a short log under load and are brought up by snapshots, some of them damaged",
+        required: &[Mark::SnapshotInstalled, Mark::SnapshotRefused, Mark::BootedFromSnapshot],
         draw: snapshot,
     },
     Scenario {
@@ -117,6 +117,12 @@ pub const ALL: &[Scenario] = &[
         about: "servers and agents die and stay dead for a minute, and packets are lost",
         required: &[Mark::DeathFound],
         draw: cluster::deaths,
+    },
+    Scenario {
+        name: "cluster-alone",
+        about: "one at a time is cut off for so long that all others miss it, and it does not miss them yet",
+        required: &[Mark::Accused],
+        draw: cluster::alone,
     },
     Scenario {
         name: "cluster-starved",
@@ -489,6 +495,7 @@ fn snapshot(d: &mut Draft) {
         let burst = d.luck.between(200, 1000);
         d.at(at + 10, Action::Burst(burst));
     }
+    d.knobs.spoil_permille = *d.luck.pick(&[0, 200, 600]);
 }
 
 fn chaos(d: &mut Draft) {

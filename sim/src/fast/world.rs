@@ -29,7 +29,7 @@ use bytes::Bytes;
 use lictor_core::front::{FrontInput, FrontOutput};
 use lictor_core::ids::{FrontId, ServerId, Ticket};
 use lictor_core::node::{DiskBatch, Input, Output};
-use lictor_core::raft::{Batch, Entry};
+use lictor_core::raft::{Batch, Body, Entry};
 use lictor_core::store::Store;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -441,6 +441,9 @@ impl World {
                 if event.message.contains("is taken: the node at") {
                     self.servers[slot].refused = Some(event.message.to_string());
                 }
+                if event.message.starts_with("a snapshot from the leader cannot be read") {
+                    self.marks.hit(Mark::SnapshotRefused);
+                }
                 self.line(slot, || {
                     let fields: Vec<String> = event.fields.iter().map(|(k, v)| format!(" {k}={v}")).collect();
                     format!("log {}{}", event.message, fields.concat())
@@ -463,9 +466,11 @@ impl World {
     fn send(&mut self, slot: usize, to: ServerId, at: Option<SocketAddr>, bytes: Bytes) {
         let Some(target) = self.peer_at(&to, at) else { return };
         self.servers[slot].spoke_to.insert(target);
+        let mut bytes = bytes;
         if let Some(message) = promise::raft_message(&bytes) {
             let checked = self.check_message(slot, &to, &message);
             self.check(checked);
+            bytes = self.perhaps_spoil(bytes, &message.body);
         }
         let fate = self.net.send(self.now, slot, target);
         let (life, from) = (self.servers[target].life, self.servers[slot].id.clone());
@@ -488,6 +493,19 @@ impl World {
                     .push(at, Event::Peer { sender: slot, from, slot: target, to: to.clone(), life, bytes });
             }
         }
+    }
+
+    /// A piece of a snapshot may be damaged on its way, beyond doubt: its bytes begin no value of msgpack.
+    fn perhaps_spoil(&self, bytes: Bytes, body: &Body) -> Bytes {
+        let Body::Snapshot { chunk, .. } = body else { return bytes };
+        let permille = self.plan.knobs.spoil_permille;
+        if self.quiet || !Luck::of(self.plan.seed, "spoil", self.now).permille(permille) {
+            return bytes;
+        }
+        let mut spoilt = bytes.to_vec();
+        let from = spoilt.len() - chunk.len();
+        spoilt[from..].fill(0xc1);
+        Bytes::from(spoilt)
     }
 
     fn persist(&mut self, slot: usize, ticket: Ticket, batch: DiskBatch) {

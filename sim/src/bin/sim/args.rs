@@ -14,6 +14,8 @@ pub(crate) struct Args {
     pub(crate) seconds: Option<u64>,
     pub(crate) seeds: Option<u64>,
     pub(crate) scenario: Option<String>,
+    /// A known bug, by its name.
+    pub(crate) mutant: Option<String>,
     /// A server, counted from 1.
     pub(crate) node: Option<u64>,
     /// Sizes of pools of gossip.
@@ -36,6 +38,7 @@ impl Args {
                 "--seconds" => args.seconds = Some(number(value()?)?),
                 "--seeds" => args.seeds = Some(number(value()?)?),
                 "--scenario" => args.scenario = Some(value()?),
+                "--mutant" => args.mutant = Some(value()?),
                 "--members" => args.members = Some(sizes(&value()?)?),
                 "--tick" => args.tick = true,
                 "--node" => args.node = Some(number(value()?)?),

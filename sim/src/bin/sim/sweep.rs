@@ -102,10 +102,11 @@ pub(crate) fn canary(args: &Args) -> Result<ExitCode, String> {
 }
 
 pub(crate) const MUTANTS_HELP: &str = "\
-usage: sim mutants [--from SEED] [--seeds N] [--scenario NAME]
+usage: sim mutants [--from SEED] [--seeds N] [--scenario NAME] [--mutant NAME]
 
-Puts the known bugs of core/src/mutant.rs back, one at a time, and runs up to N seeds (40) of every scenario, the
-likeliest first, until one finds it; as many bugs at once as there are processors. Exit code 1 if one lives. Build with the bugs in:
+Puts the known bugs of core/src/mutant.rs back (or the one of that name), one at a time, and runs up to N seeds (40)
+of every scenario, the likeliest first, until one finds it; as many bugs at once as there are processors. Exit code 1 if
+one lives. Build with the bugs in:
 
     cargo run --release -p lictor-sim --features mutants --bin sim -- mutants
 ";
@@ -117,13 +118,18 @@ pub(crate) fn mutants(_: &Args) -> Result<ExitCode, String> {
 
 #[cfg(feature = "mutants")]
 pub(crate) fn mutants(args: &Args) -> Result<ExitCode, String> {
+    use lictor_core::Mutant;
     use std::sync::atomic::{AtomicUsize, Ordering};
     let scenarios = args.scenarios()?;
+    let mutants = match &args.mutant {
+        None => Mutant::ALL.to_vec(),
+        Some(name) => vec![Mutant::named(name).ok_or_else(|| format!("no mutant is called {name:?}"))?],
+    };
     let seeds = args.from..args.from + args.seeds.unwrap_or(40);
     let (next, lived) = (AtomicUsize::new(0), AtomicUsize::new(0));
     // Each run is a process of its own, and no mutant waits for another.
     let hunt = || {
-        while let Some(mutant) = lictor_core::Mutant::ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some(mutant) = mutants.get(next.fetch_add(1, Ordering::Relaxed)) {
             match hunted(*mutant, &scenarios, seeds.clone()) {
                 (runs, Some(how)) => println!("{:<28} found in run {runs:>4}: {how}", mutant.name()),
                 (runs, None) => {
@@ -174,9 +180,10 @@ fn likeliest(mutant: lictor_core::Mutant) -> &'static str {
         TwoChangesAtOnce => "membership",
         LeaseBeforeNoop | UnknownAsFailed => "quorum-loss",
         DefaultReadsAnywhere | DeletesWakeNobody | IdenticalWriteRaises => "calm",
-        SnapshotWakesNobody | SnapshotLosesIndexes => "snapshot",
+        SnapshotWakesNobody | SnapshotLosesIndexes | InstallsUnread => "snapshot",
         FoundsWhatItSees => "cluster-founding",
         RefutesNothing => "cluster-faults",
+        TellsTheDeadNothing => "cluster-alone",
         SuspectsForEver => "cluster-deaths",
         UseForgetsKeys => "cluster-keys",
         TwinsGoOn => "cluster-clones",

@@ -153,6 +153,29 @@ pub(super) fn starved(d: &mut Draft) {
     }
 }
 
+/// One at a time is alone for so long that all others call it failed, and it does not call them so yet: 9 to 15 s, for
+/// the others confirm each other's suspicion, and its own is the longest there is. Then nothing happens for as long as
+/// it may take to come back.
+pub(super) fn alone(d: &mut Draft) {
+    cluster(d);
+    d.knobs.servers = *d.luck.pick(&[1, 3, 3]);
+    d.knobs.agents = d.luck.between(3, 5);
+    d.knobs.clients = 3;
+    d.knobs.services = 1;
+    d.knobs.seconds = 150;
+    d.knobs.packet_loss_permille = *d.luck.pick(&[0, 0, 20]);
+    let hosts = d.knobs.hosts();
+    let mut at = 12_000 + d.luck.below(3000);
+    while at < d.end() {
+        let alone = d.luck.below(hosts as u64) as usize;
+        let rest = Group::of((0..hosts).filter(|slot| *slot != alone));
+        d.at(at, Action::Partition(vec![Group::of([alone]), rest]));
+        let until = at + d.luck.between(9_000, 15_000);
+        d.at(until, Action::Mend);
+        at = until + 18_000 + d.luck.below(4000);
+    }
+}
+
 /// All servers at once are gone, or out of reach, and come back at once.
 pub(super) fn herd(d: &mut Draft) {
     cluster(d);
