@@ -116,3 +116,50 @@ pub(super) fn node_address(node: &Node, want: Family) -> &str {
     let tagged = |tag: &str| node.tagged_addresses.get(tag).map(|address| &**address);
     choose(&node.address, tagged("lan_ipv4"), tagged("lan_ipv6"), want)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{Command, Register};
+    use crate::watch::ChangeSet;
+    use alloc::boxed::Box;
+    use alloc::string::String;
+
+    #[test]
+    fn a_node_is_found_by_its_name_or_by_so_much_of_its_id_that_it_is_the_only_one() {
+        let mut store = Store::default();
+        let nodes = [
+            ("n1", "4c2a0000-1111-2222-3333-444444444444"),
+            ("n2", "4c2b0000-1111-2222-3333-444444444444"),
+            // Named as the other one's ID begins.
+            ("4c2a", "ffff0000-1111-2222-3333-444444444444"),
+        ];
+        for (index, (node, id)) in (1..).zip(nodes) {
+            let (node, id, address) = (String::from(node), String::from(id), String::from("10.0.0.1"));
+            let register = Register { node, id, address, ..Register::default() };
+            store.apply(index, &Command::Register(Box::new(register)), &mut ChangeSet::default());
+        }
+        let found = |name: &str| of_name_or_id(&store, name).map(|node| String::from(&*node.node));
+        for (name, node) in [
+            ("n1", Some("n1")),
+            ("4c2a0000-1111-2222-3333-444444444444", Some("n1")),
+            ("4C2B0000-1111-2222-3333-444444444444", Some("n2")),
+            ("4c2b00", Some("n2")),
+            // The fifth digit does not count: it is half a byte.
+            ("4c2bf", Some("n2")),
+            ("4c2a", Some("4c2a")),
+            ("4c2a00", Some("n1")),
+            // Two begin so.
+            ("4c", None),
+            ("4c2", None),
+            ("4", None),
+            ("", None),
+            // Half a byte before the hyphen is left.
+            ("4c2b000-", None),
+            ("4c2b0000-1111-2222-3333-444444444445", None),
+            ("n3", None),
+        ] {
+            assert_eq!(found(name).as_deref(), node, "{name:?}");
+        }
+    }
+}

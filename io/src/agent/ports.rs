@@ -33,3 +33,34 @@ fn taken(what: &str, network: &str, address: SocketAddr, e: &std::io::Error) -> 
         cause(e)
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_address_is_named_with_the_systems_words_and_the_key_to_change() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let (tcp, udp) =
+            (listener.local_addr().expect("an address"), socket.local_addr().expect("an address"));
+        let refused = |what, network: &str, at: SocketAddr, key: &str| {
+            let (streams, datagrams) = ([(what, tcp)], [(what, udp)]);
+            let said = if network == "tcp" { check(&streams, &[]) } else { check(&[], &datagrams) };
+            let why = format!(
+                "failed to start {what} server: listen {network} {at}: bind: address already in use; free the port \
+                 or set ports.{key} in the configuration"
+            );
+            assert_eq!(said, Err(why));
+        };
+        for (what, key) in [("HTTP", "http"), ("DNS", "dns"), ("LAN Serf", "serf_lan")] {
+            refused(what, "tcp", tcp, key);
+        }
+        for (what, key) in [("DNS", "dns"), ("WAN Serf", "serf_wan")] {
+            refused(what, "udp", udp, key);
+        }
+        refused("RPC", "tcp", tcp, "server");
+        drop(listener);
+        assert_eq!(check(&[("HTTP", tcp)], &[]), Ok(()), "looking at it does not keep it");
+    }
+}

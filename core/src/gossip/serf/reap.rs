@@ -71,3 +71,52 @@ impl Gossip {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::wire::{Alive, Dead, Message, ip_bytes};
+    use super::super::super::{Config, Input, VSN};
+    use super::*;
+    use crate::rng::{Rng, Seed};
+    use crate::time::Instant;
+    use bytes::Bytes;
+
+    #[test]
+    fn a_failed_member_is_tried_again_at_every_interval() {
+        let at = |ms: u64| Instant::ZERO + Duration::from_millis(1_000_000 + ms);
+        let addr = |n: u8| SocketAddr::from(([10, 0, 0, n], 8301));
+        let config = Config::lan("me".into(), addr(1));
+        let interval = config.reconnect_interval.as_millis() as u64;
+        let mut me =
+            Gossip::boot(config, &Rng::new(Seed::from_u64(1)), at(0), &mut Vec::new()).expect("sound");
+        let mut hear = |ms: u64, input: Input| {
+            let mut effects = Vec::new();
+            me.step(at(ms), input, &mut effects);
+            effects
+        };
+        let alive = Alive {
+            addr: ip_bytes(addr(2).ip()),
+            incarnation: 5,
+            meta: Bytes::new(),
+            node: "other".into(),
+            port: 8301,
+            vsn: Bytes::copy_from_slice(&VSN),
+        };
+        let dead = Dead { from: "third".into(), incarnation: 5, node: "other".into() };
+        for message in [Message::Alive(alive), Message::Dead(dead)] {
+            hear(10, Input::Packet { from: addr(9), bytes: Bytes::from(message.encode()) });
+        }
+        // As many are failed as live, itself: none of the tries is left to luck.
+        let mut tries: Vec<(u64, SocketAddr)> = Vec::new();
+        for ms in (1..=4 * interval).filter(|ms| ms % 100 == 0) {
+            let opened = hear(ms, Input::Wake).into_iter().filter_map(|effect| match effect {
+                Effect::Open { to, .. } => Some((ms, to)),
+                _ => None,
+            });
+            tries.extend(opened);
+        }
+        assert_eq!(tries.len(), 4, "{tries:?}");
+        assert!(tries.iter().all(|(_, to)| *to == addr(2)), "{tries:?}");
+        assert!(tries.is_sorted_by(|(a, _), (b, _)| b - a == interval), "{tries:?}");
+    }
+}
