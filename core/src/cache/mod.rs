@@ -7,11 +7,14 @@
 //!
 //! The rules, and their times, are those of Consul's agent cache, with four differences. Questions have a number and
 //! a size that they may reach together; one that was never answered is not asked again when nobody waits for it any
-//! more; after a failure the next question waits only shortly, so that whoever asks hears soon that servers are back;
+//! more (and is forgotten, unless its rate is limited); after a failure the next question waits only shortly, so that whoever asks hears soon that servers are back;
 //! and where distances are counted from is part of a question.
 
+mod rate;
 #[cfg(test)]
 mod tests;
+
+pub use rate::FetchRate;
 
 use crate::rng::Rng;
 use crate::router::{Ask, Failure, Kind, To};
@@ -23,6 +26,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
+use rate::Bucket;
 
 /// Questions that are kept; the one that was longest not asked makes room for another.
 pub const MAX_QUESTIONS: usize = 2048;
@@ -148,6 +152,9 @@ struct Entry {
     /// Since when servers cannot be asked.
     lost: Option<Instant>,
     failures: u32,
+    bucket: Bucket,
+    /// It waits for its turn: it is asked when it is `due`, and is as good as under way.
+    held: bool,
     used: Instant,
     expires: Instant,
     waiters: BTreeSet<u64>,
@@ -171,7 +178,7 @@ impl Entry {
             Keep::Fetched { max_age, must_revalidate } => {
                 // Whoever must have it anew and finds it being asked for takes what is there, as with Consul.
                 let young = max_age.is_none_or(|most| age <= most);
-                young && (!must_revalidate || self.fetch.is_some())
+                young && (!must_revalidate || self.fetch.is_some() || self.held)
             }
         };
         fits.then(|| Found { body: answer.body.clone(), age: Some(age) })
@@ -194,6 +201,7 @@ struct Waiter<W> {
 #[derive(Debug)]
 pub struct Cache<W> {
     rng: Rng,
+    rate: FetchRate,
     last: u64,
     entries: BTreeMap<Bytes, Entry>,
     bytes: usize,
@@ -209,9 +217,10 @@ pub struct Cache<W> {
 
 impl<W> Cache<W> {
     /// A cache that holds nothing.
-    pub fn new(rng: Rng) -> Cache<W> {
+    pub fn new(rng: Rng, rate: FetchRate) -> Cache<W> {
         Cache {
             rng,
+            rate,
             last: 0,
             entries: BTreeMap::new(),
             bytes: 0,
@@ -221,6 +230,14 @@ impl<W> Cache<W> {
             expiring: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             effects: VecDeque::new(),
+        }
+    }
+
+    /// The configuration says something else from now on; what waits for its turn already goes on waiting.
+    pub fn set_rate(&mut self, now: Instant, rate: FetchRate) {
+        if self.rate != rate {
+            self.entries.values_mut().for_each(|entry| entry.bucket.refill(now, &self.rate));
+            self.rate = rate;
         }
     }
 
@@ -251,6 +268,8 @@ impl<W> Cache<W> {
                 due: None,
                 lost: None,
                 failures: 0,
+                bucket: Bucket::full(now, &self.rate),
+                held: false,
                 used: now,
                 expires: now + wanted.kept,
                 waiters: BTreeSet::new(),
@@ -275,7 +294,7 @@ impl<W> Cache<W> {
         if let Some(at) = deadline {
             self.deadlines.insert((at, id));
         }
-        let idle = entry.fetch.is_none();
+        let idle = entry.fetch.is_none() && !entry.held;
         self.waiters.insert(id, Waiter { who, key: key.clone(), min_index: wanted.min_index, deadline });
         if idle {
             self.fetch(now, &key);
@@ -290,7 +309,23 @@ impl<W> Cache<W> {
             && entry.answer.is_none()
             && entry.waiters.is_empty()
         {
-            self.forget(&key);
+            self.give_up(&key);
+        }
+    }
+
+    /// A question without an answer that nobody waits for. One whose rate is limited is remembered for that.
+    fn give_up(&mut self, key: &Bytes) {
+        if !self.rate.is_limited() {
+            return self.forget(key);
+        }
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        entry.held = false;
+        if let Some(at) = entry.due.take() {
+            self.due.remove(&(at, key.clone()));
+        }
+        if let Some((fetch, ..)) = entry.fetch.take() {
+            self.fetches.remove(&fetch);
+            self.effects.push_back(Effect::Cancel { fetch });
         }
     }
 
@@ -311,12 +346,21 @@ impl<W> Cache<W> {
         }
     }
 
-    /// Asks a question that is not under way.
+    /// Asks a question that is not under way, as soon as its rate allows.
     fn fetch(&mut self, now: Instant, key: &Bytes) {
         let fetch = self.number();
         let Some(entry) = self.entries.get_mut(key) else { return };
         if let Some(at) = entry.due.take() {
             self.due.remove(&(at, key.clone()));
+        }
+        if !core::mem::take(&mut entry.held) {
+            let wait = entry.bucket.take(now, &self.rate);
+            if !wait.is_zero() {
+                entry.held = true;
+                entry.due = Some(now + wait);
+                self.due.insert((now + wait, key.clone()));
+                return;
+            }
         }
         let index = match entry.wanted.keep {
             Keep::Followed => entry.answer.as_ref().map_or(0, |answer| answer.index),
@@ -369,7 +413,7 @@ impl<W> Cache<W> {
         }
         let Some(entry) = self.entries.get_mut(&key) else { return };
         if entry.answer.is_none() {
-            return self.forget(&key);
+            return self.give_up(&key);
         }
         if followed {
             entry.due = Some(now + pause);

@@ -54,8 +54,12 @@ struct World {
 }
 
 impl World {
+    fn limited(rate: FetchRate) -> World {
+        World { cache: Cache::new(Rng::new(Seed::from_u64(1)), rate) }
+    }
+
     fn new() -> World {
-        World { cache: Cache::new(Rng::new(Seed::from_u64(1))) }
+        World::limited(FetchRate::default())
     }
 
     fn orders(&mut self) -> Orders {
@@ -230,6 +234,46 @@ fn a_server_that_does_not_wait_is_not_asked_in_a_circle() {
 }
 
 #[test]
+fn a_question_whose_rate_is_limited_waits_for_its_turn_and_everybody_with_it() {
+    let mut world = World::limited(FetchRate { per_second: 0.5, burst: 2 });
+    // Two at once: the first question, and the one that follows it.
+    let mut follow = world.known("web", 7);
+    let body = said(8, "b");
+    let told = world.fetched(at(100), follow, Ok(body.clone()));
+    assert_eq!(told, Orders::default(), "the third has to wait");
+    assert_eq!(world.get(at(200), 1, wanted("web")).done, [(1, hit(&body, 0))], "what is there is there");
+    let above = Wanted { min_index: 8, ..wanted("web") };
+    assert_eq!(world.get(at(300), 2, above), Orders::default(), "who waits for news waits with it");
+    assert_eq!(world.cache.poll_timeout(), Some(at(2_000)));
+    assert_eq!(world.wake(at(1_999)), Orders::default());
+    let told = world.wake(at(2_000));
+    follow = match told.asked[..] {
+        [(fetch, 8, 600)] => fetch,
+        _ => panic!("{told:?}"),
+    };
+    // Another question has a turn of its own.
+    assert_eq!(world.get(at(2_000), 3, wanted("api")).asked.len(), 1);
+    // Whoever waited long has gained no more than the burst.
+    let news = said(9, "c");
+    let told = world.fetched(at(600_000), follow, Ok(news.clone()));
+    assert_eq!((&told.done[..], told.asked.len()), (&[(2, miss(&news))][..], 1));
+}
+
+#[test]
+fn a_limited_question_that_nobody_answers_is_remembered_for_its_rate() {
+    let mut world = World::limited(FetchRate { per_second: 1.0, burst: 1 });
+    let fetch = world.get(at(0), 1, wanted("web")).asked[0].0;
+    assert_eq!(world.fetched(at(1), fetch, Err(Failure::NoPath)).done, [(1, Err(Failure::NoPath))]);
+    let waiter = world.cache.get(at(2), 2, Box::new(wanted("web"))).expect("room").expect("it waits");
+    assert_eq!(world.orders(), Orders::default(), "not yet");
+    world.cache.cancel(waiter);
+    assert_eq!(world.wake(at(1_500)), Orders::default(), "nobody wants it any more");
+    let none = FetchRate::default();
+    world.cache.set_rate(at(1_500), none);
+    assert_eq!(world.get(at(1_500), 3, wanted("web")).asked.len(), 1, "no limit any more");
+}
+
+#[test]
 fn what_decides_an_answer_decides_the_question() {
     let key = |change: fn(&mut ReadArguments)| {
         let mut wanted = wanted("web");
@@ -306,8 +350,12 @@ proptest! {
     /// Everybody is answered once, with the newest answer that was there; each question is under way once at most;
     /// and time alone comes to rest.
     #[test]
-    fn everybody_is_answered_once_with_the_newest_answer(ops in prop::collection::vec(op(), 1..60)) {
-        let mut world = World::new();
+    fn everybody_is_answered_once_with_the_newest_answer(
+        ops in prop::collection::vec(op(), 1..60),
+        limited in any::<bool>(),
+    ) {
+        let rate = FetchRate { per_second: 0.2, burst: 1 };
+        let mut world = World::limited(if limited { rate } else { FetchRate::default() });
         let mut now = at(0);
         let mut index = 1;
         let mut under_way: Vec<(u64, u64)> = Vec::new();

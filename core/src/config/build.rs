@@ -9,6 +9,7 @@ use super::survey::Survey;
 use super::tree::{self, Tree};
 use super::{check_tls, definition, gossip};
 use super::{source, template, validate};
+use crate::cache::FetchRate;
 use crate::metrics::Filter;
 use crate::types::AutopilotConfig;
 use crate::{Str, duration, strconv};
@@ -50,6 +51,7 @@ pub(super) fn build(
     gossip::read(&mut config.gossip, tree, dev)?;
     config.http = http(tree, &mut errors);
     config.coordinates = coordinates(tree, dev);
+    config.cache = fetch_rate(tree);
     config.autopilot = autopilot(tree);
     checks(&mut config, tree, &mut errors);
     limits(&mut config, tree);
@@ -457,6 +459,17 @@ fn coordinates(tree: &Tree, dev: bool) -> Coordinates {
         update_period: time(tree, "consul.coordinate.update_period", period),
         batch_size: positive(tree, "consul.coordinate.update_batch_size", 128) as usize,
         max_batches: positive(tree, "consul.coordinate.update_max_batches", 5) as usize,
+    }
+}
+
+/// A negative rate is none, as with Consul; what is not positive otherwise is refused by the validation.
+fn fetch_rate(tree: &Tree) -> FetchRate {
+    let default = FetchRate::default();
+    let rate = tree::get(tree, "cache.entry_fetch_rate").and_then(serde_json::Value::as_f64);
+    let burst = tree::int(tree, "cache.entry_fetch_max_burst").filter(|burst| *burst > 0);
+    FetchRate {
+        per_second: rate.filter(|rate| *rate > 0.0).unwrap_or(default.per_second),
+        burst: burst.map_or(default.burst, |burst| u32::try_from(burst).unwrap_or(u32::MAX)),
     }
 }
 

@@ -4,6 +4,7 @@ use super::gossip::Gossip;
 use super::network::Network;
 use super::tree;
 use crate::Str;
+use crate::cache::FetchRate;
 use crate::metrics::Filter;
 use crate::types::{AutopilotConfig, CheckDefinition, Locality, ServiceDefinition};
 use alloc::collections::BTreeMap;
@@ -66,6 +67,8 @@ pub struct RuntimeConfig {
     pub check_reap_interval: Duration,
     pub ae_interval: Duration,
     pub coordinates: Coordinates,
+    /// How often the agent's cache may ask servers one question: `cache`.
+    pub cache: FetchRate,
     /// `autopilot`: what a new cluster begins with.
     pub autopilot: AutopilotConfig,
     pub default_query_time: Duration,
@@ -356,6 +359,7 @@ impl Default for RuntimeConfig {
             check_reap_interval: Duration::from_secs(30),
             ae_interval: Duration::from_secs(60),
             coordinates: Coordinates::default(),
+            cache: FetchRate::default(),
             autopilot: AutopilotConfig::default(),
             default_query_time: Duration::from_secs(300),
             max_query_time: Duration::from_secs(600),

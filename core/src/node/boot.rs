@@ -161,6 +161,7 @@ impl Node {
         let router = Router::new(config.datacenter.clone(), hold, patience, rng.fork("router"));
         let placing = Placing::new(rng.fork("node.coordinates"), now.mono, &config.coordinates);
         let (coordinates, autopilot) = (config.coordinates, config.autopilot.clone());
+        let cache = Cache::new(rng.fork("cache"), config.cache);
         let view = publish::first_view(&config, &node_id, &store, &agent, &raft);
         let mut node = Node {
             config,
@@ -181,7 +182,7 @@ impl Node {
             joins,
             flooded: now.mono,
             router,
-            cache: Cache::new(rng.fork("cache")),
+            cache,
             fetches: BTreeMap::new(),
             asked: BTreeMap::new(),
             placing,

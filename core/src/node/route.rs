@@ -401,6 +401,7 @@ impl Node {
             Ok(new) => {
                 let (config, warnings) = config::reload(&self.config, new);
                 self.config = Arc::new(config);
+                self.cache.set_rate(self.now.mono, self.config.cache);
                 for warning in warnings {
                     self.log(Event::new(Level::Warn, "agent", warning));
                 }

@@ -103,7 +103,7 @@ pub(super) static AUTOPILOT: &[Key] = &[
     enterprise("upgrade_version_tag", Text),
 ];
 
-pub(super) static CACHE: &[Key] = &[later("entry_fetch_max_burst", INT), later("entry_fetch_rate", FLOAT)];
+pub(super) static CACHE: &[Key] = &[used("entry_fetch_max_burst", INT), used("entry_fetch_rate", FLOAT)];
 
 pub(super) static CLOUD: &[Key] = &[
     later("resource_id", Text),
