@@ -77,7 +77,7 @@ fn membership_changes_under_faults() {
 
 #[test]
 fn snapshots_bring_up_who_fell_behind() {
-    sweep("snapshot", 0..4);
+    sweep("snapshot", 0..6);
 }
 
 #[test]
