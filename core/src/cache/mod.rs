@@ -81,6 +81,11 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// How often it may be asked: what Consul's agents are streamed they do not ask for, so no rate holds it back.
+    fn rate(&self, configured: FetchRate) -> FetchRate {
+        if self.kept == KEPT_STREAMED { FetchRate::default() } else { configured }
+    }
+
     /// What makes two questions the same.
     fn key(&self) -> Bytes {
         let mut key = msgpack::to_vec(&self.asked(0, Duration::ZERO));
@@ -236,7 +241,9 @@ impl<W> Cache<W> {
     /// The configuration says something else from now on; what waits for its turn already goes on waiting.
     pub fn set_rate(&mut self, now: Instant, rate: FetchRate) {
         if self.rate != rate {
-            self.entries.values_mut().for_each(|entry| entry.bucket.refill(now, &self.rate));
+            for entry in self.entries.values_mut() {
+                entry.bucket.refill(now, &entry.wanted.rate(self.rate));
+            }
             self.rate = rate;
         }
     }
@@ -268,7 +275,7 @@ impl<W> Cache<W> {
                 due: None,
                 lost: None,
                 failures: 0,
-                bucket: Bucket::full(now, &self.rate),
+                bucket: Bucket::full(now, &wanted.rate(self.rate)),
                 held: false,
                 used: now,
                 expires: now + wanted.kept,
@@ -315,10 +322,10 @@ impl<W> Cache<W> {
 
     /// A question without an answer that nobody waits for. One whose rate is limited is remembered for that.
     fn give_up(&mut self, key: &Bytes) {
-        if !self.rate.is_limited() {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        if !entry.wanted.rate(self.rate).is_limited() {
             return self.forget(key);
         }
-        let Some(entry) = self.entries.get_mut(key) else { return };
         entry.held = false;
         if let Some(at) = entry.due.take() {
             self.due.remove(&(at, key.clone()));
@@ -354,7 +361,7 @@ impl<W> Cache<W> {
             self.due.remove(&(at, key.clone()));
         }
         if !core::mem::take(&mut entry.held) {
-            let wait = entry.bucket.take(now, &self.rate);
+            let wait = entry.bucket.take(now, &entry.wanted.rate(self.rate));
             if !wait.is_zero() {
                 entry.held = true;
                 entry.due = Some(now + wait);

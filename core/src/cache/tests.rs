@@ -251,8 +251,13 @@ fn a_question_whose_rate_is_limited_waits_for_its_turn_and_everybody_with_it() {
         [(fetch, 8, 600)] => fetch,
         _ => panic!("{told:?}"),
     };
-    // Another question has a turn of its own.
+    // Another question has a turn of its own, and what Consul streams needs none.
     assert_eq!(world.get(at(2_000), 3, wanted("api")).asked.len(), 1);
+    let mut streamed = world.get(at(2_000), 4, Wanted { kept: KEPT_STREAMED, ..wanted("db") });
+    for index in 7..12 {
+        let [(fetch, ..)] = streamed.asked[..] else { panic!("{streamed:?}") };
+        streamed = world.fetched(at(2_000), fetch, Ok(said(index, "news")));
+    }
     // Whoever waited long has gained no more than the burst.
     let news = said(9, "c");
     let told = world.fetched(at(600_000), follow, Ok(news.clone()));
