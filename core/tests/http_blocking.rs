@@ -142,6 +142,38 @@ fn a_service_read_wakes_for_its_instances_checks_and_nodes_and_for_no_other_serv
     }
 }
 
+/// As recorded from Consul: its index moves with the catalog until some service has died out, and then whenever
+/// another one does. The streaming backend hears of none of this.
+#[test]
+fn a_read_of_a_service_that_never_was_is_answered_when_its_index_moves() {
+    let mut world = world();
+    let put = |world: &mut World, name: &str| {
+        let body = format!(r#"{{"Node":"x","Address":"10.0.0.1","Service":{{"Service":"{name}"}}}}"#);
+        world.send(request("PUT", "/v1/catalog/register", &body)).1
+    };
+    put(&mut world, "web");
+    let never = "/v1/catalog/service/never";
+    let seen = index(&world.ask("GET", never, ""));
+    let streamed = world.park(&format!("/v1/health/service/never?index={seen}"));
+    let waiting = [
+        world.park(&format!("{never}?index={seen}")),
+        world.park(&format!("/v1/health/service/never?near=_agent&index={seen}")),
+    ];
+    let replies = put(&mut world, "db");
+    for req in waiting {
+        let (_, reply) = replies.iter().find(|(answered, _)| *answered == req).expect("another service came");
+        assert!(index(reply) > seen && text(reply) == "[]");
+    }
+    assert!(replies.iter().all(|(req, _)| *req != streamed));
+    let gone = r#"{"Node":"x","ServiceID":"db"}"#;
+    world.ask("PUT", "/v1/catalog/deregister", gone);
+    let seen = index(&world.ask("GET", never, ""));
+    let waiting = world.park(&format!("{never}?index={seen}"));
+    assert!(put(&mut world, "db").iter().all(|(req, _)| *req != waiting), "nothing has died out");
+    let (_, replies) = world.send(request("PUT", "/v1/catalog/deregister", gone));
+    assert!(replies.iter().any(|(req, _)| *req == waiting));
+}
+
 #[test]
 fn one_batch_answers_each_waiter_once() {
     let mut world = world();

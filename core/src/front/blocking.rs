@@ -365,9 +365,14 @@ impl Reading {
 
 /// Whether Consul's agent serves this by its streaming backend.
 pub(super) fn is_streamed(rq: &Request, read: &Read, options: &Options, config: &RuntimeConfig) -> bool {
-    let streams = config.use_streaming_backend && read.style == (Style::Catalog { meta_on_error: false });
+    let streams = read.style == (Style::Catalog { meta_on_error: false });
+    streams && is_streamable(rq, config) && (options.index > 0 || options.cached)
+}
+
+/// Whether nothing in a request for a service's health keeps Consul's agent from it.
+pub(super) fn is_streamable(rq: &Request, config: &RuntimeConfig) -> bool {
     let elsewhere = ["near", "merge-central-config"].iter().any(|name| rq.query.has(name));
-    streams && !elsewhere && (options.index > 0 || options.cached)
+    config.use_streaming_backend && !elsewhere
 }
 
 /// The answer to a read: what was found, and how.

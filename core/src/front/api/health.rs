@@ -1,12 +1,13 @@
 //! `/v1/health`: checks, and instances with their checks.
 
-use super::super::blocking::{Answer, Cx};
+use super::super::blocking::{self, Answer, Cx};
 use super::super::errors::HttpError;
 use super::super::near::Near;
 use super::super::remote::{self, Remote};
 use super::super::render;
 use super::super::request::{Request, parse_bool};
 use super::super::route::{Read, Style};
+use super::catalog::watch_service;
 use super::{MetaFilter, folded, has_tags, index_of_peer, peer};
 use crate::Str;
 use crate::filter::{Record, Subject};
@@ -123,7 +124,11 @@ pub(in crate::front) static SERVICE: Read = Read {
         let index = index_of_peer(peer, cx.view.store.service_index(name));
         Ok(Answer::instances(cx, rq, index, name, shown, render::service::entry))
     },
-    watch: |_, rq| vec![WatchKey::Service(folded(rq.arg()))],
+    watch: |view, rq| match blocking::is_streamable(rq, &view.config) {
+        // Consul's streaming backend hears of nothing but the service.
+        true => vec![WatchKey::Service(folded(rq.arg()))],
+        false => watch_service(view, rq),
+    },
     style: Style::Catalog { meta_on_error: false },
     cacheable: true,
     filter: Some(Subject::Entry),
