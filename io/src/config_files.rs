@@ -3,7 +3,7 @@
 use crate::go_error;
 use lictor_core::config::{self, Flags, Format, HostFacts, Interface, RuntimeConfig, Source};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// A configuration file larger than this is a mistake.
 const MAX_FILE: u64 = 64 << 20;
@@ -58,7 +58,8 @@ fn directory(path: &Path) -> Result<Vec<PathBuf>, String> {
         let file = entry.map_err(failed)?.path();
         // Follows links: Kubernetes mounts a ConfigMap's keys as links.
         if fs::metadata(&file).map_err(failed)?.is_file() {
-            files.push(file);
+            // Errors name files of the working directory without `./`, as in Consul.
+            files.push(file.components().filter(|part| *part != Component::CurDir).collect());
         }
     }
     files.sort();

@@ -70,9 +70,13 @@ pub(super) fn service(
     definition.checks.iter().try_for_each(|c| runnable(c, source, abilities))
 }
 
+/// The kinds that mean something to Consul; any other word is only kept.
+const MESH_KINDS: [&str; 5] =
+    ["connect-proxy", "mesh-gateway", "terminating-gateway", "ingress-gateway", "api-gateway"];
+
 /// Services that are no part of a mesh are all that this version has.
 pub(super) fn kind(definition: &ServiceDefinition) -> Result<(), AgentError> {
-    if definition.kind.is_empty() {
+    if !MESH_KINDS.contains(&definition.kind.as_str()) {
         return Ok(());
     }
     let why = format!("services of kind {:?} are not supported by this version", definition.kind);
