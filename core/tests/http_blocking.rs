@@ -308,6 +308,24 @@ fn a_stale_read_past_its_bound_asks_the_leader() {
 }
 
 #[test]
+fn discovery_max_stale_is_for_reads_of_catalog_and_health_that_say_nothing_else() {
+    let mut world = World::new(|config| config.http.discovery_max_stale = Duration::from_secs(3600));
+    for (path, consistency) in [
+        ("/v1/catalog/nodes", "stale"),
+        ("/v1/health/service/consul", "stale"),
+        ("/v1/catalog/nodes?max_stale=0s", "stale"),
+        ("/v1/catalog/nodes?leader", "leader"),
+        ("/v1/health/service/consul?cached", "leader"),
+        ("/v1/catalog/nodes?consistent", "consistent"),
+        ("/v1/coordinate/nodes", ""),
+        ("/v1/kv/?keys", ""),
+    ] {
+        let reply = world.ask("GET", path, "");
+        assert_eq!(header(&reply, "X-Consul-Effective-Consistency"), consistency, "{path}");
+    }
+}
+
+#[test]
 fn a_restored_snapshot_answers_a_waiter_whose_index_has_fallen() {
     let mut world = world();
     world.ask("PUT", "/v1/kv/a", "1");

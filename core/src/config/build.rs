@@ -360,6 +360,7 @@ fn http(tree: &Tree, errors: &mut Vec<String>) -> HttpLimits {
         max_conns_per_client: count(tree, "limits.http_max_conns_per_client", 200) as usize,
         max_header_bytes: count(tree, "http_config.max_header_bytes", 0) as usize,
         use_cache: tree::flag(tree, "http_config.use_cache").unwrap_or(true),
+        discovery_max_stale: time(tree, "discovery_max_stale", Duration::ZERO),
         block_endpoints: tree::texts(tree, "http_config.block_endpoints"),
         allow_write_http_from: networks,
         response_headers: tree::text_map(tree, "http_config.response_headers"),

@@ -141,7 +141,7 @@ pub(super) static ROOT: &[Key] = &[
     switch("disable_remote_exec", true),
     used("disable_update_check", Bool),
     used("discard_check_output", Bool),
-    later("discovery_max_stale", Duration),
+    used("discovery_max_stale", Duration),
     used("dns_config", Object(DNS)),
     used("domain", Text),
     used("enable_agent_tls_for_checks", Bool),

@@ -50,6 +50,7 @@ pub fn reload(old: &RuntimeConfig, new: RuntimeConfig) -> (RuntimeConfig, Vec<St
         "check_output_max_size" => check_output_max_size;
         "default_query_time" => default_query_time;
         "max_query_time" => max_query_time;
+        "discovery_max_stale" => http.discovery_max_stale;
         "limits.kv_max_value_size" => kv_max_value_size;
         "limits.txn_max_req_len" => txn_max_req_len;
         "use_streaming_backend" => use_streaming_backend;

@@ -270,6 +270,9 @@ pub struct HttpLimits {
     /// 0: 1 MiB.
     pub max_header_bytes: usize,
     pub use_cache: bool,
+    /// `discovery_max_stale`: reads of catalog and health that do not say how fresh they want to be may be so old; 0:
+    /// they are answered by the leader.
+    pub discovery_max_stale: Duration,
     /// Path prefixes answered with 403.
     pub block_endpoints: Vec<String>,
     /// Networks that may write; empty: all.
@@ -344,6 +347,7 @@ impl Default for RuntimeConfig {
                 max_conns_per_client: 200,
                 max_header_bytes: 0,
                 use_cache: true,
+                discovery_max_stale: Duration::ZERO,
                 block_endpoints: Vec::new(),
                 allow_write_http_from: Vec::new(),
                 response_headers: BTreeMap::new(),

@@ -108,16 +108,7 @@ impl Options {
     /// Reads the options in the order in which Consul complains about them.
     pub(super) fn parse(rq: &Request, config: &RuntimeConfig) -> Result<Options, HttpError> {
         let query = &rq.query;
-        let wait = match query.get("wait") {
-            "" => 0,
-            text => duration::parse(text).map_err(|_| HttpError::InvalidWait)?,
-        };
-        let index = match query.get("index") {
-            "" => 0,
-            text => parse_uint(text).map_err(|_| HttpError::InvalidIndex)?,
-        };
         let cached = query.has("cached") && config.http.use_cache;
-        CacheControl::of(rq)?;
         let mut stale = query.has("stale");
         let mut max = None;
         let text = query.get("max_stale");
@@ -129,12 +120,28 @@ impl Options {
             }
         }
         let consistent = query.has("consistent");
+        let discovers = ["/v1/catalog", "/v1/health"].iter().any(|of| rq.path.starts_with(of));
+        let unsaid = !stale && !consistent && !cached && !query.has("leader");
+        let default_max = config.http.discovery_max_stale;
+        if unsaid && discovers && !default_max.is_zero() {
+            (stale, max) = (true, Some(default_max));
+        }
         if stale && consistent {
             return Err(HttpError::StaleAndConsistent);
         }
         if cached && consistent {
             return Err(HttpError::CachedAndConsistent);
         }
+        // In Consul's order: how fresh, from which cache, how long.
+        CacheControl::of(rq)?;
+        let wait = match query.get("wait") {
+            "" => 0,
+            text => duration::parse(text).map_err(|_| HttpError::InvalidWait)?,
+        };
+        let index = match query.get("index") {
+            "" => 0,
+            text => parse_uint(text).map_err(|_| HttpError::InvalidIndex)?,
+        };
         let consistency = match (stale, consistent) {
             (true, _) => Consistency::Stale { max },
             (_, true) => Consistency::Consistent,
