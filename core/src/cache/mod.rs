@@ -7,8 +7,8 @@
 //!
 //! The rules, and their times, are those of Consul's agent cache, with four differences. Questions have a number and
 //! a size that they may reach together; one that was never answered is not asked again when nobody waits for it any
-//! more (and is forgotten, unless its rate is limited); after a failure the next question waits only shortly, so that whoever asks hears soon that servers are back;
-//! and where distances are counted from is part of a question.
+//! more (and is forgotten, unless its rate is limited); after a failure the next question waits only shortly, so that
+//! whoever asks hears soon that servers are back; and where distances are counted from is part of a question.
 
 mod rate;
 #[cfg(test)]
