@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// The modules of core from the ground up. A module may use those of its own line and of the lines
 /// above it, never those below.
 const LAYERS: &[&[&str]] = &[
-    &["duration", "event", "ids", "invariant", "map", "mutant", "rng", "time"],
+    &["b64", "duration", "event", "ids", "invariant", "map", "mutant", "rng", "time"],
     &["json", "metrics", "pattern", "strconv", "types", "wire"],
     &["gossip", "plan", "rpc", "user_event"],
     &["command", "config", "filter"],

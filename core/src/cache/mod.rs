@@ -14,8 +14,7 @@ mod rate;
 #[cfg(test)]
 mod tests;
 
-pub use rate::FetchRate;
-
+use crate::config::FetchRate;
 use crate::rng::Rng;
 use crate::router::{Ask, Failure, Kind, To};
 use crate::rpc::answer::QueryMeta;

@@ -3,29 +3,8 @@
 //! A bucket of tokens as in Go's `x/time/rate`: full at first, refilled at a steady rate, never beyond the burst. Each
 //! question that goes out takes one; where there is none it waits for its own, and is counted as taken already.
 
+use crate::config::FetchRate;
 use crate::time::{Duration, Instant};
-
-/// What the configuration says.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct FetchRate {
-    /// Questions a second; infinite: as many as there are.
-    pub per_second: f64,
-    /// So many may go out at once.
-    pub burst: u32,
-}
-
-impl Default for FetchRate {
-    fn default() -> FetchRate {
-        FetchRate { per_second: f64::INFINITY, burst: 2 }
-    }
-}
-
-impl FetchRate {
-    /// Whether it holds anything back.
-    pub(super) fn is_limited(&self) -> bool {
-        self.per_second.is_finite()
-    }
-}
 
 /// The bucket of one question.
 #[derive(Clone, Copy, Debug)]

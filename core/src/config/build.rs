@@ -3,13 +3,12 @@
 use super::addr::{self, Interface, Place};
 use super::network::Network;
 use super::runtime::{
-    Coordinates, DnsConfig, HttpLimits, Performance, Ports, RuntimeConfig, UnixSockets, Written,
+    Coordinates, DnsConfig, FetchRate, HttpLimits, Performance, Ports, RuntimeConfig, UnixSockets, Written,
 };
 use super::survey::Survey;
 use super::tree::{self, Tree};
 use super::{check_tls, definition, gossip};
 use super::{source, template, validate};
-use crate::cache::FetchRate;
 use crate::metrics::Filter;
 use crate::types::AutopilotConfig;
 use crate::{Str, duration, strconv};

@@ -30,7 +30,8 @@ pub use flags::Flags;
 pub use network::Network;
 pub use reload::reload;
 pub use runtime::{
-    AgentTls, Coordinates, DnsConfig, HttpLimits, Performance, Ports, RuntimeConfig, UnixSockets, Written,
+    AgentTls, Coordinates, DnsConfig, FetchRate, HttpLimits, Performance, Ports, RuntimeConfig, UnixSockets,
+    Written,
 };
 pub use source::{Format, Source, parse};
 

@@ -4,7 +4,6 @@ use super::gossip::Gossip;
 use super::network::Network;
 use super::tree;
 use crate::Str;
-use crate::cache::FetchRate;
 use crate::metrics::Filter;
 use crate::types::{AutopilotConfig, CheckDefinition, Locality, ServiceDefinition};
 use alloc::collections::BTreeMap;
@@ -279,6 +278,28 @@ pub struct HttpLimits {
     pub allow_write_http_from: Vec<Network>,
     /// Added to every response; read at start only.
     pub response_headers: BTreeMap<String, String>,
+}
+
+/// How often one question of the cache may be asked: `cache.entry_fetch_rate` and `entry_fetch_max_burst`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FetchRate {
+    /// Questions a second; infinite: as many as there are.
+    pub per_second: f64,
+    /// So many may go out at once.
+    pub burst: u32,
+}
+
+impl Default for FetchRate {
+    fn default() -> FetchRate {
+        FetchRate { per_second: f64::INFINITY, burst: 2 }
+    }
+}
+
+impl FetchRate {
+    /// Whether it holds anything back.
+    pub fn is_limited(&self) -> bool {
+        self.per_second.is_finite()
+    }
 }
 
 impl RuntimeConfig {
