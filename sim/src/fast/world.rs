@@ -347,6 +347,16 @@ impl World {
                 self.check(checked);
                 before = hard.clone();
             }
+            // What never came to the disk was founded by nobody: no vote for it counted.
+            for entry in batch.raft.iter().flat_map(|raft| &raft.append) {
+                let founded = &mut self.centres[centre].founded;
+                let alone = founded.is_none();
+                let checked = cluster::founded_once(founded, &id, entry);
+                if alone && founded.is_some() {
+                    self.marks.hit(Mark::Founded);
+                }
+                self.check(checked);
+            }
         }
     }
 
@@ -527,16 +537,11 @@ impl World {
     /// The server's log changes as `batch` says.
     fn shadow(&mut self, slot: usize, batch: &Batch) -> Checked {
         let server = &mut self.servers[slot];
-        let Centre { seen, founded, .. } = &mut self.centres[self.plan.knobs.datacenter(slot)];
+        let Centre { seen, .. } = &mut self.centres[self.plan.knobs.datacenter(slot)];
         if let Some(from) = batch.truncate_from {
             server.shadow.truncate_from(from);
         }
         for entry in &batch.append {
-            let alone = founded.is_none();
-            cluster::founded_once(founded, &server.id, entry)?;
-            if alone && founded.is_some() {
-                self.marks.hit(Mark::Founded);
-            }
             raft::log_matching(seen, &server.shadow, &server.id, entry)?;
             server.shadow.append(entry.clone());
         }

@@ -5,7 +5,7 @@
 use super::{Checked, hold};
 use crate::fast::disk::{Platter, Shadow};
 use lictor_core::ids::ServerId;
-use lictor_core::raft::{Entry, HardState, Membership};
+use lictor_core::raft::{Entry, HardState, Membership, Payload};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What has been seen so far. Hash maps are only looked up, never walked.
@@ -119,6 +119,10 @@ pub(in crate::fast) fn log_matching(
     let (index, term) = (entry.index.0, entry.term.0);
     hold!(index == last + 1, "log without gaps", "{id} appends {index} behind {last}");
     hold!(term >= before, "terms grow along the log", "{id} appends term {term} behind term {before}");
+    if index == 1 && matches!(entry.payload, Payload::Membership(_)) {
+        // Whoever founds writes it without a vote; it counts when it is on disk, and is compared then.
+        return Ok(());
+    }
     let (known_before, known) =
         seen.positions.entry((index, term)).or_insert_with(|| (before, entry.clone()));
     hold!(
