@@ -63,6 +63,8 @@ pub(super) struct Kept {
 pub(super) struct Position {
     /// The first segment that is still needed.
     pub(super) first: u64,
+    /// The number of that segment's first frame. Not in a file that was written before it was kept.
+    pub(super) first_frame: Option<u64>,
     /// The last frame whose small state is here.
     pub(super) number: u64,
     /// Every entry at or below this index is gone.
@@ -84,7 +86,7 @@ impl<F: StorageBackend> Checkpoint<F> {
             let db = builder().create_with_backend(file)?;
             let write = db.begin_write()?;
             write.open_table(META)?.insert("format", seal(&FORMAT.to_be_bytes()).as_slice())?;
-            let position = Position { first: 1, ..Position::default() };
+            let position = Position { first: 1, first_frame: Some(1), ..Position::default() };
             write.open_table(META)?.insert("position", seal(&position.encode()).as_slice())?;
             write.open_table(LOCAL)?;
             write.open_table(SNAPSHOTS)?;
@@ -287,14 +289,16 @@ pub(super) fn join<'a>(
 
 impl Position {
     fn encode(&self) -> Vec<u8> {
-        [self.first, self.number, self.compacted.0].iter().flat_map(|n| n.to_be_bytes()).collect()
+        let kept = [self.first, self.number, self.compacted.0];
+        kept.into_iter().chain(self.first_frame).flat_map(u64::to_be_bytes).collect()
     }
 
     fn decode(bytes: &[u8]) -> Option<Position> {
         let (first, rest) = long(bytes)?;
         let (number, rest) = long(rest)?;
         let (compacted, rest) = long(rest)?;
-        rest.is_empty().then_some(Position { first, number, compacted: Index(compacted) })
+        let (first_frame, rest) = long(rest).map_or((None, rest), |(frame, rest)| (Some(frame), rest));
+        rest.is_empty().then_some(Position { first, first_frame, number, compacted: Index(compacted) })
     }
 }
 

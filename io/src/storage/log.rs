@@ -63,12 +63,14 @@ pub struct LogStorage<D: Directory> {
 #[derive(Clone, Copy, Debug)]
 struct Closed {
     number: u64,
+    first_frame: u64,
     /// No entry in it has a greater index; 0 when it has none.
     last_index: Index,
 }
 
 struct Current<F> {
     number: u64,
+    first_frame: u64,
     file: F,
     size: u64,
     /// Behind the last frame.
@@ -193,9 +195,11 @@ impl<D: Directory> LogStorage<D> {
         let file = self.take_spare(number, size)?;
         self.append()?;
         self.frame = frame;
-        self.closed.push_back(Closed { number: self.current.number, last_index: self.current.last_index });
-        let (file, size) = file;
-        self.current = Current { number, file, size, end: segment::FRAMES, last_index: Index(0) };
+        let Current { number: full, first_frame, last_index, .. } = self.current;
+        self.closed.push_back(Closed { number: full, first_frame, last_index });
+        let (first_frame, (file, size)) = (self.number + 1, file);
+        self.current =
+            Current { number, first_frame, file, size, end: segment::FRAMES, last_index: Index(0) };
         Ok(true)
     }
 
@@ -231,6 +235,13 @@ impl<D: Directory> LogStorage<D> {
         }
     }
 
+    /// How far the log is taken up when the oldest `gone` segments are.
+    fn position(&self, gone: usize) -> Position {
+        let current = (self.current.number, self.current.first_frame);
+        let (first, frame) = self.closed.get(gone).map_or(current, |s| (s.number, s.first_frame));
+        Position { first, first_frame: Some(frame), number: self.number, compacted: self.compacted }
+    }
+
     /// Checkpoints and removes the segments that nothing but small state is needed of; checkpoints in
     /// any case after a new snapshot, so that the one before gives back its room.
     fn let_go(&mut self, new_snapshot: bool) -> Result<(), Trouble> {
@@ -238,8 +249,7 @@ impl<D: Directory> LogStorage<D> {
         if gone == 0 && !new_snapshot {
             return Ok(());
         }
-        let first = self.closed.get(gone).map_or(self.current.number, |s| s.number);
-        let position = Position { first, number: self.number, compacted: self.compacted };
+        let position = self.position(gone);
         let local: BTreeMap<_, _> = self.local.drain().collect();
         self.checkpoint.write(&self.hard, self.snapshot.as_ref(), position, &local)?;
         for segment in self.closed.drain(..gone) {

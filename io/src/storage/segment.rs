@@ -88,6 +88,8 @@ pub(super) struct Read<F> {
     pub(super) number: u64,
     pub(super) file: F,
     pub(super) size: u64,
+    /// The number of its first frame, or of the one that will be its first.
+    pub(super) first_frame: u64,
     /// Behind its last frame.
     pub(super) end: u64,
     /// The number of the frame that comes next.
@@ -101,10 +103,10 @@ pub(super) struct Read<F> {
 /// Where the frames of a segment begin to be counted.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Count {
-    /// Its first frame has this number at most: it is the first segment that is left.
-    AtMost(u64),
-    /// It has this number.
+    /// Its first frame has this number.
     From(u64),
+    /// It has this number at most: nothing says which.
+    AtMost(u64),
 }
 
 /// Reads a segment from its first frame to its last one, which it hands to `each` with their numbers.
@@ -124,10 +126,11 @@ pub(super) fn read<D: Directory>(
     check_head(&bytes, number).map_err(|what| damage(0, what))?;
 
     let mut at = FRAMES as usize;
-    let mut next_frame = match count {
+    let first_frame = match count {
         Count::From(frame) => frame,
         Count::AtMost(most) => frame::number_near(&bytes, at, most),
     };
+    let mut next_frame = first_frame;
     let closed = loop {
         match frame::look(&bytes, at, number, next_frame) {
             Look::Frame(payload, next) => {
@@ -149,7 +152,7 @@ pub(super) fn read<D: Directory>(
     if rest && frame::one_follows(&bytes, at, number, next_frame) {
         return Err(damage(at, "a record is lost, but others follow it"));
     }
-    Ok(Read { number, file, size, end: at as u64, next_frame, closed, rest })
+    Ok(Read { number, file, size, first_frame, end: at as u64, next_frame, closed, rest })
 }
 
 fn check_head(bytes: &[u8], number: u64) -> Result<(), &'static str> {

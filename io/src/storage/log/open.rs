@@ -1,7 +1,7 @@
 //! Opening: all of it is read and believed before anything is changed.
 
 use super::{Closed, Current, LogStorage, STATE, Spare};
-use crate::storage::checkpoint::{Checkpoint, Kept, Position, Stored};
+use crate::storage::checkpoint::{Checkpoint, Kept, Stored};
 use crate::storage::directory::{Directory, remove_if_there};
 use crate::storage::record::{Replay, SnapshotRef};
 use crate::storage::segment::{self, Count};
@@ -51,7 +51,7 @@ fn create<D: Directory>(dir: &D, names: &[String], segment_bytes: u64) -> Result
 }
 
 fn is_empty<D: Directory>(dir: &D, number: u64) -> bool {
-    let read = segment::read(dir, number, Count::AtMost(1), |_, _| Ok(()));
+    let read = segment::read(dir, number, Count::From(1), |_, _| Ok(()));
     read.is_ok_and(|read| !read.closed && !read.rest && read.end == segment::FRAMES)
 }
 
@@ -67,7 +67,7 @@ fn believe<D: Directory>(
     let first = kept.position.first;
     let mut replay = Replay::new(kept.position.compacted);
     let (mut closed, mut open, mut spare) = (VecDeque::new(), None, Spare::None);
-    let mut count = Count::AtMost(kept.position.number + 1);
+    let mut count = kept.position.first_frame.map_or(Count::AtMost(kept.position.number + 1), Count::From);
     for segment in first.. {
         let path = dir.path(&segment::name(segment));
         if !numbers.contains(&segment) {
@@ -90,7 +90,7 @@ fn believe<D: Directory>(
         count = Count::From(read.next_frame);
         if open.is_none() {
             if read.closed {
-                closed.push_back(Closed { number: segment, last_index });
+                closed.push_back(Closed { number: segment, first_frame: read.first_frame, last_index });
             } else {
                 open = Some((read, last_index));
             }
@@ -150,8 +150,14 @@ fn believe<D: Directory>(
     for name in old.chain([segment::UNFINISHED.into(), NEW_STATE.into()]) {
         remove_if_there(&dir, &name).map_err(|e| Trouble::Io(dir.path(&name), e))?;
     }
-    let current =
-        Current { number: read.number, file: read.file, size: read.size, end: read.end, last_index };
+    let current = Current {
+        number: read.number,
+        first_frame: read.first_frame,
+        file: read.file,
+        size: read.size,
+        end: read.end,
+        last_index,
+    };
     let storage = LogStorage {
         dir,
         checkpoint,
@@ -190,7 +196,14 @@ fn take_over<D: Directory>(
         checkpoint,
         segment_bytes,
         closed: VecDeque::new(),
-        current: Current { number: 1, file, size: segment_bytes, end: segment::FRAMES, last_index: Index(0) },
+        current: Current {
+            number: 1,
+            first_frame: 1,
+            file,
+            size: segment_bytes,
+            end: segment::FRAMES,
+            last_index: Index(0),
+        },
         spare: Spare::None,
         number: 0,
         hard: image.raft.hard.clone(),
@@ -211,9 +224,7 @@ fn take_over<D: Directory>(
             bytes = 0;
         }
     }
-    let first = storage.closed.front().map_or(storage.current.number, |s| s.number);
-    let position = Position { first, number: storage.number, compacted: Index(0) };
-    storage.checkpoint.leave_format1(&image, position)?;
+    storage.checkpoint.leave_format1(&image, storage.position(0))?;
     let snapshot = image.raft.snapshot.as_ref().zip(image.snapshot.as_ref());
     storage.snapshot =
         snapshot.map(|(meta, data)| SnapshotRef { id: 0, meta: meta.clone(), length: data.len() as u64 });
