@@ -11,10 +11,11 @@ use crate::raft::Change;
 use crate::router::Ask;
 use crate::rpc::operator::KeyringAnswer;
 use crate::store::Applied;
-use crate::types::NodeCoordinate;
+use crate::types::{NodeCoordinate, Session};
 use crate::user_event::UserEvent;
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
@@ -32,6 +33,8 @@ pub enum Request {
     },
     /// Which datacenters there are, and how far. Answered by [`Reply::Datacenters`].
     Datacenters,
+    /// Have the session of this ID live on; for the leader only. Answered by [`Reply::Session`].
+    Renew(Str),
     /// A node says where it is; for the leader only. Answered by [`Reply::Done`].
     Placed(Box<NodeCoordinate>),
     /// Answered with an index once this node may answer a read at that index. `consistent` asks a
@@ -108,7 +111,7 @@ pub enum Request {
 pub enum Reply {
     /// The command was applied at this index, with this result.
     Applied {
-        /// Its raft index.
+        /// Its raft index; 0 for a lock that was refused without being proposed.
         index: Index,
         /// What the store said.
         result: Applied,
@@ -118,6 +121,8 @@ pub enum Reply {
         /// The index.
         index: Index,
     },
+    /// The session, if there is one.
+    Session(Option<Arc<Session>>),
     /// The body of a server's answer.
     Answer(Bytes),
     /// The same, with its age.

@@ -7,7 +7,7 @@
 
 use crate::Str;
 use crate::types::{
-    AutopilotConfig, HealthCheck, KvEntry, KvOp, Locality, Node, NodeCoordinate, NodeService,
+    AutopilotConfig, HealthCheck, KvEntry, KvOp, Locality, Node, NodeCoordinate, NodeService, Session,
 };
 use crate::wire::msgpack;
 use alloc::boxed::Box;
@@ -25,6 +25,8 @@ pub enum Command {
     Deregister(Deregister),
     /// One key operation. Type 2.
     Kv(KvCommand),
+    /// Creates or destroys a session. Type 3.
+    Session(Box<SessionCommand>),
     /// Forgets tombstones up to an index. Type 5.
     ReapTombstones(ReapTombstones),
     /// Where nodes are. Type 6.
@@ -89,6 +91,29 @@ pub struct KvCommand {
     pub op: KvOp,
     /// Key, value, flags, session; `modify_index` is the index to compare with, for the CAS verbs.
     pub dir_ent: KvEntry,
+}
+
+/// `Session.Apply`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct SessionCommand {
+    /// Datacenter.
+    #[serde(default)]
+    pub datacenter: Str,
+    /// What to do.
+    pub op: SessionOp,
+    /// The session; of one to destroy, only its ID counts.
+    pub session: Session,
+}
+
+/// What to do with a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SessionOp {
+    /// Create it.
+    Create,
+    /// Destroy it.
+    Destroy,
 }
 
 /// Forgets the tombstones of keys deleted at or before an index.
@@ -186,6 +211,7 @@ impl Command {
             Command::Register(c) => put(&mut out, 0, c),
             Command::Deregister(c) => put(&mut out, 1, c),
             Command::Kv(c) => put(&mut out, 2, c),
+            Command::Session(c) => put(&mut out, 3, c),
             Command::ReapTombstones(c) => put(&mut out, 5, c),
             Command::Coordinates(c) => put(&mut out, 6, c),
             Command::Txn(c) => put(&mut out, 8, c),
@@ -201,6 +227,7 @@ impl Command {
             0 => Command::Register(get(body)?),
             1 => Command::Deregister(get(body)?),
             2 => Command::Kv(get(body)?),
+            3 => Command::Session(get(body)?),
             5 => Command::ReapTombstones(get(body)?),
             6 => Command::Coordinates(get(body)?),
             8 => Command::Txn(get(body)?),

@@ -206,7 +206,7 @@ pub(super) static ROOT: &[Key] = &[
     later("server_rejoin_age_max", Duration),
     used("service", Object(SERVICE)),
     used("services", ObjectList(SERVICE)),
-    later("session_ttl_min", Duration),
+    used("session_ttl_min", Duration),
     used("skip_leave_on_interrupt", Bool),
     later("snapshot_agent", Any),
     later("syslog_facility", Text),

@@ -4,7 +4,7 @@
 
 use super::api::{
     acl, agent_check, agent_members, agent_metrics, agent_monitor, agent_node, agent_service, autopilot,
-    catalog, coordinate, event, health, keyring, kv, operator, status, txn,
+    catalog, coordinate, event, health, keyring, kv, operator, session, status, txn,
 };
 use super::blocking::{Answer, Cx};
 use super::errors::HttpError;
@@ -57,6 +57,10 @@ pub enum Rule {
     KeyringRead,
     /// `keyring:write`.
     KeyringWrite,
+    /// `session:read` on the node of each session shown.
+    SessionRead,
+    /// `session:write` on the node of the session.
+    SessionWrite,
     /// `operator:read`.
     OperatorRead,
     /// `operator:write`.
@@ -72,9 +76,11 @@ impl Rule {
             Rule::AgentWrite | Rule::NodeWrite | Rule::ServiceWrite | Rule::CatalogWrite | Rule::KeyWrite => {
                 true
             }
-            Rule::EventWrite | Rule::KeyringWrite | Rule::OperatorWrite | Rule::EachOperation => true,
+            Rule::EventWrite | Rule::KeyringWrite | Rule::OperatorWrite | Rule::SessionWrite => true,
+            Rule::EachOperation => true,
             Rule::Open | Rule::AgentRead | Rule::NodeRead | Rule::ServiceRead | Rule::KeyRead => false,
-            Rule::EventRead | Rule::KeyringRead | Rule::OperatorRead | Rule::NotBuilt => false,
+            Rule::EventRead | Rule::KeyringRead | Rule::OperatorRead | Rule::SessionRead => false,
+            Rule::NotBuilt => false,
         }
     }
 }

@@ -419,9 +419,14 @@ impl<'a> Fields<'a> {
 
     /// A list of strings, if there; an element that is `null` is the empty string.
     pub fn opt_strings<S: for<'s> From<&'s str>>(&mut self, names: &str) -> Option<Vec<S>> {
-        let items = self.array(names, "[]string")?;
+        self.opt_strings_of(names, "string")
+    }
+
+    /// A list of strings whose type has a name in Go, such as `types.CheckID`, if there.
+    pub fn opt_strings_of<S: for<'s> From<&'s str>>(&mut self, names: &str, go_type: &str) -> Option<Vec<S>> {
+        let items = self.array(names, &alloc::format!("[]{go_type}"))?;
         let name = names.split('|').next().unwrap_or(names);
-        Some(items.iter().map(|item| self.text_of(name, item).into()).collect())
+        Some(items.iter().map(|item| self.text_of(name, item, go_type).into()).collect())
     }
 
     /// A list of strings; empty if absent.
@@ -429,12 +434,12 @@ impl<'a> Fields<'a> {
         self.opt_strings(names).unwrap_or_default()
     }
 
-    fn text_of(&self, name: &str, value: &'a Value<'a>) -> &'a str {
+    fn text_of(&self, name: &str, value: &'a Value<'a>, go_type: &str) -> &'a str {
         match &value.kind {
             Kind::String(text) => text,
             Kind::Null => "",
             _ => {
-                self.wrong_kind(name, value, "string");
+                self.wrong_kind(name, value, go_type);
                 ""
             }
         }
@@ -458,7 +463,12 @@ impl<'a> Fields<'a> {
     {
         let entries = self.entries_of(names, "map[string]string")?;
         let name = names.split('|').next().unwrap_or(names);
-        Some(entries.iter().map(|(key, value)| (S::from(key), S::from(self.text_of(name, value)))).collect())
+        Some(
+            entries
+                .iter()
+                .map(|(key, value)| (S::from(key), S::from(self.text_of(name, value, "string"))))
+                .collect(),
+        )
     }
 
     /// An object of strings; empty if absent.
@@ -478,7 +488,9 @@ impl<'a> Fields<'a> {
         let mut out = BTreeMap::new();
         for (key, value) in self.entries_of(names, "map[string][]string").unwrap_or_default() {
             let list = match &value.kind {
-                Kind::Array(items) => items.iter().map(|item| self.text_of(name, item).into()).collect(),
+                Kind::Array(items) => {
+                    items.iter().map(|item| self.text_of(name, item, "string").into()).collect()
+                }
                 Kind::Null => Vec::new(),
                 _ => {
                     self.wrong_kind(name, value, "[]string");

@@ -19,6 +19,7 @@ use crate::raft::{self, Membership, Raft};
 use crate::rng::{Rng, Seed};
 use crate::router::{Patience, Router};
 use crate::server::autopilot::Autopilot;
+use crate::server::lock_delay::LockDelays;
 use crate::server::{Leader, ServerRecord};
 use crate::store::Store;
 use crate::time::{Duration, Now};
@@ -192,6 +193,7 @@ impl Node {
             member_news: BTreeMap::new(),
             events: Arc::default(),
             ids: rng.fork("node.ids"),
+            lock_delays: LockDelays::default(),
             keys_asked: alloc::vec::Vec::new(),
             keys_kept: VecDeque::new(),
             stopping: None,

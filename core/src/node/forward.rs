@@ -24,6 +24,8 @@ pub(super) enum Frame {
     Barrier { id: u64, index: Index },
     /// Nothing happened.
     Refused { id: u64, why: Refusal },
+    /// Nothing happened: the operations at these places lock what nobody can lock now.
+    Delayed { id: u64, places: Vec<u32> },
     /// About founding a cluster.
     Founding(Message),
 }
@@ -83,6 +85,11 @@ impl Frame {
                 out.put_u64(*id);
                 out.put_u8(*why as u8);
             }
+            Frame::Delayed { id, places } => {
+                out.put_u8(10);
+                out.put_u64(*id);
+                places.iter().for_each(|place| out.put_u32(*place));
+            }
             Frame::Founding(message) => encode_founding(message, &mut out),
         }
         Bytes::from(out)
@@ -120,6 +127,10 @@ impl Frame {
                     _ => return None,
                 };
                 Some(Frame::Refused { id, why })
+            }
+            (10, len) if len % 4 == 0 => {
+                let places = (0..len / 4).map(|_| bytes.get_u32()).collect();
+                Some(Frame::Delayed { id, places })
             }
             (6..=9, _) => decode_founding(kind, id, bytes).map(Frame::Founding),
             _ => None,
@@ -201,6 +212,7 @@ mod tests {
             Frame::Barrier { id: 9, index: Index(4) },
             Frame::Refused { id: 5, why: Refusal::Unknown },
             Frame::Refused { id: 6, why: Refusal::Unreadable },
+            Frame::Delayed { id: 7, places: alloc::vec![0, 9] },
             Frame::Founding(Message::Ask {
                 ballot: 1,
                 expect: 3,

@@ -37,6 +37,7 @@ impl Node {
         let metric = match command {
             Some(Command::Kv(_)) => Metric::KvsApply,
             Some(Command::Txn(_)) => Metric::TxnApply,
+            Some(Command::Session(_)) => Metric::SessionApply,
             Some(Command::Register(_)) => Metric::CatalogRegister,
             Some(Command::Deregister(_)) => Metric::CatalogDeregister,
             _ => return,

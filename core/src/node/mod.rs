@@ -19,7 +19,7 @@
 //! | `Input::Call(AskCached)` | cache → whoever asked, and the router |
 //! | on a server: `Input::Call(WriteThere)`, `Input::Call(Ask)` | the same, to another datacenter or the leader |
 //! | agent `RunCheck`, `CancelCheck` | outputs |
-//! | `Input::Call(Placed)` | leader duties |
+//! | `Input::Call(Placed)`, `Input::Call(Renew)` | leader duties |
 //! | leader duties | raft, without anyone waiting |
 //! | autopilot | raft's membership, gossip |
 //! | `Input::DiskFull` on a leader | raft, to hand over |
@@ -56,6 +56,7 @@ mod raft_effects;
 pub mod recovery;
 mod remote;
 mod route;
+mod sessions;
 mod stopping;
 mod tickets;
 
@@ -79,6 +80,7 @@ use crate::router::Router;
 use crate::server::Leader;
 use crate::server::autopilot::{Autopilot, Health};
 use crate::server::founding::Founding;
+use crate::server::lock_delay::LockDelays;
 use crate::store::Store;
 use crate::time::{Instant, Now};
 use crate::user_event::UserEvent;
@@ -114,6 +116,7 @@ pub struct Node {
     received: BTreeMap<Index, Store>,
     agent: Agent,
     leader: Leader,
+    lock_delays: LockDelays,
     autopilot: Autopilot,
     /// What autopilot found last, as views show it.
     health: Arc<BTreeMap<ServerId, Health>>,

@@ -74,6 +74,11 @@ impl Node {
                     self.answer(caller, Reply::Barrier { index });
                 }
             }
+            Some(Frame::Delayed { id, places }) => {
+                if let Some((_, Call { from, work })) = self.calls.refused(id) {
+                    self.answer_delayed(from, &work, &places);
+                }
+            }
             Some(Frame::Refused { id, why }) => self.refused(now, id, why),
         }
     }

@@ -29,6 +29,7 @@ impl Node {
                 return;
             }
         }
+        self.heed_sessions();
         let raft = raft_view(&self.raft, &self.store, &self.id, &self.addresses);
         let raft = RaftView { lease_until, health: self.health.clone(), ..raft };
         self.stale_view = false;

@@ -8,13 +8,12 @@ use super::stopping;
 use crate::Str;
 use crate::agent::AgentInput;
 use crate::call::{CallError, Reply};
-use crate::command::{Command, KvCommand, TxnOp};
+use crate::command::Command;
 use crate::event::{Event, Level};
 use crate::ids::{CallId, Index, ServerId, Term};
 use crate::raft::{self, Body, Effect, Entry, Payload, ProposeError, ReadError, Role, SnapshotMeta};
 use crate::store::{Applied, Store};
 use crate::time::Now;
-use crate::types::KvOp;
 use crate::watch::ChangeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -167,11 +166,12 @@ impl Node {
             Payload::Command(bytes) => match Command::decode(&bytes) {
                 Ok(command) => {
                     result = self.store.apply(index.0, &command, &mut self.changes);
-                    if mutant!(self, DeletesWakeNobody) && deletes_keys(&command) {
+                    let buried = self.store.tombstones_index() == index.0;
+                    if mutant!(self, DeletesWakeNobody) && buried {
                         self.changes.keys.clear();
                     }
                     self.committed(now, index, Some(&command));
-                    if deletes_keys(&command) {
+                    if buried {
                         self.leader.keys_deleted(now.mono, index.0);
                     }
                 }
@@ -291,14 +291,5 @@ impl Node {
         if mutant!(self, SnapshotLosesIndexes) {
             self.store.forget_indexes();
         }
-    }
-}
-
-fn deletes_keys(command: &Command) -> bool {
-    let deletes = |kv: &KvCommand| matches!(kv.op, KvOp::Delete | KvOp::DeleteCas | KvOp::DeleteTree);
-    match command {
-        Command::Kv(kv) => deletes(kv),
-        Command::Txn(txn) => txn.ops.iter().any(|op| matches!(op, TxnOp::Kv(kv) if deletes(kv))),
-        _ => false,
     }
 }

@@ -7,7 +7,7 @@ use super::output::Output;
 use crate::Str;
 use crate::agent::{AgentInput, CatalogCall, CatalogNode, CatalogReply};
 use crate::call::{CallError, Reply};
-use crate::command::{Command, KvCommand, TxnOp};
+use crate::command::{Command, KvCommand, SessionCommand, SessionOp, TxnOp};
 use crate::gossip::Status;
 use crate::gossip::consul;
 use crate::ids::{CallId, Index, Pool};
@@ -64,6 +64,8 @@ pub(super) enum Asked {
 pub(super) enum Shape {
     Nothing,
     Bool,
+    /// An ID.
+    Session,
     Txn,
 }
 
@@ -184,6 +186,11 @@ impl Node {
             }
             Command::Autopilot(set) => {
                 ("Operator.AutopilotSetConfiguration", msgpack::to_vec(&**set), Shape::Bool)
+            }
+            Command::Session(c) => {
+                let c = SessionCommand { datacenter: datacenter.clone(), ..(**c).clone() };
+                let shape = if c.op == SessionOp::Create { Shape::Session } else { Shape::Nothing };
+                ("Session.Apply", msgpack::to_vec(&c), shape)
             }
             Command::ReapTombstones(_) | Command::Coordinates(_) => {
                 let why = "internal error: only leaders do this".into();
@@ -327,6 +334,7 @@ fn applied(body: &[u8], shape: Shape) -> Result<Applied, msgpack::Error> {
     Ok(match shape {
         Shape::Nothing => Applied::Ok,
         Shape::Bool => Applied::Bool(msgpack::from_slice(body)?),
+        Shape::Session => Applied::Session(msgpack::from_slice(body)?),
         Shape::Txn => Applied::Txn(msgpack::from_slice::<answer::TxnResponse>(body)?.into()),
     })
 }

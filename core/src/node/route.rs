@@ -118,13 +118,14 @@ impl Node {
                 self.write_there(now, from, &own, &command);
             }
             Request::Write(command) => {
-                let work = Work::write(&command);
+                let work = Work::write(&self.identified(command));
                 self.dispatch(now, hold_until, Call { from, work });
             }
             Request::WriteThere { datacenter, command } => {
                 self.write_there(now, from, &datacenter, &command);
             }
             Request::Placed(said) => self.placed(now, from, *said),
+            Request::Renew(id) => self.renew(now, from, &id),
             Request::Datacenters => {
                 let known = self.datacenters();
                 self.answer(from, Reply::Datacenters(known));
@@ -217,6 +218,9 @@ impl Node {
 
     /// Does work as the leader.
     pub(super) fn lead(&mut self, now: Now, Call { from, work }: Call) {
+        if self.refuse_locking(now, &from, &work) {
+            return;
+        }
         match work {
             Work::Write(_) if self.disk.full => self.answer(from, Reply::Failed(CallError::DiskFull)),
             // Another server holds its own.
@@ -266,7 +270,7 @@ impl Node {
                     // The other server learnt the index when raft accepted the write.
                     Reply::Applied { .. } | Reply::Agent(_) | Reply::Metrics(_) | Reply::Done => return,
                     Reply::Joined(_) | Reply::Keys(_) | Reply::Event(_) | Reply::Answer(_) => return,
-                    Reply::Datacenters(_) | Reply::Cached(_) => return,
+                    Reply::Datacenters(_) | Reply::Cached(_) | Reply::Session(_) => return,
                 };
                 self.send(server, frame);
             }

@@ -3,7 +3,8 @@
 
 use crate::Str;
 use crate::types::{
-    HealthCheck, KvEntry, Locality, Node, NodeCoordinate, NodeService, Pairs, ServiceAddress, Tags, Weights,
+    HealthCheck, KvEntry, Locality, Node, NodeCoordinate, NodeService, Pairs, ServiceAddress, Session, Tags,
+    Weights,
 };
 use crate::wire::tree::Tree;
 use alloc::boxed::Box;
@@ -123,6 +124,14 @@ pub struct DirEntries {
 #[allow(missing_docs)]
 pub struct KeyList {
     pub keys: Vec<Str>,
+}
+
+/// `Session.Get`, `Session.List`, `Session.NodeSessions` and `Session.Renew`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+#[allow(missing_docs)]
+pub struct Sessions {
+    pub sessions: Vec<Session>,
 }
 
 /// `Coordinate.ListNodes` and `Coordinate.Node`.

@@ -50,6 +50,11 @@ pub struct ReadArguments {
     pub state: Str,
     #[serde(skip_serializing_if = "is_default")]
     pub key: Str,
+    #[serde(rename = "SessionID", skip_serializing_if = "is_default")]
+    pub session_id: Str,
+    /// The same, of agents older than 1.7.
+    #[serde(skip_serializing_if = "is_default")]
+    pub session: Str,
     #[serde(skip_serializing_if = "is_default")]
     pub prefix: Str,
     /// Spelt so.
@@ -86,6 +91,26 @@ pub struct Source {
     pub datacenter: Str,
     #[serde(skip_serializing_if = "is_default")]
     pub node: Str,
+}
+
+/// `Session.Renew`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+#[allow(missing_docs)]
+pub struct SessionArguments {
+    pub datacenter: Str,
+    #[serde(rename = "SessionID")]
+    pub session_id: Str,
+    /// The same, for and of agents older than 1.7.
+    pub session: Str,
+    pub token: Str,
+}
+
+impl SessionArguments {
+    /// The ID, under whichever name it came.
+    pub fn id(&self) -> &Str {
+        if self.session_id.is_empty() { &self.session } else { &self.session_id }
+    }
 }
 
 /// `Coordinate.Update`: where a node is.

@@ -7,7 +7,9 @@
 pub mod autopilot;
 mod coordinates;
 pub mod founding;
+pub mod lock_delay;
 mod reconcile;
+mod sessions;
 mod tombstones;
 
 pub use reconcile::ServerRecord;
@@ -19,7 +21,8 @@ use crate::event::Event;
 use crate::gossip::Member;
 use crate::store::Store;
 use crate::time::{Duration, Instant};
-use crate::types::{AutopilotConfig, NodeCoordinate};
+use crate::types::{AutopilotConfig, NodeCoordinate, Session};
+use crate::watch::ChangeSet;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
@@ -47,6 +50,7 @@ struct Terms {
     changed: BTreeSet<Str>,
     tombstones: TombstoneTimes,
     coordinates: coordinates::Pending,
+    sessions: sessions::Timers,
 }
 
 impl Leader {
@@ -67,6 +71,7 @@ impl Leader {
             changed: BTreeSet::new(),
             tombstones,
             coordinates: coordinates::Pending::default(),
+            sessions: sessions::Timers::of(now, store),
         });
     }
 
@@ -85,6 +90,22 @@ impl Leader {
         if let Some(terms) = &mut self.since {
             terms.tombstones.saw(now, index);
         }
+    }
+
+    /// A session was renewed.
+    pub fn session_renewed(&mut self, now: Instant, session: &Session) {
+        if let Some(terms) = &mut self.since {
+            terms.sessions.renew(now, session);
+        }
+    }
+
+    /// Something was applied, sessions may be among it.
+    pub fn sessions_changed(&mut self, now: Instant, store: &Store, changes: &ChangeSet) {
+        let Some(terms) = &mut self.since else { return };
+        if changes.all {
+            terms.sessions = sessions::Timers::of(now, store);
+        }
+        changes.sessions.keys().for_each(|id| terms.sessions.changed(now, store, id));
     }
 
     /// Gossip has news of a member: it is compared with the catalog at once.
@@ -107,7 +128,7 @@ impl Leader {
         if !terms.changed.is_empty() {
             return Some(Instant::ZERO);
         }
-        let others = [terms.tombstones.next_due(), terms.coordinates.due()];
+        let others = [terms.tombstones.next_due(), terms.coordinates.due(), terms.sessions.next_due()];
         Some(others.into_iter().flatten().fold(terms.reconcile_at, Instant::min))
     }
 
@@ -142,6 +163,7 @@ impl Leader {
             terms.reconcile_at = now + RECONCILE_EVERY;
         }
         commands.append(&mut terms.coordinates.take(now, &self.settings));
+        commands.append(&mut terms.sessions.expire(now));
         if let Some(index) = terms.tombstones.expire(now) {
             let reap = crate::command::ReapTombstones { reap_index: index };
             commands.push((None, Command::ReapTombstones(reap)));

@@ -37,6 +37,7 @@ impl Store {
                 Applied::Ok
             }
             Command::Autopilot(c) => Applied::Bool(self.set_autopilot(index, c)),
+            Command::Session(c) => self.apply_session(index, c, changes),
             Command::Txn(c) => Applied::Txn(self.apply_txn(index, c, changes)),
         }
     }

@@ -40,6 +40,9 @@ impl Store {
             }
         }
         check.modify_index = index;
+        if &*check.status == status::CRITICAL {
+            self.end_sessions_of_check(index, node, &id, changes);
+        }
         if let Some(owner) = self.nodes.get(node) {
             let service = self.services.get::<dyn Parts>(&[&**node, &*service_id]);
             // The first instance of the service has the same checks, as a rule.
@@ -72,6 +75,7 @@ impl Store {
             self.index.services = index;
             changes.services = true;
         }
+        self.end_sessions_of_check(index, &node, &id, changes);
     }
 
     /// Some check of `node` changed.

@@ -2,10 +2,11 @@
 
 use super::Store;
 use super::key::{Key, fold_str};
+use super::sessions::Sessions;
 use crate::Str;
 use crate::map::Map;
 use crate::rpc::answer;
-use crate::types::{Coordinate, HealthCheck, KvEntry, Node, NodeCoordinate, NodeService};
+use crate::types::{Coordinate, HealthCheck, KvEntry, Node, NodeCoordinate, NodeService, Session};
 use crate::wire::msgpack;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -19,6 +20,7 @@ pub struct Excerpt {
     checks: BTreeMap<(Str, Str), Arc<HealthCheck>>,
     kv: BTreeMap<Str, Arc<KvEntry>>,
     coordinates: BTreeMap<(Str, Str), Arc<NodeCoordinate>>,
+    sessions: Vec<Session>,
     /// The nodes, as they came first.
     order: Vec<Str>,
 }
@@ -137,6 +139,12 @@ impl Excerpt {
         Ok(())
     }
 
+    /// Adds what `Session.Get`, `Session.List` or `Session.NodeSessions` answered.
+    pub fn sessions(&mut self, body: &[u8]) -> Result<(), msgpack::Error> {
+        self.sessions.extend(msgpack::from_slice::<answer::Sessions>(body)?.sessions);
+        Ok(())
+    }
+
     /// Adds what `Coordinate.ListNodes` or `Coordinate.Node` answered.
     pub fn coordinates(&mut self, body: &[u8]) -> Result<(), msgpack::Error> {
         for at in msgpack::from_slice::<answer::Coordinates>(body)?.coordinates {
@@ -195,6 +203,7 @@ impl Excerpt {
             services: Map::from_sorted(self.services.into_iter().map(|(k, v)| (key(k), v))),
             checks: Map::from_sorted(self.checks.into_iter().map(|(k, v)| (key(k), v))),
             kv: Map::from_sorted(self.kv),
+            sessions: Sessions::of(self.sessions, core::iter::empty()),
             coordinates: Map::from_sorted(self.coordinates.into_iter().map(|(k, v)| (key(k), v))),
             ..Store::default()
         };

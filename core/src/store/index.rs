@@ -94,6 +94,11 @@ impl Store {
         self.index.kvs.max(self.index.tombstones)
     }
 
+    /// When keys were deleted last, if they left a tombstone.
+    pub fn tombstones_index(&self) -> u64 {
+        self.index.tombstones
+    }
+
     /// `X-Consul-Index` of one key: its `ModifyIndex`; the table's when it does not exist.
     pub fn kv_key_index(&self, key: &str) -> u64 {
         self.kv(key).map_or_else(|| self.kv_index(), |entry| entry.modify_index)

@@ -82,7 +82,7 @@ impl Store {
         if new.session.is_empty() {
             return Err("missing session".into());
         }
-        if !self.sessions.contains_key(&new.session) {
+        if self.session(&new.session).is_none() {
             return Err(format!("invalid session {:?}", new.session));
         }
         let old = self.kv(&new.key).cloned();
@@ -111,9 +111,17 @@ impl Store {
         Ok(Some(self.kv_put(index, released, Some(old), changes)))
     }
 
+    /// Takes the lock on a key from whoever holds it, whose session has ended.
+    pub(super) fn kv_release(&mut self, index: u64, key: &str, changes: &mut ChangeSet) {
+        let Some(old) = self.kv(key).cloned() else { return };
+        let released = KvEntry { session: Str::new(), ..old.with_value(old.value.clone()) };
+        self.kv_put(index, released, Some(old), changes);
+    }
+
     /// Removes a key and leaves a tombstone. Absent is fine.
     pub(super) fn kv_delete(&mut self, index: u64, key: &str, changes: &mut ChangeSet) {
         let Some(old) = self.kv.remove(key) else { return };
+        self.sessions.lets_go(&old.session, &old.key);
         self.bury(index, &old.key);
         self.index.kvs = index;
         changes.touch_key(&old.key);
@@ -137,16 +145,17 @@ impl Store {
     /// Removes every key under a prefix. One tombstone stands for all of them; none for the whole table,
     /// whose own index says it.
     pub(super) fn kv_delete_tree(&mut self, index: u64, prefix: &Str, changes: &mut ChangeSet) {
-        let keys: Vec<Str> = self.kv_prefix(prefix).map(|entry| entry.key.clone()).collect();
-        if keys.is_empty() {
+        let gone: Vec<Arc<KvEntry>> = self.kv_prefix(prefix).cloned().collect();
+        if gone.is_empty() {
             return;
         }
-        if keys.len() == self.kv.len() {
+        if gone.len() == self.kv.len() {
             self.kv.clear();
         }
-        for key in &keys {
-            self.kv.remove(key);
-            changes.touch_key(key);
+        for old in &gone {
+            self.kv.remove(&old.key);
+            self.sessions.lets_go(&old.session, &old.key);
+            changes.touch_key(&old.key);
         }
         if !prefix.is_empty() {
             self.bury(index, prefix);
@@ -181,7 +190,11 @@ impl Store {
             }
             new.modify_index = index;
             new.key = old.key.clone();
+            if old.session != new.session {
+                self.sessions.lets_go(&old.session, &old.key);
+            }
         }
+        self.sessions.holds(&new.session, &new.key);
         let entry = Arc::new(new);
         self.kv.insert(entry.key.clone(), entry.clone());
         self.index.kvs = index;

@@ -1,4 +1,4 @@
-//! The replicated state: nodes, services, checks, keys, tombstones and the index of each.
+//! The replicated state: nodes, services, checks, keys, tombstones, sessions and the index of each.
 //!
 //! [`Store::apply`] is the only way to change it. It takes no clock and no randomness, so equal logs give
 //! equal stores on every server. Every table is a persistent [`Map`], so a clone is a read view at the
@@ -7,7 +7,9 @@
 //! Rules that hold after every command:
 //! - a command that changes nothing raises no index and touches nothing in the change set;
 //! - a change that could alter an answer touches the watch keys of that answer;
-//! - every service and check belongs to a node that exists, every service check to a service that exists;
+//! - every service, check and session belongs to a node that exists, every service check to a service that exists,
+//!   and no check that a session depends on is critical;
+//! - no key is held by a session that has ended;
 //! - secondary tables hold the same `Arc` as the primary one, never a copy.
 //!
 //! The index rules are Consul's, recorded from a live server of version 1.21.
@@ -26,6 +28,7 @@ mod nodes;
 mod read;
 mod result;
 mod services;
+mod sessions;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -46,6 +49,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use index::Indexes;
 use key::Key;
+use sessions::Sessions;
 use snapshot::Carried;
 
 /// All replicated state at one raft index. Cloning it is O(1).
@@ -71,8 +75,8 @@ pub struct Store {
     kv: Map<Str, Arc<KvEntry>>,
     /// Deleted key or prefix, to the index of its deletion.
     tombstones: Map<Str, u64>,
-    /// Sessions that may hold locks, to their node. Empty until session commands exist.
-    sessions: Map<Str, Str>,
+    /// Those who may hold locks.
+    sessions: Sessions,
     /// By node and segment.
     coordinates: Map<Key<2>, Arc<NodeCoordinate>>,
     /// The settings of autopilot, if they were ever written.

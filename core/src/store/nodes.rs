@@ -96,6 +96,7 @@ impl Store {
         }
         self.nodes.remove(&name);
         self.remove_coordinates(index, &name, changes);
+        self.end_sessions_of_node(index, &name, changes);
         self.touch_node(index, &name, changes);
         self.index.by_node.remove(&name);
         self.index.node_extinction = index;

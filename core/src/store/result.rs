@@ -1,5 +1,6 @@
 //! What applying a command answers.
 
+use crate::Str;
 use crate::rpc::answer;
 use crate::types::{HealthCheck, KvEntry, Node, NodeService};
 use alloc::string::String;
@@ -13,6 +14,8 @@ pub enum Applied {
     Ok,
     /// A conditional write (compare-and-set, lock, unlock) took place or not.
     Bool(bool),
+    /// The session of this ID was created.
+    Session(Str),
     /// A transaction's results, or why it did nothing.
     Txn(TxnResult),
     /// Refused; nothing changed. The text is Consul's, whole.

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 /// Record types that have a table here.
 const REGISTER: u8 = 0;
 const KVS: u8 = 2;
+const SESSION: u8 = 3;
 const TOMBSTONE: u8 = 5;
 const COORDINATES: u8 = 6;
 const AUTOPILOT: u8 = 9;

@@ -4,16 +4,22 @@ mod catalog;
 mod codec;
 mod keys;
 mod property;
+mod sessions;
 mod transactions;
 mod twin;
 
 use super::{Applied, Store};
 use crate::Str;
 use crate::command::{Command, Deregister, KvCommand, Register};
-use crate::types::{HealthCheck, KvEntry, KvOp, NodeService};
+use crate::types::{HealthCheck, KvEntry, KvOp, NodeService, Session};
 use crate::watch::ChangeSet;
 use alloc::boxed::Box;
 use bytes::Bytes;
+
+/// Puts a session there, of no node.
+fn begin(store: &mut Store, id: &str) {
+    store.sessions.insert(Session { id: id.into(), ..Session::default() });
+}
 
 /// Applies one command and gives its answer with what it touched.
 fn apply(store: &mut Store, index: u64, command: &Command) -> (Applied, ChangeSet) {

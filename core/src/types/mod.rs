@@ -13,6 +13,7 @@ mod node;
 mod pairs;
 pub mod rules;
 mod service;
+mod session;
 mod tags;
 
 pub use autopilot::AutopilotConfig;
@@ -23,6 +24,7 @@ pub use kv::{KvEntry, KvOp};
 pub use node::{Locality, Node};
 pub use pairs::{Iter as PairsIter, Pairs};
 pub use service::{NodeService, ServiceAddress, Weights};
+pub use session::{ServiceCheck, Session};
 pub use tags::Tags;
 
 use crate::Str;

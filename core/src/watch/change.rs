@@ -1,7 +1,8 @@
 //! Watch keys and change sets.
 
 use crate::Str;
-use alloc::collections::BTreeSet;
+use crate::time::Duration;
+use alloc::collections::{BTreeMap, BTreeSet};
 
 /// Something a blocking read depends on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +23,12 @@ pub enum WatchKey {
     KvPrefix(Str),
     /// Any coordinate.
     Coordinates,
+    /// Any session.
+    Sessions,
+    /// The session of this ID (lower case).
+    Session(Str),
+    /// Sessions of this node (lower case).
+    NodeSessions(Str),
     /// The agent's own services and checks.
     Local,
 }
@@ -47,6 +54,11 @@ pub struct ChangeSet {
     pub node_names: BTreeSet<Str>,
     /// Keys written or removed.
     pub keys: BTreeSet<Str>,
+    /// Sessions that were created or have ended, to their nodes.
+    pub sessions: BTreeMap<Str, Str>,
+    /// Keys whose holder's session has ended, and how long nobody may lock them. For the servers themselves, not for
+    /// readers: it has no limit.
+    pub freed: BTreeMap<Str, Duration>,
 }
 
 impl ChangeSet {
@@ -71,6 +83,7 @@ impl ChangeSet {
         self.checks |= other.checks;
         self.coordinates |= other.coordinates;
         self.local |= other.local;
+        self.freed.extend(other.freed.iter().map(|(key, delay)| (key.clone(), *delay)));
         if self.all {
             self.forget_names();
             return;
@@ -78,6 +91,7 @@ impl ChangeSet {
         self.service_names.extend(other.service_names.iter().cloned());
         self.node_names.extend(other.node_names.iter().cloned());
         self.keys.extend(other.keys.iter().cloned());
+        self.sessions.extend(other.sessions.iter().map(|(id, node)| (id.clone(), node.clone())));
         self.keep_limit();
     }
 
@@ -105,8 +119,17 @@ impl ChangeSet {
         }
     }
 
+    /// Adds a session that was created or has ended, and its node, both in lower case.
+    pub fn touch_session(&mut self, id: &Str, node: &Str) {
+        if !self.all {
+            self.sessions.insert(id.clone(), node.clone());
+            self.keep_limit();
+        }
+    }
+
     fn keep_limit(&mut self) {
-        if self.service_names.len() + self.node_names.len() + self.keys.len() > ChangeSet::LIMIT {
+        let names = self.service_names.len() + self.node_names.len();
+        if names + self.keys.len() + self.sessions.len() > ChangeSet::LIMIT {
             self.all = true;
             self.forget_names();
         }
@@ -116,6 +139,7 @@ impl ChangeSet {
         self.service_names.clear();
         self.node_names.clear();
         self.keys.clear();
+        self.sessions.clear();
     }
 
     /// Whether a read that recorded `key` may now answer differently.
@@ -127,6 +151,9 @@ impl ChangeSet {
                 WatchKey::Checks => self.checks,
                 WatchKey::Coordinates => self.coordinates,
                 WatchKey::Local => self.local,
+                WatchKey::Sessions => !self.sessions.is_empty(),
+                WatchKey::Session(id) => self.sessions.contains_key(id),
+                WatchKey::NodeSessions(node) => self.sessions.values().any(|of| of == node),
                 WatchKey::Service(name) => self.service_names.contains(name),
                 WatchKey::Node(name) => self.node_names.contains(name),
                 WatchKey::Kv(key) => self.keys.contains(key),

@@ -81,6 +81,13 @@ impl Parked {
             for key in &changes.keys {
                 self.collect(&WatchKey::Kv(key.clone()), &mut woken);
             }
+            if !changes.sessions.is_empty() {
+                self.collect(&WatchKey::Sessions, &mut woken);
+            }
+            for (id, node) in &changes.sessions {
+                self.collect(&WatchKey::Session(id.clone()), &mut woken);
+                self.collect(&WatchKey::NodeSessions(node.clone()), &mut woken);
+            }
             self.collect_prefixes(changes, &mut woken);
         }
         for req in &woken {

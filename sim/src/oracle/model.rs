@@ -101,7 +101,7 @@ impl Model {
             Command::Register(c) => self.on_catalog(index, |catalog| catalog.register(c)),
             Command::Deregister(c) => self.on_catalog(index, |catalog| catalog.deregister(c)),
             // Neither a key nor the catalog.
-            Command::Autopilot(_) | Command::Coordinates(_) => Reply::Bool(true),
+            Command::Autopilot(_) | Command::Coordinates(_) | Command::Session(_) => Reply::Bool(true),
         }
     }
 

@@ -84,6 +84,7 @@ fn gauges(view: &View, report: &mut Report) {
     let servers = raft.status.membership.voters.len();
     let one = |yes: bool| if yes { 1.0 } else { 0.0 };
     let counts = view.store.counts();
+    let expiring = view.store.sessions().filter(|session| session.time_to_live().is_some()).count();
     let rates = [(Metric::RpcRequestRate, Metric::RpcRequest), (Metric::RpcQueryRate, Metric::RpcQuery)];
     for (rate, of) in rates {
         report.gauge(Gauge::new(rate, report.rate(of)));
@@ -96,7 +97,7 @@ fn gauges(view: &View, report: &mut Report) {
         (Metric::RaftPeers, servers as f64),
         (Metric::RaftLeader, one(raft.is_leader)),
         (Metric::ServerIsLeader, one(raft.is_leader)),
-        (Metric::SessionTtlActive, 0.0),
+        (Metric::SessionTtlActive, if raft.is_leader { expiring as f64 } else { 0.0 }),
         (Metric::CatalogServiceCount, counts.services as f64),
         (Metric::RuntimeGcPause, 0.0),
     ] {

@@ -1,4 +1,5 @@
 //! Request bodies, read by Consul's names and limits.
 
 pub(super) mod catalog;
+pub(super) mod session;
 pub(super) mod txn;

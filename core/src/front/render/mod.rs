@@ -5,6 +5,7 @@ pub(super) mod check;
 pub(super) mod kv;
 pub(super) mod node;
 pub(super) mod service;
+pub(super) mod session;
 
 use crate::json::Writer;
 use crate::types::{Locality, Pairs};

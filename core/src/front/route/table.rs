@@ -4,7 +4,7 @@ use super::super::request::Enterprise;
 use super::{Handler, Method, Route, Rule};
 use super::{
     acl, agent_check, agent_members, agent_metrics, agent_monitor, agent_node, agent_service, autopilot,
-    catalog, coordinate, event, health, keyring, kv, operator, status, txn,
+    catalog, coordinate, event, health, keyring, kv, operator, session, status, txn,
 };
 
 const fn on(verb: &'static str, rule: Rule, enterprise: Enterprise, handler: Handler) -> Method {
@@ -344,12 +344,30 @@ pub(crate) static ROUTES: &[Route] = &[
     later("/v1/peerings", &[absent("GET")]),
     later("/v1/query", &[absent("GET"), absent("POST")]),
     later("/v1/query/", &[absent("GET"), absent("PUT"), absent("DELETE")]),
-    later("/v1/session/create", &[absent("PUT")]),
-    later("/v1/session/destroy/", &[absent("PUT")]),
-    later("/v1/session/info/", &[absent("GET")]),
-    later("/v1/session/list", &[absent("GET")]),
-    later("/v1/session/node/", &[absent("GET")]),
-    later("/v1/session/renew/", &[absent("PUT")]),
+    Route {
+        pattern: "/v1/session/create",
+        methods: &[on("PUT", Rule::SessionWrite, Enterprise::Both, Handler::Call(session::create))],
+    },
+    Route {
+        pattern: "/v1/session/destroy/",
+        methods: &[on("PUT", Rule::SessionWrite, Enterprise::Both, Handler::Call(session::destroy))],
+    },
+    Route {
+        pattern: "/v1/session/info/",
+        methods: &[on("GET", Rule::SessionRead, Enterprise::Both, Handler::Read(&session::INFO))],
+    },
+    Route {
+        pattern: "/v1/session/list",
+        methods: &[on("GET", Rule::SessionRead, Enterprise::Both, Handler::Read(&session::LIST))],
+    },
+    Route {
+        pattern: "/v1/session/node/",
+        methods: &[on("GET", Rule::SessionRead, Enterprise::Both, Handler::Read(&session::NODE))],
+    },
+    Route {
+        pattern: "/v1/session/renew/",
+        methods: &[on("PUT", Rule::SessionWrite, Enterprise::Both, Handler::Call(session::renew))],
+    },
     later("/v1/snapshot", &[absent("GET"), absent("PUT")]),
     Route {
         pattern: "/v1/status/leader",

@@ -1,7 +1,7 @@
 //! The table itself, sorted by name in byte order.
 
 use super::{Handler, Method, Rule};
-use super::{catalog, coordinate, health, internal, kv, operator, overview, status, txn, unbuilt};
+use super::{catalog, coordinate, health, internal, kv, operator, overview, session, status, txn, unbuilt};
 use alloc::format;
 use alloc::string::String;
 
@@ -62,12 +62,11 @@ static METHODS: &[Method] = &[
     on("PreparedQuery.Explain", Rule::NotBuilt, Handler::Call(unbuilt::no_query)),
     on("PreparedQuery.Get", Rule::NotBuilt, Handler::Call(unbuilt::no_query)),
     on("PreparedQuery.List", Rule::NotBuilt, Handler::Read(&unbuilt::QUERIES)),
-    on("Session.Apply", Rule::NotBuilt, Handler::Call(unbuilt::sessions)),
-    on("Session.Check", Rule::NotBuilt, Handler::Call(unbuilt::sessions)),
-    on("Session.Get", Rule::NotBuilt, Handler::Call(unbuilt::sessions)),
-    on("Session.List", Rule::NotBuilt, Handler::Call(unbuilt::sessions)),
-    on("Session.NodeSessions", Rule::NotBuilt, Handler::Call(unbuilt::sessions)),
-    on("Session.Renew", Rule::NotBuilt, Handler::Call(unbuilt::sessions)),
+    on("Session.Apply", Rule::SessionWrite, Handler::Call(session::apply)),
+    on("Session.Get", Rule::SessionRead, Handler::Read(&session::GET)),
+    on("Session.List", Rule::SessionRead, Handler::Read(&session::LIST)),
+    on("Session.NodeSessions", Rule::SessionRead, Handler::Read(&session::NODE)),
+    on("Session.Renew", Rule::SessionWrite, Handler::Call(session::renew)),
     on("Status.Leader", Rule::Open, Handler::View(status::leader)),
     on("Status.Peers", Rule::Open, Handler::View(status::peers)),
     on("Status.Ping", Rule::Open, Handler::View(|_| super::result::nothing())),

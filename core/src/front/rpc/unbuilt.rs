@@ -24,11 +24,6 @@ fn refuse(cx: &Cx<'_>, arguments: &[u8], why: HttpError) -> Result<Step, Failure
     Err(why.into())
 }
 
-/// The methods of `Session`.
-pub(super) fn sessions(cx: &Cx<'_>, arguments: &[u8]) -> Result<Step, Failure> {
-    refuse(cx, arguments, HttpError::NotBuilt("locking with sessions".into()))
-}
-
 /// `PreparedQuery.Apply`.
 pub(super) fn prepared_queries(cx: &Cx<'_>, arguments: &[u8]) -> Result<Step, Failure> {
     refuse(cx, arguments, HttpError::NotBuilt("defining prepared queries".into()))

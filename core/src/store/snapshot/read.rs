@@ -1,8 +1,8 @@
 //! From bytes to a store.
 
 use super::{
-    AUTOPILOT, COORDINATES, Carried, Header, INDEX, IndexRecord, KVS, REGISTER, SnapshotError, TOMBSTONE,
-    rank,
+    AUTOPILOT, COORDINATES, Carried, Header, INDEX, IndexRecord, KVS, REGISTER, SESSION, SnapshotError,
+    TOMBSTONE, rank,
 };
 use crate::Str;
 use crate::command::Register;
@@ -10,9 +10,10 @@ use crate::map::Map;
 use crate::store::Store;
 use crate::store::index::Indexes;
 use crate::store::key::{Key, Parts, fold_str};
+use crate::store::sessions::Sessions;
 use crate::store::words::{share_check, share_node, share_service};
 use crate::types::{
-    AutopilotConfig, CheckServiceNode, HealthCheck, KvEntry, Node, NodeCoordinate, NodeService,
+    AutopilotConfig, CheckServiceNode, HealthCheck, KvEntry, Node, NodeCoordinate, NodeService, Session,
 };
 use crate::wire::msgpack;
 use alloc::boxed::Box;
@@ -34,6 +35,7 @@ struct Records {
     services: Vec<(Key<2>, Arc<NodeService>)>,
     checks: Vec<(Key<2>, Arc<HealthCheck>)>,
     kv: Vec<(Str, Arc<KvEntry>)>,
+    sessions: Vec<Session>,
     tombstones: Vec<(Str, u64)>,
     coordinates: Vec<NodeCoordinate>,
     autopilot: Option<AutopilotConfig>,
@@ -87,6 +89,11 @@ impl Records {
             KVS => {
                 let (entry, rest): (KvEntry, _) = value(body)?;
                 self.kv.push((entry.key.clone(), Arc::new(entry)));
+                Ok(rest)
+            }
+            SESSION => {
+                let (session, rest) = value(body)?;
+                self.sessions.push(session);
                 Ok(rest)
             }
             TOMBSTONE => {
@@ -180,6 +187,7 @@ impl Records {
         self.carried.sort_by_key(|record| rank(record.kind));
         let mut store = Store {
             applied,
+            sessions: Sessions::of(self.sessions, self.kv.iter().map(|(_, entry)| entry.clone())),
             nodes: Map::from_sorted(self.nodes),
             services: Map::from_sorted(self.services),
             checks: Map::from_sorted(self.checks),
@@ -274,7 +282,8 @@ impl Store {
             self.services_by_name.iter().map(|(k, s)| (k.0[0].clone(), s.service.modify_index)).collect();
         let mut by_node: Vec<(Str, u64)> =
             self.nodes.iter().map(|(name, node)| (name.clone(), node.modify_index)).collect();
-        let mut other: Vec<(Str, u64)> = Vec::new();
+        let mut other: Vec<(Str, u64)> =
+            self.sessions().map(|session| (Str::from("sessions"), session.modify_index)).collect();
         for (key, value) in entries {
             let local = key.strip_prefix("peer.~:").unwrap_or(key);
             let table = match local {
@@ -312,7 +321,7 @@ impl Store {
         index.tombstones = index.tombstones.max(highest(&mut self.tombstones.values().copied()));
         index.by_service = highest_each(by_service);
         index.by_node = highest_each(by_node);
-        index.other = Map::from_sorted(other);
+        index.other = highest_each(other);
         index
     }
 }

@@ -1,6 +1,8 @@
 //! From a store to bytes.
 
-use super::{AUTOPILOT, COORDINATES, Carried, Header, INDEX, IndexRecord, KVS, REGISTER, TOMBSTONE, rank};
+use super::{
+    AUTOPILOT, COORDINATES, Carried, Header, INDEX, IndexRecord, KVS, REGISTER, SESSION, TOMBSTONE, rank,
+};
 use crate::Str;
 use crate::store::Store;
 use crate::types::{HealthCheck, KvEntry, Locality, Node, NodeService, Pairs};
@@ -40,7 +42,7 @@ impl Store {
         let mut out = Vec::with_capacity(4096 + 160 * self.kv.len() + 700 * self.checks.len());
         msgpack::append(&mut out, &Header { last_index: self.applied });
         let mut carried = self.carried.iter().peekable();
-        for kind in [REGISTER, COORDINATES, KVS, TOMBSTONE, AUTOPILOT, INDEX] {
+        for kind in [REGISTER, COORDINATES, SESSION, KVS, TOMBSTONE, AUTOPILOT, INDEX] {
             while let Some(record) = carried.next_if(|record| rank(record.kind) < rank(kind)) {
                 put_carried(&mut out, record);
             }
@@ -48,6 +50,7 @@ impl Store {
                 REGISTER => self.put_catalog(&mut out),
                 // One to a list, as Consul writes them.
                 COORDINATES => self.coordinates.values().for_each(|at| put(&mut out, COORDINATES, &[&**at])),
+                SESSION => self.sessions().for_each(|session| put(&mut out, SESSION, &**session)),
                 KVS => self.kv.values().for_each(|entry| put(&mut out, KVS, &**entry)),
                 TOMBSTONE => self.put_tombstones(&mut out),
                 AUTOPILOT => self.autopilot.iter().for_each(|config| put(&mut out, AUTOPILOT, &**config)),

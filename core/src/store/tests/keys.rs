@@ -109,8 +109,8 @@ fn a_lock_without_a_known_session_is_refused() {
 #[test]
 fn locks_count_acquisitions_and_plain_writes_keep_the_holder() {
     let mut store = Store::default();
-    store.sessions.insert("s".into(), "n1".into());
-    store.sessions.insert("s2".into(), "n1".into());
+    begin(&mut store, "s");
+    begin(&mut store, "s2");
     let state = |s: &Store| {
         let e = s.kv("l").unwrap();
         (e.lock_index, alloc::string::String::from(&*e.session), e.modify_index)

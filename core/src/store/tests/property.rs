@@ -2,7 +2,7 @@
 
 use super::twin::{Refused, Twin};
 use super::*;
-use crate::command::{CatalogVerb, ReapTombstones, Txn, TxnOp};
+use crate::command::{CatalogVerb, ReapTombstones, SessionCommand, SessionOp, Txn, TxnOp};
 use crate::types::Node;
 use crate::watch::WatchKey;
 use alloc::format;
@@ -55,7 +55,7 @@ fn a_registration() -> impl Strategy<Value = Register> {
 
 fn a_kv_command(ops: Vec<KvOp>) -> impl Strategy<Value = KvCommand> {
     let value = prop::sample::select(vec!["", "v", "w"]);
-    (prop::sample::select(ops), one_of(KEYS), value, 0..2u64, one_of(["", "s"]), 0..20u64).prop_map(
+    (prop::sample::select(ops), one_of(KEYS), value, 0..2u64, one_of(["", "s", "S", "t"]), 0..20u64).prop_map(
         |(op, key, value, flags, session, modify_index)| KvCommand {
             op,
             dir_ent: KvEntry { flags, session, modify_index, ..entry(&key, value) },
@@ -69,6 +69,7 @@ fn an_op() -> impl Strategy<Value = TxnOp> {
     let ops = vec![
         KvOp::Set,
         KvOp::Cas,
+        KvOp::Lock,
         KvOp::Unlock,
         KvOp::Get,
         KvOp::GetOrEmpty,
@@ -94,6 +95,20 @@ fn an_op() -> impl Strategy<Value = TxnOp> {
     ]
 }
 
+fn a_session() -> impl Strategy<Value = SessionCommand> {
+    let op = prop::sample::select(vec![SessionOp::Create, SessionOp::Create, SessionOp::Destroy]);
+    let checks =
+        prop::sample::select(vec![None, Some(vec![]), Some(vec!["C1"]), Some(vec!["c2", "serfHealth"])]);
+    (op, one_of(["s", "S", "t", ""]), one_of(NODES), one_of(["", "release", "delete"]), checks).prop_map(
+        |(op, id, node, behavior, checks)| {
+            let node_checks = checks.map(|ids| ids.into_iter().map(Str::from).collect());
+            let lock_delay = 15_000_000_000;
+            let session = Session { id, node, behavior, node_checks, lock_delay, ..Session::default() };
+            SessionCommand { datacenter: Str::new(), op, session }
+        },
+    )
+}
+
 /// Any command, over so few names that commands meet.
 pub(super) fn command() -> impl Strategy<Value = Command> {
     let ops = vec![
@@ -114,6 +129,7 @@ pub(super) fn command() -> impl Strategy<Value = Command> {
         5 => a_kv_command(ops).prop_map(Command::Kv),
         1 => (0..20u64).prop_map(|reap_index| Command::ReapTombstones(ReapTombstones { reap_index })),
         3 => prop::collection::vec(an_op(), 0..5).prop_map(|ops| Command::Txn(Txn { ops })),
+        3 => a_session().prop_map(|c| Command::Session(Box::new(c))),
     ]
 }
 
@@ -138,6 +154,14 @@ fn answers(s: &Store) -> Vec<(WatchKey, String, String)> {
         let contents = format!("{:?} {services:?} {checks:?}", s.node(name));
         all.push((WatchKey::Node(name.into()), contents, format!("{index}")));
     }
+    let shown = |sessions: Vec<&Session>| format!("{sessions:?}");
+    let index = format!("{}", s.sessions_index());
+    all.push((WatchKey::Sessions, shown(s.sessions().map(|s| &**s).collect()), index));
+    for name in ["a", "b"] {
+        let of_node = shown(s.node_sessions(name).map(|s| &**s).collect());
+        all.push((WatchKey::NodeSessions(name.into()), of_node, String::new()));
+    }
+    all.push((WatchKey::Session("s".into()), format!("{:?}", s.session("s")), String::new()));
     for key in KEYS {
         all.push((WatchKey::Kv(key.into()), format!("{:?}", s.kv(key)), String::new()));
         let entries: Vec<_> = s.kv_prefix(key).collect();
@@ -164,6 +188,8 @@ fn equal(s: &Store, t: &Twin) -> Result<(), TestCaseError> {
     let tables =
         [i.nodes, i.services, i.checks, i.kvs, i.tombstones, i.service_extinction, i.node_extinction];
     prop_assert_eq!(tables, t.tables);
+    prop_assert!(s.sessions().map(|x| &**x).eq(t.sessions.values()), "{:?}\n{:?}", s.sessions, t.sessions);
+    prop_assert_eq!(s.sessions_index(), t.sessions_index);
     let names =
         |map: &crate::map::Map<Str, u64>| map.iter().map(|(k, v)| (k.to_string(), *v)).collect::<Vec<_>>();
     prop_assert_eq!(names(&i.by_service), t.by_service.clone().into_iter().collect::<Vec<_>>());
@@ -203,7 +229,7 @@ fn equal(s: &Store, t: &Twin) -> Result<(), TestCaseError> {
 
 fn outcome(answer: Applied) -> Result<bool, Refused> {
     match answer {
-        Applied::Ok => Ok(true),
+        Applied::Ok | Applied::Session(_) => Ok(true),
         Applied::Bool(said) => Ok(said),
         Applied::Txn(answer) if answer.errors.is_empty() => Ok(true),
         Applied::Txn(_) | Applied::Error(_) => Err(Refused),

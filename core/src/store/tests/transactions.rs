@@ -114,8 +114,8 @@ fn every_failure_is_named_and_nothing_is_done() {
 #[test]
 fn a_held_lock_is_refused_to_others() {
     let mut store = Store::default();
-    store.sessions.insert("a".into(), "n1".into());
-    store.sessions.insert("b".into(), "n1".into());
+    begin(&mut store, "a");
+    begin(&mut store, "b");
     let of = |session: &str, e| KvEntry { session: session.into(), ..e };
     run(&mut store, 1, vec![key(KvOp::Lock, of("a", entry("lk", "x")))]);
     let what = errors(&mut store, 2, vec![key(KvOp::Lock, of("b", entry("lk", "x")))]);

@@ -1,7 +1,9 @@
 //! The naive twin: plain maps, changed in the plainest way; indexes follow from comparing before and after.
 
-use crate::command::{CatalogVerb, Command, Deregister, KvCommand, Register, Txn, TxnOp};
-use crate::types::{HealthCheck, KvEntry, KvOp, Node, NodeService};
+use crate::command::{
+    CatalogVerb, Command, Deregister, KvCommand, Register, SessionCommand, SessionOp, Txn, TxnOp,
+};
+use crate::types::{HealthCheck, KvEntry, KvOp, Node, NodeService, Session};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 
@@ -14,6 +16,8 @@ pub(super) struct Twin {
     pub(super) checks: BTreeMap<Pair, HealthCheck>,
     pub(super) kv: BTreeMap<String, KvEntry>,
     pub(super) tombstones: BTreeMap<String, u64>,
+    pub(super) sessions: BTreeMap<String, Session>,
+    pub(super) sessions_index: u64,
     /// nodes, services, checks, kvs, tombstones, service extinction, node extinction
     pub(super) tables: [u64; 7],
     pub(super) by_service: BTreeMap<String, u64>,
@@ -48,6 +52,7 @@ impl Twin {
                 Ok(true)
             }
             Command::Txn(c) => self.txn(index, c),
+            Command::Session(c) => self.session(index, c),
             Command::Autopilot(_) | Command::Coordinates(_) => unreachable!("they have tests of their own"),
         };
         if answer.is_err() {
@@ -60,6 +65,10 @@ impl Twin {
     fn step(&mut self, index: u64, change: impl FnOnce(&mut Twin)) {
         let before = self.clone();
         change(self);
+        self.end_sessions(index);
+        if before.sessions != self.sessions {
+            self.sessions_index = index;
+        }
         let nodes = differing(&before.nodes, &self.nodes);
         let services = differing(&before.services, &self.services);
         let checks = differing(&before.checks, &self.checks);
@@ -272,7 +281,62 @@ impl Twin {
         self.checks.retain(|k, _| k.0 != name);
     }
 
-    /// No session exists, so a lock is always refused.
+    fn session(&mut self, index: u64, c: &SessionCommand) -> Result<bool, Refused> {
+        let id = low(&c.session.id);
+        if c.op == SessionOp::Destroy {
+            self.step(index, |twin| {
+                let gone = twin.sessions.remove(&id);
+                gone.iter().for_each(|session| twin.let_go(index, session));
+            });
+            return Ok(true);
+        }
+        let (create_index, modify_index) = (index, index);
+        let behavior =
+            if c.session.behavior.is_empty() { "release".into() } else { c.session.behavior.clone() };
+        let session = Session { create_index, modify_index, behavior, ..c.session.clone() };
+        if id.is_empty() || self.sessions.contains_key(&id) || self.is_over(&session) {
+            return Err(Refused);
+        }
+        self.step(index, |twin| drop(twin.sessions.insert(id, session)));
+        Ok(true)
+    }
+
+    /// Whether it may not be any more: its node or a check is not there, or a check is critical.
+    fn is_over(&self, session: &Session) -> bool {
+        let node = low(&session.node);
+        let bad = |id| self.checks.get(&(node.clone(), low(id))).is_none_or(|c| &*c.status == "critical");
+        !self.nodes.contains_key(&node) || session.all_checks().any(|id| bad(id))
+    }
+
+    fn end_sessions(&mut self, index: u64) {
+        let over: alloc::vec::Vec<_> = self
+            .sessions
+            .iter()
+            .filter(|(_, s)| self.is_over(s))
+            .map(|(id, s)| (id.clone(), s.clone()))
+            .collect();
+        for (id, session) in over {
+            self.sessions.remove(&id);
+            self.let_go(index, &session);
+        }
+    }
+
+    fn let_go(&mut self, index: u64, session: &Session) {
+        for (key, mut entry) in self.kv.clone() {
+            if low(&entry.session) != low(&session.id) {
+                continue;
+            }
+            (entry.session, entry.modify_index) = ("".into(), index);
+            match &*session.behavior {
+                "delete" => {
+                    self.kv.remove(&key);
+                    self.tombstones.insert(key, index);
+                }
+                _ => drop(self.kv.insert(key, entry)),
+            }
+        }
+    }
+
     fn kv(&mut self, index: u64, c: &KvCommand) -> Result<bool, Refused> {
         let key = c.dir_ent.key.to_string();
         let current = self.kv.get(&key).map_or(0, |e| e.modify_index);
@@ -309,13 +373,40 @@ impl Twin {
                 });
                 Ok(true)
             }
-            KvOp::Unlock if !c.dir_ent.session.is_empty() => Ok(false),
+            KvOp::Lock => {
+                let session = &c.dir_ent.session;
+                if session.is_empty() || !self.sessions.contains_key(&low(session)) {
+                    return Err(Refused);
+                }
+                let (holder, locked) =
+                    self.kv.get(&key).map_or(("".into(), 0), |e| (e.session.clone(), e.lock_index));
+                let lock_index = if holder.is_empty() { locked + 1 } else { locked };
+                let may = holder.is_empty() || holder == *session;
+                if may {
+                    self.put_key(index, KvEntry { lock_index, ..c.dir_ent.clone() });
+                }
+                Ok(may)
+            }
+            KvOp::Unlock if !c.dir_ent.session.is_empty() => {
+                let Some(held) = self.kv.get(&key).filter(|e| e.session == c.dir_ent.session) else {
+                    return Ok(false);
+                };
+                let released =
+                    KvEntry { lock_index: held.lock_index, session: "".into(), ..c.dir_ent.clone() };
+                self.put_key(index, released);
+                Ok(true)
+            }
             _ => Err(Refused),
         }
     }
 
     fn set_key(&mut self, index: u64, new: &KvEntry) {
-        let mut new = KvEntry { session: "".into(), create_index: index, modify_index: index, ..new.clone() };
+        let session = self.kv.get(&*new.key).map_or("".into(), |old| old.session.clone());
+        self.put_key(index, KvEntry { session, ..new.clone() });
+    }
+
+    fn put_key(&mut self, index: u64, mut new: KvEntry) {
+        (new.create_index, new.modify_index) = (index, index);
         if let Some(old) = self.kv.get(&*new.key) {
             new.create_index = old.create_index;
             if new == (KvEntry { modify_index: index, ..old.clone() }) {

@@ -1,0 +1,119 @@
+//! When sessions with a TTL end that nobody renews.
+//!
+//! After twice the TTL, as Consul's do: a session is never ended before its TTL is over, and a client gets as much
+//! again for slow networks. Each leader begins anew, so that a session outlives a change of leaders.
+
+use crate::Str;
+use crate::command::{Command, SessionCommand, SessionOp};
+use crate::event::{Event, Level};
+use crate::store::Store;
+use crate::time::{Duration, Instant};
+use crate::types::Session;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+/// So many TTLs without a renewal.
+const TTLS: u32 = 2;
+/// How soon the end of a session is proposed again that was not carried out.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// The sessions that are watched, by ID in lower case.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    ends: BTreeMap<Str, Instant>,
+    order: BTreeSet<(Instant, Str)>,
+}
+
+impl Timers {
+    /// Those of all sessions there are, from now on.
+    pub(super) fn of(now: Instant, store: &Store) -> Timers {
+        let mut timers = Timers::default();
+        store.sessions().for_each(|session| timers.renew(now, session));
+        timers
+    }
+
+    /// A session was created or renewed.
+    pub(super) fn renew(&mut self, now: Instant, session: &Session) {
+        if let Some(ttl) = session.time_to_live() {
+            self.set(session.id.to_lowercase().into(), now + ttl * TTLS);
+        }
+    }
+
+    /// The session of this ID was created or has ended.
+    pub(super) fn changed(&mut self, now: Instant, store: &Store, id: &Str) {
+        match store.session(id) {
+            Some(session) => self.renew(now, session),
+            None => self.forget(id),
+        }
+    }
+
+    fn set(&mut self, id: Str, at: Instant) {
+        self.forget(&id);
+        self.order.insert((at, id.clone()));
+        self.ends.insert(id, at);
+    }
+
+    fn forget(&mut self, id: &Str) {
+        if let Some(at) = self.ends.remove(id) {
+            self.order.remove(&(at, id.clone()));
+        }
+    }
+
+    /// When the next one ends.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.order.first().map(|(at, _)| *at)
+    }
+
+    /// Commands that end those that were not renewed in time.
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<(Option<Event>, Command)> {
+        let mut commands = Vec::new();
+        while let Some((at, id)) = self.order.first().cloned()
+            && at <= now
+        {
+            let event = Event::new(Level::Debug, "agent.server", "Session TTL expired").with("session", &*id);
+            let session = Session { id: id.clone(), ..Session::default() };
+            let destroy = SessionCommand { datacenter: Str::new(), op: SessionOp::Destroy, session };
+            commands.push((Some(event), Command::Session(Box::new(destroy))));
+            // Forgotten once that is applied.
+            self.set(id, now + AGAIN);
+        }
+        commands
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(id: &str, ttl: &str) -> Session {
+        Session { id: id.into(), ttl: ttl.into(), ..Session::default() }
+    }
+
+    fn ended(timers: &mut Timers, now: Instant) -> Vec<Str> {
+        let id = |(_, command)| match command {
+            Command::Session(c) if c.op == SessionOp::Destroy => c.session.id.clone(),
+            other => panic!("{other:?}"),
+        };
+        timers.expire(now).into_iter().map(id).collect()
+    }
+
+    #[test]
+    fn a_session_ends_after_twice_its_ttl_unless_it_is_renewed_and_is_asked_for_until_it_has_ended() {
+        let second = |s| Instant::ZERO + Duration::from_secs(s);
+        let mut timers = Timers::default();
+        for (id, ttl) in [("A", "10s"), ("b", "15s"), ("c", ""), ("d", "0s"), ("e", "nonsense")] {
+            timers.renew(second(0), &session(id, ttl));
+        }
+        assert_eq!((timers.ends.len(), timers.next_due()), (2, Some(second(20))));
+        timers.renew(second(19), &session("A", "10s"));
+        assert_eq!(ended(&mut timers, second(29)), [] as [Str; 0]);
+        assert_eq!(ended(&mut timers, second(38)), ["b"]);
+        assert_eq!(ended(&mut timers, second(39)), ["a"]);
+        // Not carried out: once more.
+        assert_eq!(ended(&mut timers, second(48)), ["b"]);
+        timers.changed(second(48), &Store::default(), &"b".into());
+        timers.changed(second(48), &Store::default(), &"a".into());
+        assert_eq!((timers.ends.len(), timers.next_due()), (0, None));
+    }
+}
