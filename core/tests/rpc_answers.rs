@@ -47,6 +47,8 @@ fn differences(consul: &Tree, ours: &Tree, path: &str, found: &mut Vec<String>) 
     let own = ["Index", "CreateIndex", "ModifyIndex"].iter().any(|name| path.ends_with(name));
     match (consul, ours) {
         (Tree::UInt(_), Tree::UInt(_)) if own => {}
+        // The ID of a session is random.
+        (Tree::Raw(a), Tree::Raw(b)) if a.len() == 36 && b.len() == 36 && path.contains("Session.") => {}
         (Tree::Map(a), Tree::Map(b)) => {
             for (name, value) in a {
                 let name = name.as_str().expect("a name");
@@ -113,11 +115,6 @@ fn a_consul_agent_gets_the_answers_that_a_consul_server_gave() {
         }
         let (error, answer) = &answers[&seq];
         let ours = world.called(&method, arguments);
-        if method.starts_with("Session.") {
-            let said = "locking with sessions is not built yet in this version of Lictor";
-            assert_eq!(ours, Err(said.to_owned()), "{method}");
-            continue;
-        }
         if method == "Internal.EventFire" {
             assert_eq!(ours, Err("gossip is off on this agent".to_owned()));
             continue;

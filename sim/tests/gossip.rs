@@ -324,8 +324,8 @@ fn the_same_seed_gives_the_same_run() {
 
 #[test]
 fn forwarding_at_once_is_faster_for_the_same_packets_at_rest() {
-    let plain = measure_spread(40, 1, |config| config.eager = false).expect("within bounds");
-    let eager = measure_spread(40, 1, |config| config.eager = true).expect("within bounds");
+    let plain = measure_spread(40, 1, |config| config.eager = false, |_, _| ()).expect("within bounds");
+    let eager = measure_spread(40, 1, |config| config.eager = true, |_, _| ()).expect("within bounds");
     assert!(eager.event < plain.event, "{eager:?} {plain:?}");
     assert!(eager.idle_packets < 1.1 * plain.idle_packets, "{eager:?} {plain:?}");
 }

@@ -234,7 +234,7 @@ impl Cluster {
     }
 
     /// Servers, then agents.
-    pub fn all(&self) -> impl Iterator<Item = &Node> {
+    pub fn all(&self) -> impl Iterator<Item = &Node> + Clone {
         self.servers.iter().chain(&self.agents)
     }
 

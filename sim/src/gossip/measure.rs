@@ -32,8 +32,14 @@ pub struct Spread {
 }
 
 /// Assembles a pool of `n`, lets it rest for as long as all need to exchange tables once, lets one more join, shouts,
-/// crashes one, and measures. `None`: something took longer than it may.
-pub fn measure_spread(n: usize, seed: u64, configure: impl Fn(&mut Config)) -> Option<Spread> {
+/// crashes one, and measures. `tell` hears what is done and how long it took in the pool's own time, for this may take
+/// long. `None`: something took longer than it may.
+pub fn measure_spread(
+    n: usize,
+    seed: u64,
+    configure: impl Fn(&mut Config),
+    mut tell: impl FnMut(&str, Duration),
+) -> Option<Spread> {
     let limit = Duration::from_secs(300);
     let mut world = World::new(n, seed, |_, config| configure(config));
     // That everybody hears of everybody is a lot to remember.
@@ -43,16 +49,19 @@ pub fn measure_spread(n: usize, seed: u64, configure: impl Fn(&mut Config)) -> O
     let others = &all[..late];
     (1..late).for_each(|i| world.join(i, i / 2));
     let assembled = world.run_until(limit, |world| world.all_see(others, others, Status::Alive))?;
+    tell("assembled", assembled);
     let joined = {
         world.join(late, 0);
         world.run_until(limit, |world| world.all_see(&all, &all, Status::Alive))?
     };
+    tell("one more known to all", joined);
     // Until the last rumour was sent as often as it may be.
     world.run(Duration::from_secs(30));
     world.listens = true;
     let before = (world.packets, world.packet_bytes, world.stream_bytes);
     let rest = Bounds::new(world.config(0), n).exchange();
     world.run(rest);
+    tell("rested", rest);
     let each = n as f64 * rest.as_secs_f64();
     let (packets, bytes, streamed) =
         (world.packets - before.0, world.packet_bytes - before.1, world.stream_bytes - before.2);
@@ -67,6 +76,7 @@ pub fn measure_spread(n: usize, seed: u64, configure: impl Fn(&mut Config)) -> O
     };
     world.run_until(limit, heard)?;
     let event = world.told.last()?.at.since(at);
+    tell("event heard by all", event);
 
     let at = world.now();
     world.told.clear();

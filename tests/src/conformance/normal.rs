@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 /// What has been named so far in one run.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Normal {
     names: HashMap<String, String>,
     fixed: Vec<(String, String)>,

@@ -185,7 +185,8 @@ fn http_text(
             After::Sort => {
                 if let serde_json::Value::Array(items) = reply.json() {
                     let mut items: Vec<String> = items.iter().map(ToString::to_string).collect();
-                    items.sort();
+                    // By what is the same in every run: IDs are random.
+                    items.sort_by_key(|item| normal.clone().text(item));
                     body = items.join("\n");
                 }
             }

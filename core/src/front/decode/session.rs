@@ -84,6 +84,9 @@ fn reconcile(session: &mut Session) {
 /// What Consul's servers have against a session, whoever asks for it.
 pub(in crate::front) fn vet(session: &mut Session, ttl_min: Duration) -> Result<(), HttpError> {
     let refuse = |text| Err(HttpError::Failed(text));
+    if session.node.is_empty() {
+        return Err(HttpError::Failed("Must provide Node".into()));
+    }
     match &*session.behavior {
         "" => session.behavior = Session::RELEASE.into(),
         Session::RELEASE | Session::DELETE => {}

@@ -32,7 +32,6 @@ pub(super) fn apply(cx: &Cx<'_>, arguments: &[u8]) -> Result<Step, Failure> {
     refuse_other_datacenter(&datacenter, &cx.view.config.datacenter)?;
     let op = match &*op {
         "destroy" if session.id.is_empty() => return Err(missing("Must provide ID").into()),
-        "create" if session.node.is_empty() => return Err(missing("Must provide Node").into()),
         "destroy" => SessionOp::Destroy,
         "create" => SessionOp::Create,
         other => return Err(HttpError::Failed(format!("Invalid session operation {other:?}")).into()),
