@@ -7,7 +7,8 @@
 
 use crate::Str;
 use crate::types::{
-    AutopilotConfig, HealthCheck, KvEntry, KvOp, Locality, Node, NodeCoordinate, NodeService, Session,
+    AutopilotConfig, HealthCheck, KvEntry, KvOp, Locality, Node, NodeCoordinate, NodeService, PreparedQuery,
+    Session,
 };
 use crate::wire::msgpack;
 use alloc::boxed::Box;
@@ -31,6 +32,8 @@ pub enum Command {
     ReapTombstones(ReapTombstones),
     /// Where nodes are. Type 6.
     Coordinates(Vec<NodeCoordinate>),
+    /// Writes or removes a prepared query. Type 7.
+    PreparedQuery(Box<QueryCommand>),
     /// Several operations, all or none. Type 8.
     Txn(Txn),
     /// The settings of autopilot. Type 9.
@@ -137,6 +140,18 @@ pub struct SetAutopilot {
     pub cas: bool,
 }
 
+/// `PreparedQuery.Apply`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct QueryCommand {
+    /// Datacenter.
+    pub datacenter: alloc::string::String,
+    /// `create`, `update` or `delete`.
+    pub op: alloc::string::String,
+    /// The query with its ID, which is all that `delete` looks at.
+    pub query: PreparedQuery,
+}
+
 /// `Txn.Apply`: at most 128 operations, all or none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
@@ -214,6 +229,7 @@ impl Command {
             Command::Session(c) => put(&mut out, 3, c),
             Command::ReapTombstones(c) => put(&mut out, 5, c),
             Command::Coordinates(c) => put(&mut out, 6, c),
+            Command::PreparedQuery(c) => put(&mut out, 7, c),
             Command::Txn(c) => put(&mut out, 8, c),
             Command::Autopilot(c) => put(&mut out, 9, c),
         }
@@ -230,6 +246,7 @@ impl Command {
             3 => Command::Session(get(body)?),
             5 => Command::ReapTombstones(get(body)?),
             6 => Command::Coordinates(get(body)?),
+            7 => Command::PreparedQuery(get(body)?),
             8 => Command::Txn(get(body)?),
             9 => Command::Autopilot(get(body)?),
             other => return Err(DecodeError::UnknownType(*other)),

@@ -48,6 +48,15 @@ impl Pattern {
         self.regex.is_match(text)
     }
 
+    /// Where it fits first: that part of the text, and those that its groups took; empty for those that took none.
+    /// Nothing if it fits nowhere.
+    pub fn groups<'t>(&self, text: &'t str) -> Vec<&'t str> {
+        let Some(found) = self.regex.captures(text.as_bytes()) else { return Vec::new() };
+        let part =
+            |part: Option<regex::bytes::Match<'_>>| part.and_then(|m| text.get(m.range())).unwrap_or("");
+        found.iter().map(part).collect()
+    }
+
     /// How much work it is at most to ask about a text of so many bytes.
     pub fn cost(&self, bytes: usize) -> u64 {
         self.places.saturating_mul(bytes as u64 + 1)
@@ -56,11 +65,21 @@ impl Pattern {
 
 /// The pattern, or Go's error; what it folds is taken off the limits.
 pub fn compile(pattern: &[u8], limits: &mut Limits) -> Result<Pattern, String> {
+    read(pattern, limits, false)
+}
+
+/// The same for a pattern whose groups count: [`Pattern::groups`].
+pub fn compile_with_groups(pattern: &[u8], limits: &mut Limits) -> Result<Pattern, String> {
+    read(pattern, limits, true)
+}
+
+fn read(pattern: &[u8], limits: &mut Limits, groups: bool) -> Result<Pattern, String> {
     let Ok(text) = core::str::from_utf8(pattern) else {
         let shown = String::from_utf8_lossy(pattern);
         return Err(error("invalid UTF-8", &shown));
     };
     let mut translator = Translator::new(text);
+    translator.keeps_groups = groups;
     let translated = translator.run().map_err(|(what, part)| error(what, part))?;
     let folds = limits.folds.checked_sub(translator.folded);
     limits.folds = folds.ok_or_else(|| error("too many characters without regard to case", text))?;
@@ -113,6 +132,8 @@ struct Translator<'a> {
     folds: bool,
     /// How many characters the engine will fold, at most.
     folded: u32,
+    /// Whether the engine is to say what groups took.
+    keeps_groups: bool,
 }
 
 impl<'a> Translator<'a> {
@@ -126,6 +147,7 @@ impl<'a> Translator<'a> {
             known: BTreeSet::new(),
             folds: false,
             folded: 0,
+            keeps_groups: false,
         }
     }
 
@@ -211,7 +233,7 @@ impl<'a> Translator<'a> {
     }
 
     fn open(&mut self) {
-        self.write("(?:");
+        self.write(if self.keeps_groups { "(" } else { "(?:" });
         self.groups.push(Group::default());
     }
 

@@ -241,6 +241,49 @@ fn the_overview_counts_the_unhealthiest_check_of_each_node_and_instance() {
 }
 
 #[test]
+fn prepared_queries_are_written_read_and_executed() {
+    let mut world = World::new(|_| {});
+    let mut said = |method: &str, fields: &[(&str, Tree)]| {
+        world.call(&format!("PreparedQuery.{method}"), encode(&map(fields)));
+        let (_, reply) = world.answers.pop().expect("answered");
+        reply.result.map(|bytes| decode(&bytes))
+    };
+    let refused = |answer: Result<Tree, String>| answer.expect_err("refused");
+    let list = said("List", &[("Datacenter", text("dc1"))]).expect("a list");
+    assert_eq!((list.get("Queries"), list.get("Index")), (Some(&Tree::Nil), Some(&Tree::UInt(1))));
+    for method in ["Execute", "Explain"] {
+        assert_eq!(refused(said(method, &[("QueryIDOrName", text("q"))])), "Query not found");
+    }
+    assert_eq!(refused(said("Execute", &[])), "Missing Query ID");
+    let short = "failed prepared query lookup: index error: UUID must be 36 characters";
+    assert_eq!(refused(said("Get", &[("QueryID", text("q"))])), short);
+
+    let service = map(&[("Service", text("consul"))]);
+    let query = |id: &str| map(&[("ID", text(id)), ("Name", text("q")), ("Service", service.clone())]);
+    let refusal = refused(said("Apply", &[("Op", text("create")), ("Query", query("x"))]));
+    assert_eq!(refusal, "ID must be empty when creating a new prepared query");
+    let id = said("Apply", &[("Op", text("create")), ("Query", query(""))]).expect("created");
+    let id = id.as_str().expect("an ID").to_owned();
+    assert_eq!(id.len(), 36);
+    let got = said("Get", &[("QueryID", text(&id))]).expect("found");
+    let Some(Tree::Array(queries)) = got.get("Queries") else { panic!("{got:?}") };
+    assert_eq!(queries[0].get("Name"), Some(&text("q")));
+    let explained = said("Explain", &[("QueryIDOrName", text("Q"))]).expect("found");
+    assert_eq!(explained.get("Query").and_then(|query| query.get("ID")), Some(&text(&id)));
+    for (method, what) in
+        [("Execute", ("QueryIDOrName", text("q"))), ("ExecuteRemote", ("Query", query(&id)))]
+    {
+        let found = said(method, &[what]).expect("executed");
+        assert_eq!(found.get("Datacenter"), Some(&text("dc1")), "{method}");
+        let Some(Tree::Array(nodes)) = found.get("Nodes") else { panic!("{found:?}") };
+        assert!(nodes[0].get("Node").is_some() && nodes[0].get("Checks").is_some());
+    }
+    let gone = said("Apply", &[("Op", text("delete")), ("Query", query(&id))]);
+    assert_eq!(gone, Ok(text(&id)));
+    assert_eq!(refused(said("Get", &[("QueryID", text(&id))])), "Query not found");
+}
+
+#[test]
 fn what_is_not_built_says_so_and_the_stream_goes_on() {
     let mut world = World::new(|_| {});
     let mut said = |method: &str, field: &str, value: &str| {
@@ -249,17 +292,10 @@ fn what_is_not_built_says_so_and_the_stream_goes_on() {
         assert!(!reply.close, "{method}");
         reply.result.map(|bytes| decode(&bytes))
     };
-    for method in ["Execute", "ExecuteRemote", "Explain", "Get"] {
-        let found = said(&format!("PreparedQuery.{method}"), "QueryIDOrName", "q");
-        assert_eq!(found, Err("Query not found".into()));
-    }
-    let refused = said("PreparedQuery.Apply", "Op", "create");
-    assert_eq!(refused, Err("defining prepared queries is not built yet in this version of Lictor".into()));
     let none = |answer: Result<Tree, String>, field: &str| {
         let answer = answer.expect("answered");
         assert_eq!((answer.get(field), answer.get("Index")), (Some(&Tree::Nil), Some(&Tree::UInt(1))));
     };
-    none(said("PreparedQuery.List", "Datacenter", ""), "Queries");
     none(said("Internal.GatewayServiceDump", "ServiceName", "gate"), "Dump");
     let topology = said("Internal.ServiceTopology", "ServiceName", "web").expect("answered");
     assert_eq!(topology.get("ServiceTopology").and_then(|t| t.get("Upstreams")), Some(&Tree::Nil));

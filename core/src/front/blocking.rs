@@ -4,11 +4,13 @@
 //! a view that has applied the barrier's index. Then it is answered, or parked until a change touches what
 //! it looked at, or its deadline comes.
 
+use super::api;
 use super::bodies::Bodies;
 use super::errors::HttpError;
 use super::lately::{Cached, Lately};
 use super::message::{HttpReply, RpcReply};
 use super::near::Near;
+use super::query::Execution;
 use super::request::{Consistency, Options, Request};
 use super::respond::{self, JSON, Meta, TEXT};
 use super::route::{Read, Style};
@@ -18,7 +20,7 @@ use crate::filter::{self, Filter, Record, Subject};
 use crate::json::Writer;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant, Now};
-use crate::types::CheckServiceNode;
+use crate::types::{CheckServiceNode, QueryFound};
 use crate::view::View;
 use crate::watch::WatchKey;
 use alloc::borrow::Cow;
@@ -56,6 +58,11 @@ impl Cx<'_> {
         self.above.is_none_or(|above| index.max(1) > above)
     }
 
+    /// Whether others are asked, and only what is wrong with the request is to be found out.
+    pub(super) fn asks_others(&self) -> bool {
+        self.above == Some(u64::MAX)
+    }
+
     /// Whether `?filter=` lets a record through.
     pub(super) fn passes(&self, record: Record<'_>) -> bool {
         self.filter.is_none_or(|filter| filter.matches(record))
@@ -88,6 +95,8 @@ pub(super) enum Body {
     Result(Bytes),
     /// The same for a key that is not there.
     NoEntry(Bytes),
+    /// A prepared query that is to be gone on with.
+    Query(Box<Execution>),
 }
 
 impl Answer {
@@ -142,6 +151,8 @@ pub(super) enum Question {
 pub(super) enum Reply {
     Http(HttpReply),
     Rpc(RpcReply),
+    /// None yet: a prepared query is to be gone on with.
+    Query(Box<Execution>),
 }
 
 impl Question {
@@ -346,7 +357,25 @@ impl Reading {
                 return Ok(None);
             }
         }
-        Ok(Some(match &self.question {
+        if let Body::Query(execution) = answer.body {
+            return Ok(Some(Reply::Query(execution)));
+        }
+        Ok(Some(self.reply(view, now, memory, Answer { index, ..answer })))
+    }
+
+    /// The reply with what a prepared query found.
+    pub(super) fn found(&self, view: &View, now: Now, memory: &Memory, found: QueryFound) -> Reply {
+        let cx = Cx { view, now, above: None, filter: None, memory };
+        let answer = match &self.question {
+            Question::Http(..) => api::query::found(&cx, found, self.options.consistency),
+            Question::Rpc(..) => rpc::query::found(&cx, found),
+        };
+        self.reply(view, now, memory, answer)
+    }
+
+    fn reply(&self, view: &View, now: Now, memory: &Memory, answer: Answer) -> Reply {
+        let index = answer.index;
+        match &self.question {
             Question::Http(rq, read) => {
                 let mut reply = reply(read, &self.options, rq, view, now, index, answer.body);
                 if let Some(cached) = self.cached {
@@ -359,7 +388,7 @@ impl Reading {
                 Body::Result(bytes) | Body::NoEntry(bytes) => bytes,
                 _ => Bytes::new(),
             })),
-        }))
+        }
     }
 }
 
@@ -404,7 +433,7 @@ pub(super) fn reply(
                 site: false,
             };
         }
-        Body::Missing | Body::Unwanted => {
+        Body::Missing | Body::Unwanted | Body::Query(_) => {
             HttpReply { status: 404, headers: Vec::new(), body: Bytes::new(), close: false, site: false }
         }
     };
@@ -412,14 +441,10 @@ pub(super) fn reply(
     match read.style {
         Style::Txn => meta.put_contact(&mut reply),
         Style::Kv { .. } => meta.put(&mut reply, false),
-        Style::Catalog { .. } => {
+        Style::Catalog { .. } | Style::Query => {
             meta.put(&mut reply, is_streamed(rq, read, options, &view.config));
-            let mode = match options.consistency {
-                Consistency::Default => "leader",
-                Consistency::Consistent => "consistent",
-                Consistency::Stale { .. } => "stale",
-            };
-            reply.headers.push(("X-Consul-Effective-Consistency", Cow::Borrowed(mode)));
+            let mode = Cow::Borrowed(options.consistency.name());
+            reply.headers.push(("X-Consul-Effective-Consistency", mode));
         }
     }
     reply
@@ -429,9 +454,13 @@ pub(super) fn reply(
 pub(super) fn failed(read: &Read, error: &HttpError) -> HttpReply {
     let mut reply = respond::error(error);
     // Consul adds the meta of an empty answer once it has tried; bad parameters fail before that.
-    let with_meta =
-        matches!(read.style, Style::Catalog { meta_on_error: true } | Style::Kv { meta_on_error: true });
-    if with_meta && matches!(error.status(), 429 | 500) {
+    let with_meta = matches!(
+        read.style,
+        Style::Catalog { meta_on_error: true } | Style::Kv { meta_on_error: true } | Style::Query
+    );
+    // A parameter of a query that is wrong fails before that too.
+    let early = read.style == Style::Query && matches!(error, HttpError::Failed(_));
+    if with_meta && matches!(error.status(), 404 | 429 | 500) && !early {
         Meta::OF_ERROR.put(&mut reply, false);
     }
     reply

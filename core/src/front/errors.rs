@@ -32,6 +32,10 @@ pub(super) enum HttpError {
     NotFound(String),
     /// 500 with exactly this text.
     Failed(String),
+    /// No prepared query has this ID or name.
+    QueryNotFound,
+    /// 500 with exactly this text, and the meta of an answer that was never made.
+    Query(String),
     /// A request body, except a transaction's.
     Decode(json::Error),
     /// A transaction's body.
@@ -79,13 +83,13 @@ impl HttpError {
             InvalidWait | InvalidIndex | InvalidMaxStale(_) | InvalidCacheControl => 400,
             StaleAndConsistent | CachedAndConsistent | Enterprise { .. } => 400,
             Missing(_) | BadRequest(_) | Decode(_) | DecodeTxn(_) | ConflictingFlags(_) => 400,
-            NotFound(_) => 404,
+            NotFound(_) | QueryNotFound => 404,
             // Not 404: client libraries take it for "there is none", and a lock without a session is no lock.
             NotBuilt(_) => 501,
             BodyTooLarge { .. } | TooManyOps(_) | ValueTooLarge { .. } => 413,
             TooManyPending | Call(CallError::Busy) => 429,
             Disabled(_) => 401,
-            Failed(_) | NoPathToDatacenter | Filter(_) | ParseUint { .. } | KeyName => 500,
+            Failed(_) | Query(_) | NoPathToDatacenter | Filter(_) | ParseUint { .. } | KeyName => 500,
             Call(CallError::Remote(text)) => of_remote(text),
             CaughtUpTooLate | Call(_) => 500,
             Agent(AgentError::Invalid(_)) => 400,
@@ -100,6 +104,7 @@ impl HttpError {
 fn of_remote(text: &str) -> u16 {
     let has = |known: &[&str]| known.iter().any(|known| text.contains(known));
     match () {
+        () if has(&["Query not found"]) => 404,
         () if has(&["Permission denied", "ACL not found"]) => 403,
         () if has(&["rate limit exceeded", "RPC rate limit exceeded"]) && has(&["only be performed"]) => 503,
         () if has(&["rate limit exceeded", "RPC rate limit exceeded"]) => 429,
@@ -125,7 +130,8 @@ impl fmt::Display for HttpError {
                 write!(f, "Invalid {place}: \"{name}\" - {feature} are a Consul Enterprise feature")
             }
             Missing(what) => write!(f, "Missing {what}"),
-            BadRequest(text) | NotFound(text) | Failed(text) => f.write_str(text),
+            BadRequest(text) | NotFound(text) | Failed(text) | Query(text) => f.write_str(text),
+            QueryNotFound => f.write_str("Query not found"),
             Decode(error) => {
                 write!(f, "Request decode failed: {error}")
             }

@@ -178,6 +178,7 @@ mod tests {
             query: Query::parse(query).expect("a query"),
             headers: Vec::new(),
             body: Bytes::new(),
+            remote: None,
         }
     }
 

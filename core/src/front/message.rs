@@ -20,6 +20,7 @@ pub const HEADERS_READ: &[&str] = &[
     "x-consul-namespace",
     "x-consul-partition",
     "x-consul-token",
+    "x-forwarded-for",
 ];
 
 /// One HTTP request, as the driver read it off the connection.

@@ -15,6 +15,7 @@
 //! | `count` | what is counted of requests |
 //! | `near` | the order of `?near=` |
 //! | `blocking` | the gate of each consistency mode, and when there is news |
+//! | `query` | the execution of prepared queries |
 //! | `remote` | the same on a client agent, which asks servers |
 //! | `respond`, `errors` | headers and status codes |
 //! | `api`, `decode`, `render` | the endpoints, their bodies in and out |
@@ -33,6 +34,7 @@ mod mux;
 mod near;
 mod path;
 mod pending;
+mod query;
 mod remote;
 mod render;
 mod request;
@@ -72,6 +74,8 @@ pub const MAX_CALLS: usize = 65_536;
 pub struct Front {
     id: FrontId,
     rng: Rng,
+    /// Draws the IDs of prepared queries, and the order of what they find.
+    queries: Rng,
     next_call: u64,
     outputs: VecDeque<FrontOutput>,
     pending: BTreeMap<ReqId, Pending>,
@@ -92,6 +96,7 @@ impl Front {
     pub fn new(id: FrontId, rng: Rng) -> Front {
         Front {
             id,
+            queries: rng.fork("front.queries"),
             rng,
             next_call: 0,
             outputs: VecDeque::new(),
@@ -187,6 +192,8 @@ impl Front {
         match reply {
             Reply::Http(reply) => self.answer(req, reply),
             Reply::Rpc(reply) => self.outputs.push_back(FrontOutput::RpcReply { req, reply }),
+            // Whoever looks at one goes on with it.
+            Reply::Query(_) => {}
         }
     }
 

@@ -106,15 +106,16 @@ fn method_of(
     arg: &str,
     config: &RuntimeConfig,
 ) -> Result<usize, HttpReply> {
+    // Prepared queries route verbs by themselves, and name OPTIONS only to those who ask for it.
+    let own = route.pattern == "/v1/query/";
+    let narrowed = own && (arg.ends_with("/execute") || arg.ends_with("/explain"));
     if name != "OPTIONS"
         && let Some(at) = route.methods.iter().position(|m| m.verb == name)
+        && (at == 0 || !narrowed)
     {
         return Ok(at);
     }
-    // Prepared queries route verbs by themselves, and name OPTIONS only to those who ask for it.
-    let own = route.pattern == "/v1/query/";
     let mut allow = String::from(if own && name != "OPTIONS" { "" } else { "OPTIONS" });
-    let narrowed = own && (arg.ends_with("/execute") || arg.ends_with("/explain"));
     for method in route.methods.iter().take(if narrowed { 1 } else { usize::MAX }) {
         allow.push_str(if allow.is_empty() { "" } else { "," });
         allow.push_str(method.verb);

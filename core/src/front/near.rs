@@ -49,5 +49,5 @@ pub(super) fn source(cx: &Cx<'_>, rq: &Request) -> Source {
         "_agent" => config.node_name.clone(),
         node => Str::from(node),
     };
-    Source { datacenter: remote::datacenter(rq, config), node }
+    Source { datacenter: remote::datacenter(rq, config), node, ..Source::default() }
 }

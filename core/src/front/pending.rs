@@ -4,6 +4,7 @@ use super::blocking::{self, Cause, Cx, Gate, Question, Reading, Reply};
 use super::errors::HttpError;
 use super::message::{FrontOutput, HttpRequest, RpcReply};
 use super::mux::{self, Routed};
+use super::query::Execution;
 use super::remote;
 use super::request::{Consistency, Options, Request};
 use super::request::{clamp_wait, refuse_enterprise};
@@ -11,7 +12,9 @@ use super::respond;
 use super::route::{Finish, Handler, HashRead, Method, Read, Step, Style};
 use super::rpc;
 use super::{Front, MAX_CALLS, MAX_PARKED};
+use crate::Str;
 use crate::call;
+use crate::command::Command;
 use crate::duration;
 use crate::ids::{CallId, ReqId};
 use crate::metrics::Metric;
@@ -45,6 +48,8 @@ pub(super) enum Ending {
     /// A read that another server answers; it may turn out to be too old.
     Remote(Box<Request>, &'static Read),
     Rpc(rpc::Finish),
+    /// A prepared query that other places are asked for.
+    FailOver(Box<Reading>, Box<Execution>),
 }
 
 /// A wait for a hash to change.
@@ -95,6 +100,7 @@ impl Ending {
                 Ok(result) => RpcReply::result(result),
                 Err(error) => RpcReply::error(&error),
             }),
+            Ending::FailOver(..) => Reply::Rpc(RpcReply::error(&HttpError::TooManyPending)),
         }
     }
 }
@@ -147,12 +153,6 @@ impl Front {
                 let reply = handle(&cx, &rq)?;
                 self.answer(req, reply);
             }
-            Handler::Read(read) if remote::elsewhere(&rq, &view.config) => {
-                match remote::start(&cx, &rq, read) {
-                    Ok(request) => self.start_call(req, request, Ending::Remote(Box::new(rq), read))?,
-                    Err(error) => self.answer(req, blocking::failed(read, &error)),
-                }
-            }
             Handler::Read(read) => self.start_read(now, view, req, rq, read)?,
             Handler::Hash(one) => {
                 let hash = u64::from_str_radix(rq.query.get("hash"), 16).ok();
@@ -193,15 +193,29 @@ impl Front {
         Ok(())
     }
 
-    fn call(&mut self, req: ReqId, request: call::Request) -> Result<CallId, HttpError> {
+    fn call(&mut self, req: ReqId, mut request: call::Request) -> Result<CallId, HttpError> {
         if self.calls.len() >= MAX_CALLS {
             return Err(HttpError::TooManyPending);
         }
+        self.draw_id(&mut request);
         self.next_call += 1;
         let call = CallId(self.next_call);
         self.calls.insert(call, req);
         self.outputs.push_back(FrontOutput::Call { call, request });
         Ok(call)
+    }
+
+    /// A prepared query that is created here gets its ID.
+    fn draw_id(&mut self, request: &mut call::Request) {
+        match request {
+            call::Request::ForAgent(request) => self.draw_id(request),
+            call::Request::Write(Command::PreparedQuery(command))
+                if command.op == "create" && command.query.id.is_empty() =>
+            {
+                command.query.id = Str::from(self.queries.uuid());
+            }
+            _ => {}
+        }
     }
 
     fn start_read(
@@ -212,9 +226,17 @@ impl Front {
         rq: Request,
         read: &'static Read,
     ) -> Result<(), HttpError> {
+        if remote::elsewhere(&rq, &view.config) {
+            let cx = Cx { view, now, above: None, filter: None, memory: &self.memory };
+            match remote::start(&cx, &rq, read) {
+                Ok(request) => self.start_call(req, request, Ending::Remote(Box::new(rq), read))?,
+                Err(error) => self.answer(req, blocking::failed(read, &error)),
+            }
+            return Ok(());
+        }
         let mut options = Options::parse(&rq, &view.config)?;
-        if read.style == Style::Txn {
-            // A transaction reads once and never waits.
+        if matches!(read.style, Style::Txn | Style::Query) {
+            // Those read once and never wait.
             options.index = 0;
         }
         self.begin(now, view, req, Question::Http(rq, read), options);
@@ -276,6 +298,9 @@ impl Front {
                             self.answer(req, respond::error(&error));
                         }
                         return;
+                    }
+                    Ending::FailOver(reading, execution) => {
+                        return self.on_fail_over(now, view, req, (*reading, execution), &reply);
                     }
                     ending => ending,
                 };
@@ -344,7 +369,11 @@ impl Front {
 
     fn look_at(&mut self, now: Now, view: &Arc<View>, req: ReqId, mut reading: Reading, cause: Cause) {
         let reply = match reading.look(view, now, cause, &self.memory) {
+            Ok(Some(Reply::Query(execution))) => {
+                return self.execute(now, view, req, reading, execution);
+            }
             Ok(Some(reply)) => reply,
+            Err(error @ (HttpError::Query(_) | HttpError::QueryNotFound)) => reading.question.failed(&error),
             Err(error) => reading.question.refused(&error),
             Ok(None) if self.parked.len() >= MAX_PARKED => {
                 reading.question.refused(&HttpError::TooManyPending)

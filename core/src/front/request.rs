@@ -8,6 +8,7 @@ use crate::duration;
 use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 /// A routed request; kept while its answer is pending.
@@ -20,12 +21,20 @@ pub(super) struct Request {
     pub(super) query: Query,
     pub(super) headers: Vec<(String, Bytes)>,
     pub(super) body: Bytes,
+    /// Where it came from; `None` over a unix socket.
+    pub(super) remote: Option<SocketAddr>,
 }
 
 impl Request {
     pub(super) fn new(raw: HttpRequest, path: String, query: Query) -> Request {
-        let HttpRequest { headers, body, .. } = raw;
-        Request { path, matched: 0, query, headers, body }
+        let HttpRequest { headers, body, remote, .. } = raw;
+        Request { path, matched: 0, query, headers, body, remote }
+    }
+
+    /// Who asks: the first that a proxy names, else the other end of the connection.
+    pub(super) fn client(&self) -> Option<IpAddr> {
+        let named = self.header("x-forwarded-for").and_then(|all| all.split(',').next()?.trim().parse().ok());
+        named.or(self.remote.map(|remote| remote.ip()))
     }
 
     /// What follows the route's pattern: a name, an ID, a key.
@@ -91,6 +100,17 @@ pub(super) enum Consistency {
     Consistent,
     /// Any server; with a bound, only while the leader was heard from within it.
     Stale { max: Option<Duration> },
+}
+
+impl Consistency {
+    /// What answers call it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Consistency::Default => "leader",
+            Consistency::Consistent => "consistent",
+            Consistency::Stale { .. } => "stale",
+        }
+    }
 }
 
 /// The options that every read shares.

@@ -4,7 +4,7 @@
 
 use super::api::{
     acl, agent_check, agent_members, agent_metrics, agent_monitor, agent_node, agent_service, autopilot,
-    catalog, coordinate, event, health, keyring, kv, operator, session, status, txn,
+    catalog, coordinate, event, health, keyring, kv, operator, query, session, status, txn,
 };
 use super::blocking::{Answer, Cx};
 use super::errors::HttpError;
@@ -61,6 +61,10 @@ pub enum Rule {
     SessionRead,
     /// `session:write` on the node of the session.
     SessionWrite,
+    /// `query:read` on each query shown that has a name.
+    QueryRead,
+    /// `query:write` on the query's name, if it has one.
+    QueryWrite,
     /// `operator:read`.
     OperatorRead,
     /// `operator:write`.
@@ -77,7 +81,8 @@ impl Rule {
                 true
             }
             Rule::EventWrite | Rule::KeyringWrite | Rule::OperatorWrite | Rule::SessionWrite => true,
-            Rule::EachOperation => true,
+            Rule::EachOperation | Rule::QueryWrite => true,
+            Rule::QueryRead => false,
             Rule::Open | Rule::AgentRead | Rule::NodeRead | Rule::ServiceRead | Rule::KeyRead => false,
             Rule::EventRead | Rule::KeyringRead | Rule::OperatorRead | Rule::SessionRead => false,
             Rule::NotBuilt => false,
@@ -162,6 +167,8 @@ pub(super) enum Style {
     Kv { meta_on_error: bool },
     /// Contact only; never waits.
     Txn,
+    /// As of the catalog, on errors too; never waits.
+    Query,
 }
 
 /// A route of the table.

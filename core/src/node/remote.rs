@@ -66,6 +66,8 @@ pub(super) enum Shape {
     Bool,
     /// An ID.
     Session,
+    /// The ID of a prepared query.
+    Query,
     Txn,
 }
 
@@ -184,6 +186,7 @@ impl Node {
                     TxnArguments::<TxnOp> { datacenter, ops: &txn.ops, allow_stale, require_consistent };
                 ("Txn.Apply", msgpack::to_vec(&arguments), Shape::Txn)
             }
+            Command::PreparedQuery(query) => ("PreparedQuery.Apply", msgpack::to_vec(&**query), Shape::Query),
             Command::Autopilot(set) => {
                 ("Operator.AutopilotSetConfiguration", msgpack::to_vec(&**set), Shape::Bool)
             }
@@ -335,6 +338,7 @@ fn applied(body: &[u8], shape: Shape) -> Result<Applied, msgpack::Error> {
         Shape::Nothing => Applied::Ok,
         Shape::Bool => Applied::Bool(msgpack::from_slice(body)?),
         Shape::Session => Applied::Session(msgpack::from_slice(body)?),
+        Shape::Query => Applied::Query(msgpack::from_slice(body)?),
         Shape::Txn => Applied::Txn(msgpack::from_slice::<answer::TxnResponse>(body)?.into()),
     })
 }

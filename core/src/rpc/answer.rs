@@ -3,8 +3,8 @@
 
 use crate::Str;
 use crate::types::{
-    HealthCheck, KvEntry, Locality, Node, NodeCoordinate, NodeService, Pairs, ServiceAddress, Session, Tags,
-    Weights,
+    CheckServiceNode, HealthCheck, KvEntry, Locality, Node, NodeCoordinate, NodeService, Pairs,
+    PreparedQuery, QueryDns, QueryFound, ServiceAddress, Session, Tags, Weights,
 };
 use crate::wire::tree::Tree;
 use alloc::boxed::Box;
@@ -108,6 +108,53 @@ pub struct HealthNode {
     pub node: Arc<Node>,
     pub service: Arc<NodeService>,
     pub checks: Vec<Arc<HealthCheck>>,
+}
+
+/// `PreparedQuery.Get` and `PreparedQuery.List`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+#[allow(missing_docs)]
+pub struct Queries {
+    pub queries: Vec<Arc<PreparedQuery>>,
+}
+
+/// `PreparedQuery.Execute` and `PreparedQuery.ExecuteRemote`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+#[allow(missing_docs)]
+pub struct Executed {
+    pub service: Str,
+    pub nodes: Vec<HealthNode>,
+    #[serde(rename = "DNS")]
+    pub dns: QueryDns,
+    pub datacenter: Str,
+    pub peer_name: Str,
+    pub failovers: i64,
+}
+
+/// `PreparedQuery.Explain`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+#[allow(missing_docs)]
+pub struct Explained {
+    pub query: PreparedQuery,
+}
+
+impl From<Executed> for QueryFound {
+    fn from(told: Executed) -> QueryFound {
+        let instance = |HealthNode { node, mut service, checks }| {
+            service.forget_blank_mesh();
+            Arc::new(CheckServiceNode { node, service, checks })
+        };
+        QueryFound {
+            service: told.service,
+            nodes: told.nodes.into_iter().map(instance).collect(),
+            dns: told.dns,
+            datacenter: told.datacenter,
+            peer_name: told.peer_name,
+            failovers: told.failovers,
+        }
+    }
 }
 
 /// `KVS.Get` and `KVS.List`.

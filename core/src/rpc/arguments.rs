@@ -1,7 +1,8 @@
 //! What calls ask for. Whatever is not set is left out: absent is empty on this wire.
 
 use crate::Str;
-use crate::types::Coordinate;
+use crate::types::{Coordinate, PreparedQuery};
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,21 @@ pub struct ReadArguments {
     /// From where distances are counted.
     #[serde(skip_serializing_if = "is_default")]
     pub source: Source,
+    /// Of a prepared query.
+    #[serde(rename = "QueryID", skip_serializing_if = "is_default")]
+    pub query_id: Str,
+    /// The same, or its name.
+    #[serde(rename = "QueryIDOrName", skip_serializing_if = "is_default")]
+    pub query_id_or_name: Str,
+    /// The most instances that are wanted; 0: all.
+    #[serde(skip_serializing_if = "is_default")]
+    pub limit: i64,
+    /// The agent that executes a prepared query.
+    #[serde(skip_serializing_if = "is_default")]
+    pub agent: Source,
+    /// The query that another datacenter is to execute.
+    #[serde(skip_serializing_if = "is_default")]
+    pub query: Option<Box<PreparedQuery>>,
     #[serde(skip_serializing_if = "is_default")]
     pub filter: Str,
     #[serde(skip_serializing_if = "is_default")]
@@ -91,6 +107,11 @@ pub struct Source {
     pub datacenter: Str,
     #[serde(skip_serializing_if = "is_default")]
     pub node: Str,
+    /// Instead of a node: the address of the client.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ip: Str,
+    #[serde(skip_serializing_if = "is_default")]
+    pub segment: Str,
 }
 
 /// `Session.Renew`.

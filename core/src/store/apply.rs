@@ -36,6 +36,10 @@ impl Store {
                 self.put_coordinates(index, c, changes);
                 Applied::Ok
             }
+            Command::PreparedQuery(c) => match self.apply_query(index, c, changes) {
+                Ok(()) => Applied::Query(c.query.id.clone()),
+                Err(text) => Applied::Error(text),
+            },
             Command::Autopilot(c) => Applied::Bool(self.set_autopilot(index, c)),
             Command::Session(c) => self.apply_session(index, c, changes),
             Command::Txn(c) => Applied::Txn(self.apply_txn(index, c, changes)),

@@ -2,11 +2,15 @@
 
 use super::Store;
 use super::key::{Key, fold_str};
+use super::queries::Queries;
 use super::sessions::Sessions;
 use crate::Str;
 use crate::map::Map;
 use crate::rpc::answer;
-use crate::types::{Coordinate, HealthCheck, KvEntry, Node, NodeCoordinate, NodeService, Session};
+use crate::types::{
+    CheckServiceNode, Coordinate, HealthCheck, KvEntry, Node, NodeCoordinate, NodeService, PreparedQuery,
+    Session,
+};
 use crate::wire::msgpack;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -21,6 +25,7 @@ pub struct Excerpt {
     kv: BTreeMap<Str, Arc<KvEntry>>,
     coordinates: BTreeMap<(Str, Str), Arc<NodeCoordinate>>,
     sessions: Vec<Session>,
+    queries: Vec<Arc<PreparedQuery>>,
     /// The nodes, as they came first.
     order: Vec<Str>,
 }
@@ -30,6 +35,31 @@ pub struct Excerpt {
 fn seen_from_far<'a>(tagged: impl Fn(&str) -> Option<&'a str>) -> Option<&'a str> {
     let of = |kind: [&str; 2]| kind.into_iter().find_map(&tagged).filter(|at| !at.is_empty());
     of(["wan_ipv6", "lan_ipv6"]).or_else(|| of(["wan_ipv4", "lan_ipv4"])).or_else(|| tagged("wan"))
+}
+
+fn translate_node(node: &mut Arc<Node>) {
+    let at = seen_from_far(|tag| node.tagged_addresses.get(tag).map(|at| &**at));
+    if let Some(at) = at.filter(|at| **at != *node.address).map(Str::from) {
+        Arc::make_mut(node).address = at;
+    }
+}
+
+fn translate_service(service: &mut Arc<NodeService>) {
+    let tagged = &service.tagged_addresses;
+    let at = seen_from_far(|tag| tagged.get(tag).map(|tagged| &*tagged.address)).map(Str::from);
+    let port = tagged.get("wan").map(|tagged| tagged.port).filter(|port| *port != 0);
+    let changed = (at.unwrap_or_else(|| service.address.clone()), port.unwrap_or(service.port));
+    if changed != (service.address.clone(), service.port) {
+        let service = Arc::make_mut(service);
+        (service.address, service.port) = changed;
+    }
+}
+
+/// Puts an instance where it is reached from other datacenters, if it or its node says so.
+pub fn translate_instance(instance: &mut Arc<CheckServiceNode>) {
+    let instance = Arc::make_mut(instance);
+    translate_node(&mut instance.node);
+    translate_service(&mut instance.service);
 }
 
 impl Excerpt {
@@ -153,6 +183,12 @@ impl Excerpt {
         Ok(())
     }
 
+    /// Adds what `PreparedQuery.Get` or `PreparedQuery.List` answered.
+    pub fn queries(&mut self, body: &[u8]) -> Result<(), msgpack::Error> {
+        self.queries.extend(msgpack::from_slice::<answer::Queries>(body)?.queries);
+        Ok(())
+    }
+
     /// Makes up coordinates by which the nodes are in the order in which they came; the first of them.
     pub fn keep_order(&mut self) -> Option<Str> {
         for (rank, node) in self.order.iter().enumerate() {
@@ -166,22 +202,8 @@ impl Excerpt {
 
     /// Puts nodes and services where they are reached from other datacenters, if they say so (`tagged_addresses`).
     pub fn translate(&mut self) {
-        for node in self.nodes.values_mut() {
-            let at = seen_from_far(|tag| node.tagged_addresses.get(tag).map(|at| &**at));
-            if let Some(at) = at.filter(|at| **at != *node.address).map(Str::from) {
-                Arc::make_mut(node).address = at;
-            }
-        }
-        for service in self.services.values_mut() {
-            let tagged = &service.tagged_addresses;
-            let at = seen_from_far(|tag| tagged.get(tag).map(|tagged| &*tagged.address)).map(Str::from);
-            let port = tagged.get("wan").map(|tagged| tagged.port).filter(|port| *port != 0);
-            let changed = (at.unwrap_or_else(|| service.address.clone()), port.unwrap_or(service.port));
-            if changed != (service.address.clone(), service.port) {
-                let service = Arc::make_mut(service);
-                (service.address, service.port) = changed;
-            }
-        }
+        self.nodes.values_mut().for_each(translate_node);
+        self.services.values_mut().for_each(translate_service);
     }
 
     /// Adds everything of `other`, which wins.
@@ -204,6 +226,7 @@ impl Excerpt {
             checks: Map::from_sorted(self.checks.into_iter().map(|(k, v)| (key(k), v))),
             kv: Map::from_sorted(self.kv),
             sessions: Sessions::of(self.sessions, core::iter::empty()),
+            queries: Queries::shown(self.queries),
             coordinates: Map::from_sorted(self.coordinates.into_iter().map(|(k, v)| (key(k), v))),
             ..Store::default()
         };

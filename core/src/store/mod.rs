@@ -1,4 +1,4 @@
-//! The replicated state: nodes, services, checks, keys, tombstones, sessions and the index of each.
+//! The replicated state: nodes, services, checks, keys, tombstones, sessions, prepared queries and the index of each.
 //!
 //! [`Store::apply`] is the only way to change it. It takes no clock and no randomness, so equal logs give
 //! equal stores on every server. Every table is a persistent [`Map`], so a clone is a read view at the
@@ -25,6 +25,7 @@ mod key;
 mod kv;
 mod kv_read;
 mod nodes;
+mod queries;
 mod read;
 mod result;
 mod services;
@@ -35,7 +36,8 @@ mod tests;
 mod txn;
 mod words;
 
-pub use excerpt::Excerpt;
+pub use excerpt::{Excerpt, translate_instance};
+pub use queries::QueryError;
 pub use read::Counts;
 pub use result::{Applied, TxnError, TxnItem, TxnResult};
 pub use snapshot::SnapshotError;
@@ -79,6 +81,8 @@ pub struct Store {
     sessions: Sessions,
     /// By node and segment.
     coordinates: Map<Key<2>, Arc<NodeCoordinate>>,
+    /// Prepared queries by ID, with what is made of them.
+    queries: queries::Queries,
     /// The settings of autopilot, if they were ever written.
     autopilot: Option<Arc<AutopilotConfig>>,
     /// What each table's blocking reads compare with.

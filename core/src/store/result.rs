@@ -16,6 +16,8 @@ pub enum Applied {
     Bool(bool),
     /// The session of this ID was created.
     Session(Str),
+    /// The prepared query of this ID was written or removed.
+    Query(Str),
     /// A transaction's results, or why it did nothing.
     Txn(TxnResult),
     /// Refused; nothing changed. The text is Consul's, whole.

@@ -163,6 +163,7 @@ impl Store {
                 changes.freed.insert(key, delay);
             }
         }
+        self.end_queries_of(index, id, changes);
     }
 
     /// A check became critical or went: what depends on it ends. Both names in lower case.

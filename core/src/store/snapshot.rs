@@ -19,6 +19,7 @@ const KVS: u8 = 2;
 const SESSION: u8 = 3;
 const TOMBSTONE: u8 = 5;
 const COORDINATES: u8 = 6;
+const PREPARED_QUERY: u8 = 7;
 const AUTOPILOT: u8 = 9;
 const INDEX: u8 = 16;
 

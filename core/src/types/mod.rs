@@ -11,6 +11,7 @@ mod definition;
 mod kv;
 mod node;
 mod pairs;
+mod query;
 pub mod rules;
 mod service;
 mod session;
@@ -23,6 +24,10 @@ pub use definition::{CheckDefinition, CheckKind, ServiceDefinition};
 pub use kv::{KvEntry, KvOp};
 pub use node::{Locality, Node};
 pub use pairs::{Iter as PairsIter, Pairs};
+pub use query::{
+    NAME_PREFIX_MATCH, PreparedQuery, QueryDns, QueryFailover, QueryFound, QueryTarget, QueryTemplate,
+    ServiceQuery,
+};
 pub use service::{NodeService, ServiceAddress, Weights};
 pub use session::{ServiceCheck, Session};
 pub use tags::Tags;

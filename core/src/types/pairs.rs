@@ -65,6 +65,16 @@ impl<V> Pairs<V> {
         self.iter().map(|(_, value)| value)
     }
 
+    /// Whether there is not even an empty map.
+    pub fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The same pairs, be there none of them.
+    pub fn of(pairs: Option<BTreeMap<Str, V>>) -> Pairs<V> {
+        Pairs(pairs.map(|pairs| pairs.into_iter().collect()))
+    }
+
     /// Whether both are the same slice in memory, which implies that they are equal.
     pub fn ptr_eq(&self, other: &Pairs<V>) -> bool {
         match (&self.0, &other.0) {

@@ -65,6 +65,18 @@ pub fn pairs(map: &BTreeMap<Str, Str>) -> impl ExactSizeIterator<Item = (&str, &
 
 /// The metadata of a node or a service: how many pairs, and the form of each.
 pub fn metadata<'a>(pairs: impl ExactSizeIterator<Item = (&'a str, &'a str)>) -> Result<(), String> {
+    metadata_with(pairs, true)
+}
+
+/// The same for metadata that nodes are searched by: what is reserved may be asked for.
+pub fn metadata_of_nodes<'a>(pairs: impl ExactSizeIterator<Item = (&'a str, &'a str)>) -> Result<(), String> {
+    metadata_with(pairs, false)
+}
+
+fn metadata_with<'a>(
+    pairs: impl ExactSizeIterator<Item = (&'a str, &'a str)>,
+    reserves: bool,
+) -> Result<(), String> {
     if pairs.len() > META_PAIRS_MAX {
         return Err(format!("Node metadata cannot contain more than {META_PAIRS_MAX} key/value pairs"));
     }
@@ -75,7 +87,7 @@ pub fn metadata<'a>(pairs: impl ExactSizeIterator<Item = (&'a str, &'a str)>) ->
             "Key contains invalid characters".to_string()
         } else if key.len() > META_KEY_MAX {
             format!("Key is too long (limit: {META_KEY_MAX} characters)")
-        } else if key.starts_with("consul-") {
+        } else if reserves && key.starts_with("consul-") {
             "Key prefix 'consul-' is reserved for internal use".to_string()
         } else if value.len() > META_VALUE_MAX {
             format!("Value is too long (limit: {META_VALUE_MAX} characters)")

@@ -21,6 +21,18 @@ impl Tags {
     }
 }
 
+impl Tags {
+    /// The same list, be it empty.
+    pub fn of(tags: Option<Vec<Str>>) -> Tags {
+        Tags(tags.map(Into::into))
+    }
+
+    /// Whether there is no list at all.
+    pub fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
 impl Deref for Tags {
     type Target = [Str];
     fn deref(&self) -> &[Str] {

@@ -29,6 +29,8 @@ pub enum WatchKey {
     Session(Str),
     /// Sessions of this node (lower case).
     NodeSessions(Str),
+    /// Any prepared query.
+    Queries,
     /// The agent's own services and checks.
     Local,
 }
@@ -46,6 +48,8 @@ pub struct ChangeSet {
     pub checks: bool,
     /// Some coordinate changed.
     pub coordinates: bool,
+    /// Some prepared query changed.
+    pub queries: bool,
     /// The agent's own services or checks changed.
     pub local: bool,
     /// Services whose instances, nodes or checks changed.
@@ -82,6 +86,7 @@ impl ChangeSet {
         self.services |= other.services;
         self.checks |= other.checks;
         self.coordinates |= other.coordinates;
+        self.queries |= other.queries;
         self.local |= other.local;
         self.freed.extend(other.freed.iter().map(|(key, delay)| (key.clone(), *delay)));
         if self.all {
@@ -150,6 +155,7 @@ impl ChangeSet {
                 WatchKey::Services => self.services,
                 WatchKey::Checks => self.checks,
                 WatchKey::Coordinates => self.coordinates,
+                WatchKey::Queries => self.queries,
                 WatchKey::Local => self.local,
                 WatchKey::Sessions => !self.sessions.is_empty(),
                 WatchKey::Session(id) => self.sessions.contains_key(id),

@@ -91,7 +91,7 @@ impl<'a> Judge<'a> {
                 // Agents and leaders write to the catalog too; clients' writes are looked up later.
                 Command::Register(_) | Command::Deregister(_) => self.catalog.push(committed),
                 Command::ReapTombstones(_) | Command::Autopilot(_) | Command::Coordinates(_) => {}
-                Command::Session(_) => {}
+                Command::Session(_) | Command::PreparedQuery(_) => {}
             }
         }
         Ok(())

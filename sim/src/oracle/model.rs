@@ -102,6 +102,7 @@ impl Model {
             Command::Deregister(c) => self.on_catalog(index, |catalog| catalog.deregister(c)),
             // Neither a key nor the catalog.
             Command::Autopilot(_) | Command::Coordinates(_) | Command::Session(_) => Reply::Bool(true),
+            Command::PreparedQuery(_) => Reply::Bool(true),
         }
     }
 

@@ -16,6 +16,7 @@ pub(super) mod health;
 pub(super) mod keyring;
 pub(super) mod kv;
 pub(super) mod operator;
+pub(super) mod query;
 pub(super) mod session;
 pub(super) mod status;
 pub(super) mod txn;

@@ -1,5 +1,6 @@
 //! Request bodies, read by Consul's names and limits.
 
 pub(super) mod catalog;
+pub(super) mod query;
 pub(super) mod session;
 pub(super) mod txn;

@@ -4,6 +4,7 @@ pub(super) mod agent;
 pub(super) mod check;
 pub(super) mod kv;
 pub(super) mod node;
+pub(super) mod query;
 pub(super) mod service;
 pub(super) mod session;
 

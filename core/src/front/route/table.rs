@@ -4,7 +4,7 @@ use super::super::request::Enterprise;
 use super::{Handler, Method, Route, Rule};
 use super::{
     acl, agent_check, agent_members, agent_metrics, agent_monitor, agent_node, agent_service, autopilot,
-    catalog, coordinate, event, health, keyring, kv, operator, session, status, txn,
+    catalog, coordinate, event, health, keyring, kv, operator, query, session, status, txn,
 };
 
 const fn on(verb: &'static str, rule: Rule, enterprise: Enterprise, handler: Handler) -> Method {
@@ -342,8 +342,21 @@ pub(crate) static ROUTES: &[Route] = &[
     later("/v1/peering/establish", &[absent("POST")]),
     later("/v1/peering/token", &[absent("POST")]),
     later("/v1/peerings", &[absent("GET")]),
-    later("/v1/query", &[absent("GET"), absent("POST")]),
-    later("/v1/query/", &[absent("GET"), absent("PUT"), absent("DELETE")]),
+    Route {
+        pattern: "/v1/query",
+        methods: &[
+            on("GET", Rule::QueryRead, Enterprise::Ignored, Handler::Read(&query::LIST)),
+            on("POST", Rule::QueryWrite, Enterprise::Ignored, Handler::Call(query::create)),
+        ],
+    },
+    Route {
+        pattern: "/v1/query/",
+        methods: &[
+            on("GET", Rule::QueryRead, Enterprise::Ignored, Handler::Call(query::read)),
+            on("PUT", Rule::QueryWrite, Enterprise::Ignored, Handler::Call(query::update)),
+            on("DELETE", Rule::QueryWrite, Enterprise::Ignored, Handler::Call(query::delete)),
+        ],
+    },
     Route {
         pattern: "/v1/session/create",
         methods: &[on("PUT", Rule::SessionWrite, Enterprise::Both, Handler::Call(session::create))],

@@ -5,7 +5,7 @@
 //! | `table` | the methods: name, ACL rule, handler |
 //! | `arguments` | what a read is given, and which consistency it asks for |
 //! | `result` | the shapes of answers |
-//! | `status`, `catalog`, `health`, `kv`, `txn`, `session`, `coordinate`, `internal`, `overview`, `operator` | the methods |
+//! | `status`, `catalog`, `health`, `kv`, `txn`, `session`, `coordinate`, `internal`, `overview`, `operator`, `query` | the methods |
 //! | `unbuilt` | methods of parts that are not built: what can be said truly without them |
 //!
 //! Everything that a write stores is what a read gives back: agents compare field by field, and register
@@ -19,6 +19,7 @@ mod internal;
 mod kv;
 mod operator;
 mod overview;
+pub(super) mod query;
 mod result;
 mod session;
 mod status;

@@ -1,7 +1,9 @@
 //! The table itself, sorted by name in byte order.
 
 use super::{Handler, Method, Rule};
-use super::{catalog, coordinate, health, internal, kv, operator, overview, session, status, txn, unbuilt};
+use super::{
+    catalog, coordinate, health, internal, kv, operator, overview, query, session, status, txn, unbuilt,
+};
 use alloc::format;
 use alloc::string::String;
 
@@ -56,12 +58,12 @@ static METHODS: &[Method] = &[
     on("Operator.RaftRemovePeerByID", Rule::OperatorWrite, Handler::Call(operator::remove_by_id)),
     on("Operator.ServerHealth", Rule::OperatorRead, Handler::Call(operator::server_health)),
     on("Operator.TransferLeader", Rule::OperatorWrite, Handler::Call(operator::transfer_leader)),
-    on("PreparedQuery.Apply", Rule::NotBuilt, Handler::Call(unbuilt::prepared_queries)),
-    on("PreparedQuery.Execute", Rule::NotBuilt, Handler::Call(unbuilt::no_query)),
-    on("PreparedQuery.ExecuteRemote", Rule::NotBuilt, Handler::Call(unbuilt::no_query)),
-    on("PreparedQuery.Explain", Rule::NotBuilt, Handler::Call(unbuilt::no_query)),
-    on("PreparedQuery.Get", Rule::NotBuilt, Handler::Call(unbuilt::no_query)),
-    on("PreparedQuery.List", Rule::NotBuilt, Handler::Read(&unbuilt::QUERIES)),
+    on("PreparedQuery.Apply", Rule::QueryWrite, Handler::Call(query::apply)),
+    on("PreparedQuery.Execute", Rule::ServiceRead, Handler::Call(query::execute)),
+    on("PreparedQuery.ExecuteRemote", Rule::ServiceRead, Handler::Call(query::execute_remote)),
+    on("PreparedQuery.Explain", Rule::QueryRead, Handler::Call(query::explain)),
+    on("PreparedQuery.Get", Rule::QueryRead, Handler::Read(&query::GET)),
+    on("PreparedQuery.List", Rule::QueryRead, Handler::Read(&query::LIST)),
     on("Session.Apply", Rule::SessionWrite, Handler::Call(session::apply)),
     on("Session.Get", Rule::SessionRead, Handler::Read(&session::GET)),
     on("Session.List", Rule::SessionRead, Handler::Read(&session::LIST)),

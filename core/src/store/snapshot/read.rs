@@ -1,8 +1,8 @@
 //! From bytes to a store.
 
 use super::{
-    AUTOPILOT, COORDINATES, Carried, Header, INDEX, IndexRecord, KVS, REGISTER, SESSION, SnapshotError,
-    TOMBSTONE, rank,
+    AUTOPILOT, COORDINATES, Carried, Header, INDEX, IndexRecord, KVS, PREPARED_QUERY, REGISTER, SESSION,
+    SnapshotError, TOMBSTONE, rank,
 };
 use crate::Str;
 use crate::command::Register;
@@ -10,6 +10,7 @@ use crate::map::Map;
 use crate::store::Store;
 use crate::store::index::Indexes;
 use crate::store::key::{Key, Parts, fold_str};
+use crate::store::queries::Queries;
 use crate::store::sessions::Sessions;
 use crate::store::words::{share_check, share_node, share_service};
 use crate::types::{
@@ -38,6 +39,7 @@ struct Records {
     sessions: Vec<Session>,
     tombstones: Vec<(Str, u64)>,
     coordinates: Vec<NodeCoordinate>,
+    queries: Queries,
     autopilot: Option<AutopilotConfig>,
     indexes: Vec<(String, u64)>,
     carried: Vec<Carried>,
@@ -105,6 +107,11 @@ impl Records {
                 let (places, rest): (Vec<NodeCoordinate>, _) = value(body)?;
                 // What an old agent once sent may be nonsense.
                 self.coordinates.extend(places.into_iter().filter(|at| at.coord.is_valid()));
+                Ok(rest)
+            }
+            PREPARED_QUERY => {
+                let (query, rest) = value(body)?;
+                self.queries.restore(query)?;
                 Ok(rest)
             }
             AUTOPILOT => {
@@ -196,6 +203,7 @@ impl Records {
             coordinates: (self.coordinates.into_iter())
                 .map(|at| (Key([fold_str(&at.node), fold_str(&at.segment)]), Arc::new(at)))
                 .collect(),
+            queries: self.queries,
             autopilot: self.autopilot.map(Arc::new),
             carried: Arc::new(self.carried),
             ..Store::default()
@@ -322,6 +330,7 @@ impl Store {
         index.by_service = highest_each(by_service);
         index.by_node = highest_each(by_node);
         index.other = highest_each(other);
+        self.queries.restore_index(&mut index.other);
         index
     }
 }

@@ -1,7 +1,8 @@
 //! From a store to bytes.
 
 use super::{
-    AUTOPILOT, COORDINATES, Carried, Header, INDEX, IndexRecord, KVS, REGISTER, SESSION, TOMBSTONE, rank,
+    AUTOPILOT, COORDINATES, Carried, Header, INDEX, IndexRecord, KVS, PREPARED_QUERY, REGISTER, SESSION,
+    TOMBSTONE, rank,
 };
 use crate::Str;
 use crate::store::Store;
@@ -42,7 +43,7 @@ impl Store {
         let mut out = Vec::with_capacity(4096 + 160 * self.kv.len() + 700 * self.checks.len());
         msgpack::append(&mut out, &Header { last_index: self.applied });
         let mut carried = self.carried.iter().peekable();
-        for kind in [REGISTER, COORDINATES, SESSION, KVS, TOMBSTONE, AUTOPILOT, INDEX] {
+        for kind in [REGISTER, COORDINATES, SESSION, KVS, TOMBSTONE, PREPARED_QUERY, AUTOPILOT, INDEX] {
             while let Some(record) = carried.next_if(|record| rank(record.kind) < rank(kind)) {
                 put_carried(&mut out, record);
             }
@@ -53,6 +54,7 @@ impl Store {
                 SESSION => self.sessions().for_each(|session| put(&mut out, SESSION, &**session)),
                 KVS => self.kv.values().for_each(|entry| put(&mut out, KVS, &**entry)),
                 TOMBSTONE => self.put_tombstones(&mut out),
+                PREPARED_QUERY => self.queries().for_each(|query| put(&mut out, PREPARED_QUERY, &**query)),
                 AUTOPILOT => self.autopilot.iter().for_each(|config| put(&mut out, AUTOPILOT, &**config)),
                 _ => self.put_indexes(&mut out),
             }

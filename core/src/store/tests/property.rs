@@ -2,8 +2,8 @@
 
 use super::twin::{Refused, Twin};
 use super::*;
-use crate::command::{CatalogVerb, ReapTombstones, SessionCommand, SessionOp, Txn, TxnOp};
-use crate::types::Node;
+use crate::command::{CatalogVerb, QueryCommand, ReapTombstones, SessionCommand, SessionOp, Txn, TxnOp};
+use crate::types::{NAME_PREFIX_MATCH, Node, PreparedQuery};
 use crate::watch::WatchKey;
 use alloc::format;
 use alloc::string::String;
@@ -109,6 +109,28 @@ fn a_session() -> impl Strategy<Value = SessionCommand> {
     )
 }
 
+const IDS: [&str; 3] = [
+    "00000000-0000-0000-0000-00000000000a",
+    "00000000-0000-0000-0000-00000000000A",
+    "00000000-0000-0000-0000-00000000000b",
+];
+const QUERIES: [&str; 6] = ["", "a", "A", "ab", "abc", "00000000-0000-0000-0000-00000000000b"];
+
+fn a_query() -> impl Strategy<Value = QueryCommand> {
+    let op = prop::sample::select(vec!["create", "update", "delete"]);
+    let session = prop_oneof![8 => Just(Str::from("")), 1 => Just(Str::from("s"))];
+    (op, one_of(IDS), one_of(QUERIES), any::<bool>(), session).prop_map(
+        |(op, id, name, template, session)| {
+            let mut query = PreparedQuery { id, name, session, ..PreparedQuery::default() };
+            query.service.service = "web-${name.suffix}".into();
+            if template {
+                query.template.kind = NAME_PREFIX_MATCH.into();
+            }
+            QueryCommand { datacenter: "dc1".into(), op: op.into(), query }
+        },
+    )
+}
+
 /// Any command, over so few names that commands meet.
 pub(super) fn command() -> impl Strategy<Value = Command> {
     let ops = vec![
@@ -130,6 +152,7 @@ pub(super) fn command() -> impl Strategy<Value = Command> {
         1 => (0..20u64).prop_map(|reap_index| Command::ReapTombstones(ReapTombstones { reap_index })),
         3 => prop::collection::vec(an_op(), 0..5).prop_map(|ops| Command::Txn(Txn { ops })),
         3 => a_session().prop_map(|c| Command::Session(Box::new(c))),
+        4 => a_query().prop_map(|query| Command::PreparedQuery(Box::new(query))),
     ]
 }
 
@@ -141,6 +164,8 @@ fn answers(s: &Store) -> Vec<(WatchKey, String, String)> {
         (WatchKey::Services, format!("{:?}", s.services()), format!("{}", s.services_index())),
         (WatchKey::Checks, format!("{:?}", s.checks_in_state("any")), format!("{}", s.checks_index())),
     ];
+    let queries = format!("{:?}", s.queries().collect::<Vec<_>>());
+    all.push((WatchKey::Queries, queries, format!("{}", s.queries_index())));
     for name in ["web", "db"] {
         let instances = s.check_service_nodes(name);
         let index = if instances.is_empty() { 0 } else { s.service_index(name) };
@@ -183,6 +208,19 @@ fn equal(s: &Store, t: &Twin) -> Result<(), TestCaseError> {
     prop_assert!(s.kv_prefix("").map(|x| &**x).eq(t.kv.values()), "{:?}\n{:?}", s.kv, t.kv);
     let stones: Vec<_> = s.tombstones.iter().map(|(k, v)| (&**k, *v)).collect();
     prop_assert_eq!(stones, t.tombstones.iter().map(|(k, v)| (&**k, *v)).collect::<Vec<_>>());
+
+    let mut queries: Vec<_> = t.queries.0.iter().collect();
+    queries.sort_by_key(|query| query.id.to_lowercase());
+    prop_assert!(s.queries().map(|query| &**query).eq(queries), "{:?}\n{:?}", s.queries, t.queries);
+    prop_assert_eq!(s.queries_index(), t.queries.1);
+    for name in QUERIES.iter().chain(&IDS).filter(|name| !name.is_empty()) {
+        let found = s.resolve_query(name, "");
+        let expected = t.resolve(name);
+        // A template is not to be had by its ID.
+        let by_id = |query: &&PreparedQuery| query.id.eq_ignore_ascii_case(name) && query.is_template();
+        let expected = expected.filter(|query| !by_id(query));
+        prop_assert_eq!(found.as_ref().ok().map(|query| &query.id), expected.map(|query| &query.id));
+    }
 
     let i = &s.index;
     let tables =
@@ -229,7 +267,7 @@ fn equal(s: &Store, t: &Twin) -> Result<(), TestCaseError> {
 
 fn outcome(answer: Applied) -> Result<bool, Refused> {
     match answer {
-        Applied::Ok | Applied::Session(_) => Ok(true),
+        Applied::Ok | Applied::Session(_) | Applied::Query(_) => Ok(true),
         Applied::Bool(said) => Ok(said),
         Applied::Txn(answer) if answer.errors.is_empty() => Ok(true),
         Applied::Txn(_) | Applied::Error(_) => Err(Refused),

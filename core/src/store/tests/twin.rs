@@ -1,11 +1,13 @@
 //! The naive twin: plain maps, changed in the plainest way; indexes follow from comparing before and after.
 
 use crate::command::{
-    CatalogVerb, Command, Deregister, KvCommand, Register, SessionCommand, SessionOp, Txn, TxnOp,
+    CatalogVerb, Command, Deregister, KvCommand, QueryCommand, Register, SessionCommand, SessionOp, Txn,
+    TxnOp,
 };
-use crate::types::{HealthCheck, KvEntry, KvOp, Node, NodeService, Session};
+use crate::types::{HealthCheck, KvEntry, KvOp, Node, NodeService, PreparedQuery, Session};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 type Pair = (String, String);
 
@@ -18,6 +20,8 @@ pub(super) struct Twin {
     pub(super) tombstones: BTreeMap<String, u64>,
     pub(super) sessions: BTreeMap<String, Session>,
     pub(super) sessions_index: u64,
+    /// In no order, with the index of the whole.
+    pub(super) queries: (Vec<PreparedQuery>, u64),
     /// nodes, services, checks, kvs, tombstones, service extinction, node extinction
     pub(super) tables: [u64; 7],
     pub(super) by_service: BTreeMap<String, u64>,
@@ -53,12 +57,59 @@ impl Twin {
             }
             Command::Txn(c) => self.txn(index, c),
             Command::Session(c) => self.session(index, c),
+            Command::PreparedQuery(c) => self.query(index, c).map(|()| true),
             Command::Autopilot(_) | Command::Coordinates(_) => unreachable!("they have tests of their own"),
         };
         if answer.is_err() {
             *self = before;
         }
+        let (bound, ended): (Vec<_>, Vec<_>) =
+            core::mem::take(&mut self.queries.0).into_iter().partition(|q| self.has_session(&q.session));
+        self.queries = (bound, if ended.is_empty() { self.queries.1 } else { index });
         answer
+    }
+
+    fn query(&mut self, index: u64, c: &QueryCommand) -> Result<(), Refused> {
+        let same = |query: &PreparedQuery| low(&query.id) == low(&c.query.id);
+        let old = self.queries.0.iter().position(same);
+        if c.op != "create" && old.is_none() {
+            return Err(Refused);
+        }
+        if let (Some(old), "delete") = (old, &*c.op) {
+            self.queries.0.remove(old);
+            self.queries.1 = index;
+            return Ok(());
+        }
+        let named = |query: &PreparedQuery| low(&query.name) == low(&c.query.name) && !same(query);
+        let empty = c.query.name.is_empty();
+        let clash = |query: &PreparedQuery| {
+            named(query) && (!empty || (query.is_template() && c.query.is_template()))
+        };
+        let shadows = self.queries.0.iter().any(|query| !empty && low(&query.id) == low(&c.query.name));
+        if empty && !c.query.is_template() && c.query.session.is_empty() {
+            return Err(Refused);
+        }
+        if shadows || self.queries.0.iter().any(clash) || !self.has_session(&c.query.session) {
+            return Err(Refused);
+        }
+        let created = old.map_or(index, |old| self.queries.0.remove(old).create_index);
+        self.queries.0.push(PreparedQuery { create_index: created, modify_index: index, ..c.query.clone() });
+        self.queries.1 = index;
+        Ok(())
+    }
+
+    fn has_session(&self, id: &str) -> bool {
+        id.is_empty() || self.sessions.contains_key(&low(id))
+    }
+
+    /// What is executed under a name: the longest prefix wins, a whole name over all.
+    pub(super) fn resolve(&self, name: &str) -> Option<&PreparedQuery> {
+        let all = || self.queries.0.iter();
+        let id = all().find(|query| low(&query.id) == low(name));
+        let whole = all().find(|query| !query.name.is_empty() && low(&query.name) == low(name));
+        let begins = |query: &&PreparedQuery| query.is_template() && low(name).starts_with(&low(&query.name));
+        let prefix = all().filter(begins).max_by_key(|query| query.name.len());
+        id.or(whole).or(prefix)
     }
 
     /// Makes a change and raises every index that it concerns.
