@@ -89,6 +89,8 @@ pub struct Front {
     memory: Memory,
     /// `translate_wan_addrs`, which every answer shows.
     translates: bool,
+    /// This is a server, which draws the IDs of what is created; a client leaves that to servers.
+    draws: bool,
 }
 
 impl Front {
@@ -108,6 +110,7 @@ impl Front {
             routed: None,
             memory: Memory::default(),
             translates: false,
+            draws: false,
         }
     }
 
@@ -135,6 +138,7 @@ impl Front {
     /// Takes one input. `view` is the newest published view; it must not go back.
     pub fn handle(&mut self, now: Now, view: &Arc<View>, input: FrontInput) {
         self.translates = view.config.translate_wan_addrs;
+        self.draws = view.config.server;
         self.resume_applied(now, view);
         match input {
             FrontInput::Http { req, request } => self.on_http(now, view, req, request),

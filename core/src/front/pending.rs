@@ -210,7 +210,7 @@ impl Front {
         match request {
             call::Request::ForAgent(request) => self.draw_id(request),
             call::Request::Write(Command::PreparedQuery(command))
-                if command.op == "create" && command.query.id.is_empty() =>
+                if self.draws && command.op == "create" && command.query.id.is_empty() =>
             {
                 command.query.id = Str::from(self.queries.uuid());
             }
