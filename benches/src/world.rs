@@ -110,6 +110,10 @@ impl World {
             while let Some(output) = self.front.poll_output() {
                 match output {
                     FrontOutput::HttpReply { req, reply } => replies.push((req, reply)),
+                    FrontOutput::Work { req, work } => {
+                        let worked = work.run();
+                        self.front.handle(NOW, &self.view, FrontInput::Worked { req, worked });
+                    }
                     FrontOutput::Call { call, request } => {
                         inputs.push_back(Input::Call { from: FrontId(0), call, request });
                     }

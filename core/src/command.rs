@@ -38,6 +38,8 @@ pub enum Command {
     Txn(Txn),
     /// The settings of autopilot. Type 9.
     Autopilot(Box<SetAutopilot>),
+    /// A part of an archive that takes the place of everything. Type 29.
+    Restore(RestorePart),
 }
 
 /// `Catalog.Register` (message type 0).
@@ -152,6 +154,30 @@ pub struct QueryCommand {
     pub query: PreparedQuery,
 }
 
+/// A part of the state of an archive, which is larger than an entry may be. The last one in order takes effect.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct RestorePart {
+    /// Drawn for this restore: parts of another one do not go with it.
+    pub id: u64,
+    /// Of the part, from 0.
+    pub number: u64,
+    /// How many parts there are.
+    pub of: u64,
+    /// The last index that the archive contains.
+    pub index: u64,
+    /// So much of the state.
+    #[serde(with = "crate::wire::raw")]
+    pub data: Bytes,
+}
+
+impl RestorePart {
+    /// Whether nothing is missing behind it.
+    pub fn is_last(&self) -> bool {
+        self.number + 1 >= self.of
+    }
+}
+
 /// `Txn.Apply`: at most 128 operations, all or none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
@@ -232,6 +258,7 @@ impl Command {
             Command::PreparedQuery(c) => put(&mut out, 7, c),
             Command::Txn(c) => put(&mut out, 8, c),
             Command::Autopilot(c) => put(&mut out, 9, c),
+            Command::Restore(c) => put(&mut out, 29, c),
         }
         Bytes::from(out)
     }
@@ -249,6 +276,7 @@ impl Command {
             7 => Command::PreparedQuery(get(body)?),
             8 => Command::Txn(get(body)?),
             9 => Command::Autopilot(get(body)?),
+            29 => Command::Restore(get(body)?),
             other => return Err(DecodeError::UnknownType(*other)),
         })
     }

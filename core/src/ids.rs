@@ -43,7 +43,7 @@ number!(
     Term
 );
 number!(
-    /// A raft log index; also the `ModifyIndex` and `X-Consul-Index` that users see.
+    /// A raft log index; also the `ModifyIndex` and `X-Consul-Index` that users see, until an archive is restored.
     Index
 );
 

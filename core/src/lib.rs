@@ -22,7 +22,7 @@
 //! | between them | [`view`], [`call`] |
 //! | parts | [`agent`], [`server`] |
 //! | machines | [`raft`], [`gossip`], [`rpc`], [`store`], [`subscribe`], [`watch`] |
-//! | shapes | [`types`], [`command`], [`config`], [`filter`], [`wire`], [`json`], [`metrics`], [`plan`] |
+//! | shapes | [`types`], [`archive`], [`command`], [`config`], [`filter`], [`wire`], [`json`], [`metrics`], [`plan`] |
 //! | ground | [`time`], [`rng`], [`ids`], [`map`], [`duration`], [`event`] |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -44,6 +44,7 @@ pub mod map;
 pub mod rng;
 pub mod time;
 
+pub mod archive;
 pub mod command;
 pub mod config;
 pub mod filter;

@@ -14,6 +14,7 @@ mod calling;
 pub mod message;
 pub mod operator;
 mod serving;
+pub mod snapshot;
 pub mod yamux;
 
 pub use calling::{Calling, Done};

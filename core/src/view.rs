@@ -61,7 +61,7 @@ pub struct RaftView {
     pub leader_addr: Str,
     /// Current term.
     pub term: Term,
-    /// The store holds everything up to here.
+    /// The store holds everything up to here. An index of raft's log: those that users see are the store's.
     pub applied: Index,
     /// Until then this leader may answer default reads without asking: nobody else can lead.
     /// [`Instant::FAR_FUTURE`] for a one-voter cluster, [`Instant::ZERO`] when not leading or not

@@ -8,7 +8,9 @@ use crate::log::{Log, LogFormat, Watcher};
 use crate::rt::{Alarm, Rt};
 use bytes::Bytes;
 use lictor_core::config::RuntimeConfig;
-use lictor_core::front::{Front, FrontInput, FrontOutput, HttpReply, HttpRequest, RpcCall, RpcReply, Stream};
+use lictor_core::front::{
+    Front, FrontInput, FrontOutput, HttpReply, HttpRequest, RpcCall, RpcReply, Stream, Worked,
+};
 use lictor_core::ids::{CallId, FrontId, ReqId};
 use lictor_core::metrics::{Endpoint, Gauge, Metric, Report};
 use lictor_core::node::{CallError, Input, Reply};
@@ -31,6 +33,8 @@ enum Mail {
     Reply(CallId, Reply),
     /// What the node has counted; the rest is to be added.
     Report(CallId, Box<Report>, Measure),
+    /// Work for a request is done.
+    Worked(ReqId, Worked),
     /// Look into `changes`.
     Changed,
 }
@@ -56,7 +60,7 @@ impl Replies {
         loop {
             match self.0.try_recv().ok()? {
                 Mail::Reply(call, reply) => return Some((call, reply)),
-                Mail::Report(..) | Mail::Changed => {}
+                Mail::Report(..) | Mail::Worked(..) | Mail::Changed => {}
             }
         }
     }
@@ -107,6 +111,8 @@ pub struct FrontCell<R: Rt> {
     view: SharedView,
     watched: Arc<Watched>,
     inbox: mpsc::Sender<Input>,
+    /// Where work that was done elsewhere goes; it keeps no front alive.
+    worked: mpsc::WeakUnboundedSender<Mail>,
     state: Mutex<State>,
     /// Wakes the timer task when the earliest deadline may have moved forward.
     sooner: Notify,
@@ -188,6 +194,7 @@ pub fn front<R: Rt>(
             view,
             watched: watched.clone(),
             inbox,
+            worked: tx.downgrade(),
             state: Mutex::new(state),
             sooner: Notify::new(),
             log,
@@ -213,6 +220,7 @@ pub async fn run<R: Rt>(parts: FrontParts<R>) {
                     measure(&mut report);
                     cell.step(FrontInput::Reply { call, reply: Reply::Metrics(report) });
                 }
+                Some(Mail::Worked(req, worked)) => cell.step(FrontInput::Worked { req, worked }),
                 Some(Mail::Changed) => {
                     let set = lock(&changes).take();
                     if let Some(set) = set {
@@ -442,6 +450,16 @@ impl<R: Rt> FrontCell<R> {
                             // The client may have gone: then nobody wants the reply.
                             let _ = waiting.send(reply);
                         }
+                    }
+                    FrontOutput::Work { req, work } => {
+                        let worked = self.worked.clone();
+                        self.rt.offload(move || {
+                            let result = work.run();
+                            if let Some(mail) = worked.upgrade() {
+                                // The front may have ended.
+                                let _ = mail.send(Mail::Worked(req, result));
+                            }
+                        });
                     }
                     FrontOutput::Event(event) => self.log.write(&event),
                     FrontOutput::Stream { req, stream } => {

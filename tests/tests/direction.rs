@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["b64", "duration", "event", "ids", "invariant", "map", "mutant", "rng", "time"],
     &["json", "metrics", "pattern", "strconv", "types", "wire"],
-    &["gossip", "plan", "rpc", "user_event"],
+    &["archive", "gossip", "plan", "rpc", "user_event"],
     &["command", "config", "filter"],
     &["raft", "router", "store", "subscribe", "watch"],
     &["agent", "cache", "server"],

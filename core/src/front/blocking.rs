@@ -12,9 +12,10 @@ use super::message::{HttpReply, RpcReply};
 use super::near::Near;
 use super::query::Execution;
 use super::request::{Consistency, Options, Request};
-use super::respond::{self, JSON, Meta, TEXT};
+use super::respond::{self, ARCHIVE, JSON, Meta, TEXT};
 use super::route::{Read, Style};
 use super::rpc;
+use super::work::Work;
 use crate::config::RuntimeConfig;
 use crate::filter::{self, Filter, Record, Subject};
 use crate::json::Writer;
@@ -97,6 +98,8 @@ pub(super) enum Body {
     NoEntry(Bytes),
     /// A prepared query that is to be gone on with.
     Query(Box<Execution>),
+    /// 200 and what comes of this work.
+    Later(Work),
 }
 
 impl Answer {
@@ -153,6 +156,8 @@ pub(super) enum Reply {
     Rpc(RpcReply),
     /// None yet: a prepared query is to be gone on with.
     Query(Box<Execution>),
+    /// An answer without its body, and what makes that.
+    Later(HttpReply, Work),
 }
 
 impl Question {
@@ -348,7 +353,7 @@ impl Reading {
             };
             let still_missing = missing && self.was_missing;
             // That it was missing before the client saw it proves nothing: this server lags behind.
-            self.was_missing = missing && view.raft.applied.0 >= self.options.index;
+            self.was_missing = missing && view.store.applied() >= self.options.index;
             self.seen = index;
             if !news || still_missing {
                 if let Some(cached) = &mut self.cached {
@@ -375,6 +380,10 @@ impl Reading {
 
     fn reply(&self, view: &View, now: Now, memory: &Memory, answer: Answer) -> Reply {
         let index = answer.index;
+        let work = match &answer.body {
+            Body::Later(work) => Some(work.clone()),
+            _ => None,
+        };
         match &self.question {
             Question::Http(rq, read) => {
                 let mut reply = reply(read, &self.options, rq, view, now, index, answer.body);
@@ -382,7 +391,10 @@ impl Reading {
                     cached.note(&memory.lately, now.mono);
                     cached.put(&mut reply, &Meta::of(view, now.mono, index));
                 }
-                Reply::Http(reply)
+                match work {
+                    Some(work) => Reply::Later(reply, work),
+                    None => Reply::Http(reply),
+                }
             }
             Question::Rpc(..) => Reply::Rpc(RpcReply::result(match answer.body {
                 Body::Result(bytes) | Body::NoEntry(bytes) => bytes,
@@ -417,6 +429,7 @@ pub(super) fn reply(
     let json = |body| respond::indent(view, rq, body);
     let mut reply = match body {
         Body::Json(body) | Body::Result(body) | Body::NoEntry(body) => respond::reply(200, JSON, json(body)),
+        Body::Later(_) => respond::reply(200, ARCHIVE, Bytes::new()),
         Body::Conflict(body) => respond::reply(409, "application/json; charset=utf-8", json(body)),
         Body::Raw(bytes) => {
             let mut reply = respond::reply(200, TEXT, bytes);

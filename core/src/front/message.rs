@@ -1,6 +1,7 @@
 //! What goes into a front and what comes out.
 
 use super::errors::HttpError;
+use super::work::{Work, Worked};
 use crate::call::{Reply, Request};
 use crate::event::{Event, Level};
 use crate::ids::{CallId, ReqId};
@@ -147,6 +148,13 @@ pub enum FrontInput {
         /// The answer.
         reply: Reply,
     },
+    /// [`FrontOutput::Work`] is done.
+    Worked {
+        /// Whose.
+        req: ReqId,
+        /// What came of it.
+        worked: Worked,
+    },
     /// A view was published, and this differs from the one before.
     Changed(Arc<ChangeSet>),
     /// A deadline may have passed.
@@ -183,6 +191,13 @@ pub enum FrontOutput {
         call: CallId,
         /// What is wanted.
         request: Request,
+    },
+    /// Do this away from this thread; [`FrontInput::Worked`] follows.
+    Work {
+        /// Whose.
+        req: ReqId,
+        /// What.
+        work: Work,
     },
     /// Something for the log and the counters.
     Event(Event),

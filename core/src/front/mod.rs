@@ -19,6 +19,8 @@
 //! | `remote` | the same on a client agent, which asks servers |
 //! | `respond`, `errors` | headers and status codes |
 //! | `api`, `decode`, `render` | the endpoints, their bodies in and out |
+//! | `work`, `restoring` | archives: what is done on other threads, and the way of a restore into the log |
+//! | `handed` | snapshots that came by the server port |
 //! | `rpc` | the same for the calls of agents and other servers |
 
 mod api;
@@ -28,6 +30,7 @@ mod content_hash;
 mod count;
 mod decode;
 mod errors;
+mod handed;
 mod lately;
 mod message;
 mod mux;
@@ -39,13 +42,17 @@ mod remote;
 mod render;
 mod request;
 mod respond;
+mod restoring;
 mod route;
 mod rpc;
+mod work;
 
 pub use api::agent_metrics::dump;
+pub use handed::{of_snapshot_request, to_snapshot_response};
 pub use lately::Lately;
 pub use message::{FrontInput, FrontOutput, HEADERS_READ, HttpReply, HttpRequest, RpcCall, RpcReply, Stream};
 pub use route::Rule;
+pub use work::{Packing, State, Work, Worked};
 
 use crate::call::Request;
 use crate::config::RuntimeConfig;
@@ -146,10 +153,17 @@ impl Front {
             FrontInput::Rpc { req, call } => self.on_rpc(now, view, req, call),
             FrontInput::Follow { req, service, index } => self.on_follow(now, view, req, service, index),
             FrontInput::Reply { call, reply } => self.on_reply(now, view, call, reply),
+            FrontInput::Worked { req, worked } => self.on_worked(req, worked),
             FrontInput::Changed(changes) => self.on_changed(now, view, &changes),
             FrontInput::Wake => {}
         }
         self.expire(now, view);
+    }
+
+    /// How long a body of this request may be, where that is more than others may have.
+    pub fn most_of_body(method: &str, target: &str) -> Option<usize> {
+        let path = target.split('?').next().unwrap_or_default();
+        (method == "PUT" && path == "/v1/snapshot").then_some(crate::archive::MAX_ARCHIVE)
     }
 
     /// The answer to a request whose body of `len` bytes is more than the driver reads, which is `limit`.
@@ -194,6 +208,7 @@ impl Front {
 
     fn tell(&mut self, req: ReqId, reply: Reply) {
         match reply {
+            Reply::Later(reply, work) => self.start_work(req, reply, work),
             Reply::Http(reply) => self.answer(req, reply),
             Reply::Rpc(reply) => self.outputs.push_back(FrontOutput::RpcReply { req, reply }),
             // Whoever looks at one goes on with it.

@@ -2,13 +2,14 @@
 
 use super::blocking::{self, Cause, Cx, Gate, Question, Reading, Reply};
 use super::errors::HttpError;
-use super::message::{FrontOutput, HttpRequest, RpcReply};
+use super::message::{FrontOutput, HttpReply, HttpRequest, RpcReply};
 use super::mux::{self, Routed};
 use super::query::Execution;
 use super::remote;
 use super::request::{Consistency, Options, Request};
 use super::request::{clamp_wait, refuse_enterprise};
 use super::respond;
+use super::restoring::Restoring;
 use super::route::{Finish, Handler, HashRead, Method, Read, Step, Style};
 use super::rpc;
 use super::{Front, MAX_CALLS, MAX_PARKED};
@@ -35,6 +36,10 @@ pub(super) enum Pending {
     Barrier { call: CallId, since: Instant, reading: Box<Reading> },
     /// For a view that has applied that index.
     Applying { index: u64, give_up: Instant, reading: Box<Reading> },
+    /// For the body of this answer, or for what makes it come true.
+    Working { reply: Box<HttpReply> },
+    /// For the node's reply to a part of an archive.
+    Restoring { call: CallId, restoring: Box<Restoring> },
     /// For news.
     Parked { reading: Box<Reading> },
     /// For a local service to differ from this hash.
@@ -66,7 +71,9 @@ impl Pending {
     pub(super) fn call(&self) -> Option<CallId> {
         match self {
             Pending::Calling { call, .. } | Pending::Barrier { call, .. } => Some(*call),
+            Pending::Restoring { call, .. } => Some(*call),
             Pending::Applying { .. } | Pending::Parked { .. } | Pending::Hashed { .. } => None,
+            Pending::Working { .. } => None,
         }
     }
 
@@ -186,6 +193,8 @@ impl Front {
             Step::Done(reply) => self.answer(req, reply),
             Step::Stream(stream) => self.outputs.push_back(FrontOutput::Stream { req, stream }),
             Step::Read(read) => self.start_read(now, view, req, rq, read)?,
+            Step::ReadWith(read, options) => self.begin(now, view, req, Question::Http(rq, read), options),
+            Step::Work(reply, work) => self.start_work(req, reply, work),
             Step::Call(request, finish) => {
                 self.start_call(req, *request, Ending::Http(Box::new(rq), finish))?;
             }
@@ -193,7 +202,7 @@ impl Front {
         Ok(())
     }
 
-    fn call(&mut self, req: ReqId, mut request: call::Request) -> Result<CallId, HttpError> {
+    pub(super) fn call(&mut self, req: ReqId, mut request: call::Request) -> Result<CallId, HttpError> {
         if self.calls.len() >= MAX_CALLS {
             return Err(HttpError::TooManyPending);
         }
@@ -285,6 +294,7 @@ impl Front {
         let Some(req) = self.calls.remove(&call) else { return };
         let Some(pending) = self.pending.remove(&req) else { return };
         match pending {
+            Pending::Restoring { restoring, .. } => self.on_part(req, restoring, reply),
             Pending::Calling { ending, .. } => {
                 let cx = Cx { view, now, above: None, filter: None, memory: &self.memory };
                 let ending = match ending {
@@ -314,7 +324,10 @@ impl Front {
                 self.on_barrier(now, view, req, *reading, reply);
             }
             // Calls are only registered for the two states above.
-            pending @ (Pending::Applying { .. } | Pending::Parked { .. } | Pending::Hashed { .. }) => {
+            pending @ (Pending::Applying { .. }
+            | Pending::Working { .. }
+            | Pending::Parked { .. }
+            | Pending::Hashed { .. }) => {
                 self.pending.insert(req, pending);
             }
         }
@@ -361,7 +374,12 @@ impl Front {
                 self.look_at(now, view, req, *reading, cause);
             }
             Some(Pending::Hashed { rq, wait }) => self.look_hash(now, view, req, rq, wait, cause),
-            Some(pending @ (Pending::Calling { .. } | Pending::Barrier { .. })) => {
+            Some(
+                pending @ (Pending::Calling { .. }
+                | Pending::Barrier { .. }
+                | Pending::Restoring { .. }
+                | Pending::Working { .. }),
+            ) => {
                 self.pending.insert(req, pending);
             }
         }

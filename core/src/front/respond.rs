@@ -13,6 +13,8 @@ use bytes::Bytes;
 
 pub(super) const CONTENT_TYPE: &str = "Content-Type";
 pub(super) const JSON: &str = "application/json";
+/// What Go finds in the first bytes of an archive.
+pub(super) const ARCHIVE: &str = "application/x-gzip";
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
 /// A read has so many, with those that the driver adds.

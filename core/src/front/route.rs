@@ -4,13 +4,14 @@
 
 use super::api::{
     acl, agent_check, agent_members, agent_metrics, agent_monitor, agent_node, agent_service, autopilot,
-    catalog, coordinate, event, health, keyring, kv, operator, query, session, status, txn,
+    catalog, coordinate, event, health, keyring, kv, operator, query, session, snapshot, status, txn,
 };
 use super::blocking::{Answer, Cx};
 use super::errors::HttpError;
 use super::message::{HttpReply, Stream};
 use super::remote::Remote;
-use super::request::{Enterprise, Request};
+use super::request::{Enterprise, Options, Request};
+use super::work::Work;
 use crate::call;
 use crate::filter::Subject;
 use crate::metrics::Endpoint;
@@ -69,6 +70,8 @@ pub enum Rule {
     OperatorRead,
     /// `operator:write`.
     OperatorWrite,
+    /// `management`: who has an archive has every token.
+    Snapshot,
     /// Stated by the part that is not built yet.
     NotBuilt,
 }
@@ -81,7 +84,7 @@ impl Rule {
                 true
             }
             Rule::EventWrite | Rule::KeyringWrite | Rule::OperatorWrite | Rule::SessionWrite => true,
-            Rule::EachOperation | Rule::QueryWrite => true,
+            Rule::EachOperation | Rule::QueryWrite | Rule::Snapshot => true,
             Rule::QueryRead => false,
             Rule::Open | Rule::AgentRead | Rule::NodeRead | Rule::ServiceRead | Rule::KeyRead => false,
             Rule::EventRead | Rule::KeyringRead | Rule::OperatorRead | Rule::SessionRead => false,
@@ -135,6 +138,10 @@ pub(super) enum Step {
     Stream(Stream),
     /// It turned out to be a read.
     Read(&'static Read),
+    /// The same, with options of its own.
+    ReadWith(&'static Read, Options),
+    /// Have this done, and finish the answer with what comes of it.
+    Work(HttpReply, Work),
 }
 
 /// The answer as it stands, and its hash.

@@ -60,7 +60,7 @@ impl Node {
             }
             Some(Frame::Accepted { id, index, term }) => {
                 if let Some((caller, deadline)) = self.calls.answered(id) {
-                    if index.0 > self.store.applied() {
+                    if index.0 > self.store.log_index() {
                         self.calls.await_index(index, term, deadline, caller);
                     } else {
                         // Applied before we knew whose it was: its result is gone.

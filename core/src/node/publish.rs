@@ -30,7 +30,7 @@ impl Node {
             }
         }
         self.heed_sessions();
-        let raft = raft_view(&self.raft, &self.store, &self.id, &self.addresses);
+        let raft = raft_view(&self.raft, Index(self.store.log_index()), &self.id, &self.addresses);
         let raft = RaftView { lease_until, health: self.health.clone(), ..raft };
         self.stale_view = false;
         self.view = Arc::new(View {
@@ -66,7 +66,7 @@ pub(super) fn first_view(
         local: agent.local(),
         config: config.clone(),
         node_id: id.clone(),
-        raft: raft_view(raft, store, id, &BTreeMap::new()),
+        raft: raft_view(raft, Index(store.log_index()), id, &BTreeMap::new()),
         members: Arc::default(),
         events: Arc::default(),
     })
@@ -74,7 +74,7 @@ pub(super) fn first_view(
 
 fn raft_view(
     raft: &Raft,
-    store: &Store,
+    applied: Index,
     id: &ServerId,
     addresses: &BTreeMap<ServerId, SocketAddr>,
 ) -> RaftView {
@@ -90,7 +90,7 @@ fn raft_view(
         leader,
         leader_addr,
         term: status.term,
-        applied: Index(store.applied()),
+        applied,
         lease_until: status.lease_until.unwrap_or(Instant::ZERO),
         health: Arc::default(),
         status: Arc::new(status),

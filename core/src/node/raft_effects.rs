@@ -94,7 +94,7 @@ impl Node {
             }
             Effect::Contradicted { at } => self.halt(HaltReason::Contradicted { at }),
             Effect::BuildSnapshot { at } => {
-                invariant!(at.index.0 == self.store.applied(), "a snapshot is of the applied state");
+                invariant!(at.index.0 == self.store.log_index(), "a snapshot is of the applied state");
                 let store = self.store.clone();
                 self.outputs.push_back(Output::BuildSnapshot { at: at.index, term: at.term, store });
             }
@@ -115,11 +115,11 @@ impl Node {
     /// Reads a snapshot that the leader sent, and keeps what was read until it is on disk.
     fn read_received(&mut self, meta: &SnapshotMeta, data: &[u8]) -> bool {
         let error = match Store::decode_snapshot(data) {
-            Ok(store) if store.applied() == meta.index.0 => {
+            Ok(store) if store.log_index() == meta.index.0 => {
                 self.received.insert(meta.index, store);
                 return true;
             }
-            Ok(store) => format!("it ends at index {}", store.applied()),
+            Ok(store) => format!("it ends at index {}", store.log_index()),
             Err(error) => error.to_string(),
         };
         let leader = self.raft.leader().map(|leader| self.server_name(leader)).unwrap_or_default();
@@ -156,23 +156,30 @@ impl Node {
     }
 
     fn apply(&mut self, now: Now, Entry { index, term, payload }: Entry) {
-        let mut result = Applied::Ok;
+        let (mut result, mut restored) = (Applied::Ok, false);
+        // Raft's own, until an archive was restored.
+        let next = self.store.applied() + 1;
         match payload {
             Payload::Noop | Payload::Membership(_) => {
                 self.autopilot.hurry(now.mono);
                 self.committed(now, index, None);
-                self.store.skip(index.0);
+                if payload == Payload::Noop {
+                    // A leader has begun.
+                    self.store.forget_unfinished();
+                }
+                self.store.skip(next);
             }
             Payload::Command(bytes) => match Command::decode(&bytes) {
                 Ok(command) => {
-                    result = self.store.apply(index.0, &command, &mut self.changes);
-                    let buried = self.store.tombstones_index() == index.0;
+                    result = self.store.apply(next, &command, &mut self.changes);
+                    let buried = self.store.tombstones_index() == next;
                     if mutant!(self, DeletesWakeNobody) && buried {
                         self.changes.keys.clear();
                     }
+                    restored = matches!(&command, Command::Restore(part) if part.is_last());
                     self.committed(now, index, Some(&command));
                     if buried {
-                        self.leader.keys_deleted(now.mono, index.0);
+                        self.leader.keys_deleted(now.mono, next);
                     }
                 }
                 Err(error) => {
@@ -181,6 +188,9 @@ impl Node {
             },
         }
         self.stale_view = true;
+        if restored && result == Applied::Ok {
+            self.restored_archive(now);
+        }
         if self.raft.role() == Role::Leader && term == self.raft.term() && !self.leader.active() {
             self.leader.start(now.mono, &self.store);
             self.autopilot.start(now.mono);
@@ -193,6 +203,17 @@ impl Node {
             };
             self.answer(caller, reply);
         }
+    }
+
+    /// An archive has taken the place of everything: whoever leads compares the catalog with what it knows, and each
+    /// agent with what it has.
+    fn restored_archive(&mut self, now: Now) {
+        if self.leader.active() {
+            self.leader.start(now.mono, &self.store);
+        }
+        self.to_agent.push_back(AgentInput::ServerUp);
+        let event = Event::new(Level::Info, "agent.server.snapshot", "restored snapshot");
+        self.log(event.with("index", self.store.applied().to_string()));
     }
 
     pub(super) fn role_changed(&mut self, now: Now, role: Role, term: Term, leader: Option<ServerId>) {

@@ -79,13 +79,16 @@ pub fn recover(image: DiskImage, membership: Membership) -> Result<(DiskImage, D
             Payload::Command(bytes) => {
                 let command = Command::decode(bytes)
                     .map_err(|e| format!("log entry {} cannot be read: {e}", entry.index))?;
-                store.apply(entry.index.0, &command, &mut changes);
+                store.apply(store.applied() + 1, &command, &mut changes);
             }
             Payload::Membership(of) => {
                 cluster = of.cluster;
-                store.skip(entry.index.0);
+                store.skip(store.applied() + 1);
             }
-            Payload::Noop => store.skip(entry.index.0),
+            Payload::Noop => {
+                store.forget_unfinished();
+                store.skip(store.applied() + 1);
+            }
         }
     }
     if let Some(last) = raft.log.last().filter(|last| last.index > meta.index) {

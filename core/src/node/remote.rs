@@ -195,8 +195,8 @@ impl Node {
                 let shape = if c.op == SessionOp::Create { Shape::Session } else { Shape::Nothing };
                 ("Session.Apply", msgpack::to_vec(&c), shape)
             }
-            Command::ReapTombstones(_) | Command::Coordinates(_) => {
-                let why = "internal error: only leaders do this".into();
+            Command::ReapTombstones(_) | Command::Coordinates(_) | Command::Restore(_) => {
+                let why = "internal error: only servers of the datacenter do this".into();
                 return self.answer(from, Reply::Failed(CallError::Refused(why)));
             }
         };

@@ -237,7 +237,7 @@ impl Node {
             Work::Barrier { consistent } => {
                 let leased = self.raft.lease_until().is_some_and(|until| until > now.mono);
                 if !consistent && leased {
-                    let index = Index(self.store.applied());
+                    let index = Index(self.store.log_index());
                     return self.answer(from, Reply::Barrier { index });
                 }
                 self.metrics.count(now, Metric::RaftVerifyLeader);

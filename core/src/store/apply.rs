@@ -42,6 +42,10 @@ impl Store {
             },
             Command::Autopilot(c) => Applied::Bool(self.set_autopilot(index, c)),
             Command::Session(c) => self.apply_session(index, c, changes),
+            Command::Restore(c) => match self.restore_part(index, c, changes) {
+                Ok(()) => Applied::Ok,
+                Err(text) => Applied::Error(text),
+            },
             Command::Txn(c) => Applied::Txn(self.apply_txn(index, c, changes)),
         }
     }

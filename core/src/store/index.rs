@@ -35,6 +35,15 @@ pub(super) struct Indexes {
 }
 
 impl Store {
+    /// The largest index of any table.
+    pub(super) fn newest_index(&self) -> u64 {
+        let Indexes { nodes, services, checks, kvs, tombstones, .. } = self.index;
+        let Indexes { service_extinction, node_extinction, by_service, by_node, other, .. } = &self.index;
+        let tables = [nodes, services, checks, kvs, tombstones, *service_extinction, *node_extinction];
+        let named = by_service.values().chain(by_node.values()).chain(other.values());
+        tables.iter().chain(named).copied().max().unwrap_or(0)
+    }
+
     /// What a snapshot without an index table would leave.
     #[cfg(feature = "mutants")]
     pub(crate) fn forget_indexes(&mut self) {

@@ -27,6 +27,7 @@ mod kv_read;
 mod nodes;
 mod queries;
 mod read;
+mod restore;
 mod result;
 mod services;
 mod sessions;
@@ -51,6 +52,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use index::Indexes;
 use key::Key;
+use restore::Unfinished;
 use sessions::Sessions;
 use snapshot::Carried;
 
@@ -59,8 +61,10 @@ use snapshot::Carried;
 /// Keys of catalog tables are lower case; records keep the spelling they were registered with.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Store {
-    /// The last index applied.
+    /// The last index applied: it goes up by one with each entry of raft's log, and jumps when an archive is restored.
     applied: u64,
+    /// How far that is ahead of the entry's place in the log.
+    ahead: u64,
     /// By name.
     nodes: Map<Str, Arc<Node>>,
     /// ID to name, for nodes that have an ID.
@@ -89,6 +93,8 @@ pub struct Store {
     index: Indexes,
     /// Snapshot records of kinds that have no table here: read, kept, written back.
     carried: Arc<Vec<Carried>>,
+    /// The archive that is being restored, as far as it has come.
+    unfinished: Option<Arc<Unfinished>>,
     /// The bug put back, if any.
     #[cfg(feature = "mutants")]
     pub(crate) mutant: Option<crate::Mutant>,
@@ -98,6 +104,11 @@ impl Store {
     /// The index of the last command applied; 0 for an empty store.
     pub fn applied(&self) -> u64 {
         self.applied
+    }
+
+    /// The place in raft's log of the last entry applied.
+    pub fn log_index(&self) -> u64 {
+        self.applied - self.ahead
     }
 
     /// An entry that carries no command was committed at `index`.

@@ -9,6 +9,7 @@ mod read;
 mod tests;
 mod write;
 
+use super::restore::Unfinished;
 use alloc::string::String;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,12 @@ const COORDINATES: u8 = 6;
 const PREPARED_QUERY: u8 = 7;
 const AUTOPILOT: u8 = 9;
 const INDEX: u8 = 16;
+/// Of ours, in snapshots between servers and never in archives: what restoring archives has left behind.
+const RESTORES: u8 = 127;
+
+/// Records that real servers expect to find, if only to say that there is nothing.
+const CHUNKING: u8 = 29;
+const METADATA: u8 = 31;
 
 /// The order in which Consul writes record types; those not listed come before the last.
 const ORDER: [u8; 29] = [
@@ -56,6 +63,33 @@ struct IndexRecord<'a> {
     #[serde(borrow)]
     key: alloc::borrow::Cow<'a, str>,
     value: u64,
+}
+
+/// What restoring archives has left behind.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct Restores {
+    /// How far the store's index is ahead of the log's.
+    ahead: u64,
+    /// The one that has come in part.
+    unfinished: Option<alloc::sync::Arc<Unfinished>>,
+}
+
+/// An entry of Consul's own about its data.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metadata {
+    key: &'static str,
+    value: &'static str,
+    create_index: u64,
+    modify_index: u64,
+}
+
+/// What Consul's servers have received of large writes.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Chunking {
+    chunk_map: alloc::collections::BTreeMap<u64, ()>,
 }
 
 /// Why bytes are not a snapshot of a store.

@@ -4,6 +4,7 @@ mod catalog;
 mod codec;
 mod keys;
 mod property;
+mod restore;
 mod sessions;
 mod transactions;
 mod twin;

@@ -132,6 +132,10 @@ impl World {
                         Some(held) => held.push((call, request)),
                         None => inputs.push_back(Input::Call { from: FrontId(0), call, request }),
                     },
+                    FrontOutput::Work { req, work } => {
+                        let worked = work.run();
+                        self.front.handle(self.now, &self.view, FrontInput::Worked { req, worked });
+                    }
                     FrontOutput::RpcReply { req, reply } => self.answers.push((req, reply)),
                     FrontOutput::Event(_) | FrontOutput::Stream { .. } => {}
                 }

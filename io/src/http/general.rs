@@ -19,7 +19,7 @@ use hyper::header::{
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
-use lictor_core::front::{HEADERS_READ, HttpReply, HttpRequest};
+use lictor_core::front::{Front, HEADERS_READ, HttpReply, HttpRequest};
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -35,6 +35,8 @@ pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_HEADERS: usize = 1024;
 /// A client that has not finished its body by then is answered 408.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same for a body that may be as large as the archive of a snapshot.
+const LARGE_BODY_TIMEOUT: Duration = Duration::from_secs(600);
 /// Bodies up to this many bytes are not counted against the memory for bodies.
 const SMALL_BODY: usize = 64 << 10;
 const NO_ROOM: &str =
@@ -102,8 +104,10 @@ async fn answer<R: Rt>(
     }
     let gzip_ok = head.headers.get(ACCEPT_ENCODING).and_then(|v| v.to_str().ok()).is_some_and(gzip::accepted);
     let target = head.uri.path_and_query().map_or_else(|| "/".to_owned(), |t| t.as_str().to_owned());
-    let limit = settings.max_body_bytes;
-    let mut reading = pin!(read_body(rt, &head.headers, body, limit, clients));
+    let larger = Front::most_of_body(head.method.as_str(), &target);
+    let limit = larger.unwrap_or(settings.max_body_bytes);
+    let patience = if larger.is_some() { LARGE_BODY_TIMEOUT } else { BODY_TIMEOUT };
+    let mut reading = pin!(read_body(rt, &head.headers, body, limit, patience, clients));
     let read = poll_fn(|cx| {
         let read = reading.as_mut().poll(cx);
         if read.is_pending() && ending.is_kept() {
@@ -220,6 +224,7 @@ async fn read_body<R: Rt>(
     headers: &hyper::HeaderMap,
     body: Incoming,
     limit: usize,
+    patience: Duration,
     clients: &ClientLimits,
 ) -> Result<Body, Refusal> {
     if body.is_end_stream() {
@@ -232,7 +237,7 @@ async fn read_body<R: Rt>(
         Some(n) if n > limit as u64 => return Err(Refusal::TooLarge(n)),
         _ => {}
     }
-    let late = rt.sleep_until(rt.now().mono + BODY_TIMEOUT);
+    let late = rt.sleep_until(rt.now().mono + patience);
     tokio::select! {
         biased;
         read = collect(body, limit, clients) => read,

@@ -64,7 +64,9 @@ fn add(reply: &mut HttpReply, configured: Configured, routed: bool) {
 
 /// Puts the compressed body in place of the body, if that is worth it.
 pub(super) fn pack(reply: &mut HttpReply, packed: &mut Packed) -> bool {
-    packed.of(&reply.body).map(|body| reply.body = body).is_some()
+    // What is compressed already does not get smaller.
+    let done = |(name, value): &(_, Cow<'_, str>)| *name == "Content-Type" && value == "application/x-gzip";
+    !reply.headers.iter().any(done) && packed.of(&reply.body).map(|body| reply.body = body).is_some()
 }
 
 /// The name of a status, as Go spells it.

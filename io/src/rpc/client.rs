@@ -1,13 +1,16 @@
 //! Calls to servers on their RPC port.
 //!
 //! One connection for each server that is called, made when it is needed and closed when it has been idle for
-//! long; on it one yamux session, and one of its streams for each call under way.
+//! long; on it one yamux session, and one of its streams for each call under way. Snapshots have connections of their
+//! own.
 
 mod connection;
 
+use super::snapshot;
 use crate::driver::CallOrder;
 use crate::rt::Rt;
 use lictor_core::node::Input;
+use lictor_core::rpc::snapshot::METHOD;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use tokio::sync::mpsc;
@@ -22,6 +25,13 @@ pub async fn call<R: Rt>(rt: R, mut orders: mpsc::UnboundedReceiver<CallOrder>, 
             // It ends when nobody can order anything of it.
             connections.remove(&to);
             continue;
+        }
+        if let CallOrder::Make(call) = order {
+            if call.method == METHOD {
+                rt.spawn(snapshot::ask(rt.clone(), call, inbox.clone()));
+                continue;
+            }
+            order = CallOrder::Make(call);
         }
         if let Some(connection) = connections.get(&order.to()) {
             match connection.send(order) {

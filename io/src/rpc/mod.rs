@@ -7,6 +7,7 @@
 //! | `calls` | the life of a connection of calls |
 //! | [`client`] | the other end: the calls of a client agent |
 //! | `subscribe` | the same of gRPC, on which client agents follow services |
+//! | `snapshot` | both ends of a connection that carries a snapshot |
 //! | `grpc` | its frames and its end |
 //! | `refused` | how often the log hears of a peer that is sent away |
 
@@ -14,6 +15,7 @@ mod calls;
 pub mod client;
 mod grpc;
 mod refused;
+mod snapshot;
 mod subscribe;
 
 pub use refused::Refused;
@@ -91,7 +93,10 @@ async fn connection<R: Rt>(serving: Arc<Serving<R>>, mut stream: R::Stream, from
         Some(FirstByte::Tls | FirstByte::InsecureTls | FirstByte::NativeTls) => {
             "TLS, which this version does not speak"
         }
-        Some(FirstByte::Snapshot) => "saving or restoring a snapshot, which this version does not have",
+        Some(FirstByte::Snapshot) => match snapshot::serve(&serving, stream, from).await {
+            Ok(()) => return,
+            Err(why) => return serving.refuse(from, &why),
+        },
         Some(FirstByte::Grpc) if !serving.cell.config().enable_streaming => {
             "gRPC, which rpc.enable_streaming = false switches off"
         }

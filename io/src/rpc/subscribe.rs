@@ -147,9 +147,9 @@ async fn follow<R: Rt>(
 async fn catch_up<R: Rt>(rt: &R, cell: &FrontCell<R>, index: u64) -> Result<(), Status> {
     let until = rt.now().mono + cell.config().performance.rpc_hold_timeout;
     loop {
-        let raft = cell.view().raft.clone();
-        let (led, late) = (raft.leader.is_some(), rt.now().mono >= until);
-        if led && (late || raft.applied.0 >= index) {
+        let view = cell.view();
+        let (led, late) = (view.raft.leader.is_some(), rt.now().mono >= until);
+        if led && (late || view.store.applied() >= index) {
             return Ok(());
         }
         if late {

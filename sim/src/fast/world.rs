@@ -392,6 +392,10 @@ impl World {
                         inputs.push_back(Input::Call { from: FrontId(0), call, request });
                     }
                     FrontOutput::RpcReply { req, reply } => self.rpc_reply(slot, req, &reply),
+                    FrontOutput::Work { req, work } => {
+                        let worked = work.run();
+                        process.front.handle(now, &process.view, FrontInput::Worked { req, worked });
+                    }
                     FrontOutput::Event(_) | FrontOutput::Stream { .. } => {}
                 }
             } else if let Some(output) = process.node.poll_output() {

@@ -92,6 +92,7 @@ impl<'a> Judge<'a> {
                 Command::Register(_) | Command::Deregister(_) => self.catalog.push(committed),
                 Command::ReapTombstones(_) | Command::Autopilot(_) | Command::Coordinates(_) => {}
                 Command::Session(_) | Command::PreparedQuery(_) => {}
+                Command::Restore(_) => unreachable!("no scenario restores an archive"),
             }
         }
         Ok(())

@@ -5,6 +5,7 @@
 //! nothing. [`check`] adds that time stays in proportion to the input. The `fuzz` binary drives targets by
 //! coverage, `tests/corpus.rs` replays what was kept; see `docs/testing.md`.
 
+mod archive;
 mod bomb;
 mod bytes;
 mod catalog;
@@ -55,6 +56,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "gossip", run: gossip::gossip },
     Target { name: "plain", run: plain::plain },
     Target { name: "bomb", run: bomb::bomb },
+    // What is packed may unfold to a thousand times as much: it is not blown up.
+    Target { name: "archive", run: archive::archive },
     // Their bytes are steps, of which each may cost: they are not blown up.
     Target { name: "machine", run: machine::machine },
     Target { name: "yamux", run: yamux::yamux },

@@ -88,6 +88,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "msgpack" => return commands().iter().map(|bytes| bytes[1..].to_vec()).collect(),
         "command" => return commands(),
         "snapshot" => return vec![catalog::store().encode_snapshot().to_vec()],
+        "archive" => return crate::archive::seeds(),
         "raft" => return logs(),
         "gossip" => return gossip(),
         "machine" => return drawn(40, 600),

@@ -18,6 +18,7 @@ pub(super) mod kv;
 pub(super) mod operator;
 pub(super) mod query;
 pub(super) mod session;
+pub(super) mod snapshot;
 pub(super) mod status;
 pub(super) mod txn;
 
@@ -64,7 +65,7 @@ fn agent_call(request: AgentRequest) -> Step {
 }
 
 /// A reply that does not fit the call.
-fn unexpected(reply: call::Reply) -> HttpError {
+pub(super) fn unexpected(reply: call::Reply) -> HttpError {
     match reply {
         call::Reply::Failed(error) => HttpError::Call(error),
         other => HttpError::Failed(format!("internal error: the node answered with {other:?}")),

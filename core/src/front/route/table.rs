@@ -4,7 +4,7 @@ use super::super::request::Enterprise;
 use super::{Handler, Method, Route, Rule};
 use super::{
     acl, agent_check, agent_members, agent_metrics, agent_monitor, agent_node, agent_service, autopilot,
-    catalog, coordinate, event, health, keyring, kv, operator, query, session, status, txn,
+    catalog, coordinate, event, health, keyring, kv, operator, query, session, snapshot, status, txn,
 };
 
 const fn on(verb: &'static str, rule: Rule, enterprise: Enterprise, handler: Handler) -> Method {
@@ -381,7 +381,13 @@ pub(crate) static ROUTES: &[Route] = &[
         pattern: "/v1/session/renew/",
         methods: &[on("PUT", Rule::SessionWrite, Enterprise::Both, Handler::Call(session::renew))],
     },
-    later("/v1/snapshot", &[absent("GET"), absent("PUT")]),
+    Route {
+        pattern: "/v1/snapshot",
+        methods: &[
+            on("GET", Rule::Snapshot, Enterprise::Ignored, Handler::Call(snapshot::save)),
+            on("PUT", Rule::Snapshot, Enterprise::Ignored, Handler::Call(snapshot::restore)),
+        ],
+    },
     Route {
         pattern: "/v1/status/leader",
         methods: &[on("GET", Rule::Open, Enterprise::Ignored, Handler::Call(status::leader))],

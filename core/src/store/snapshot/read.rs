@@ -1,8 +1,8 @@
 //! From bytes to a store.
 
 use super::{
-    AUTOPILOT, COORDINATES, Carried, Header, INDEX, IndexRecord, KVS, PREPARED_QUERY, REGISTER, SESSION,
-    SnapshotError, TOMBSTONE, rank,
+    AUTOPILOT, COORDINATES, Carried, Header, INDEX, IndexRecord, KVS, PREPARED_QUERY, REGISTER, RESTORES,
+    Restores, SESSION, SnapshotError, TOMBSTONE, rank,
 };
 use crate::Str;
 use crate::command::Register;
@@ -43,6 +43,9 @@ struct Records {
     autopilot: Option<AutopilotConfig>,
     indexes: Vec<(String, u64)>,
     carried: Vec<Carried>,
+    restores: Restores,
+    /// They come from an archive, which Consul may have written.
+    archived: bool,
     /// The first instance of each service, by its name as spelt: the others share what they can with it.
     instances: BTreeMap<Str, Arc<NodeService>>,
     /// The first check of each service and name.
@@ -54,9 +57,17 @@ impl Store {
     ///
     /// Never panics. Needs memory in proportion to the bytes; the caller bounds those.
     pub fn decode_snapshot(bytes: &[u8]) -> Result<Store, SnapshotError> {
+        Store::decode(bytes, Records::default())
+    }
+
+    /// The same of an archive: mesh settings that say nothing, which Consul writes with every instance, are forgotten.
+    pub(in crate::store) fn decode_archive(bytes: &[u8]) -> Result<Store, SnapshotError> {
+        Store::decode(bytes, Records { archived: true, ..Records::default() })
+    }
+
+    fn decode(bytes: &[u8], mut records: Records) -> Result<Store, SnapshotError> {
         let (header, mut rest): (Header, &[u8]) =
             msgpack::from_slice_prefix(bytes).map_err(|_| SnapshotError::Header)?;
-        let mut records = Records::default();
         while let Some((kind, body)) = rest.split_first() {
             rest = records
                 .read(*kind, body)
@@ -124,6 +135,11 @@ impl Records {
                 self.indexes.push((entry.key.into_owned(), entry.value));
                 Ok(rest)
             }
+            RESTORES => {
+                let (restores, rest) = value(body)?;
+                self.restores = restores;
+                Ok(rest)
+            }
             128.. => Err(format!("type {kind} is not a record")),
             _ => {
                 let rest = msgpack::skip(body).map_err(|e| e.to_string())?;
@@ -148,7 +164,10 @@ impl Records {
             let like = self.instances.get(&service.service);
             share_service(&mut service, like.map(|like| &**like));
             let known = like.is_some();
-            let service = Arc::new(service);
+            let mut service = Arc::new(service);
+            if self.archived {
+                service.forget_blank_mesh();
+            }
             if !known {
                 self.instances.insert(service.service.clone(), service.clone());
             }
@@ -206,8 +225,13 @@ impl Records {
             queries: self.queries,
             autopilot: self.autopilot.map(Arc::new),
             carried: Arc::new(self.carried),
+            ahead: self.restores.ahead,
+            unfinished: self.restores.unfinished,
             ..Store::default()
         };
+        if store.ahead > applied {
+            return Err(SnapshotError::Header);
+        }
         store.vet_references()?;
         store.node_ids = store
             .nodes

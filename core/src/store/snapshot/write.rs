@@ -1,8 +1,8 @@
 //! From a store to bytes.
 
 use super::{
-    AUTOPILOT, COORDINATES, Carried, Header, INDEX, IndexRecord, KVS, PREPARED_QUERY, REGISTER, SESSION,
-    TOMBSTONE, rank,
+    AUTOPILOT, CHUNKING, COORDINATES, Carried, Chunking, Header, INDEX, IndexRecord, KVS, METADATA, Metadata,
+    PREPARED_QUERY, REGISTER, RESTORES, Restores, SESSION, TOMBSTONE, rank,
 };
 use crate::Str;
 use crate::store::Store;
@@ -40,6 +40,29 @@ struct RegisterRecord<'a> {
 impl Store {
     /// The whole store. Equal stores give equal bytes.
     pub fn encode_snapshot(&self) -> Bytes {
+        let mut out = self.encode();
+        if self.ahead > 0 || self.unfinished.is_some() {
+            put(&mut out, RESTORES, &Restores { ahead: self.ahead, unfinished: self.unfinished.clone() });
+        }
+        Bytes::from(out)
+    }
+
+    /// The same for an archive: without what has come of another one, and with what Consul's servers look for.
+    pub fn encode_archive(&self) -> Vec<u8> {
+        let mut out = self.encode();
+        let carries = |kind| self.carried.iter().any(|record| record.kind == kind);
+        if !carries(METADATA) {
+            // Else a leader of Consul would look for intentions of an older form.
+            let (key, value, index) = ("intention-format", "config-entry", self.applied);
+            put(&mut out, METADATA, &Metadata { key, value, create_index: index, modify_index: index });
+        }
+        if !carries(CHUNKING) {
+            put(&mut out, CHUNKING, &Chunking { chunk_map: BTreeMap::new() });
+        }
+        out
+    }
+
+    fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(4096 + 160 * self.kv.len() + 700 * self.checks.len());
         msgpack::append(&mut out, &Header { last_index: self.applied });
         let mut carried = self.carried.iter().peekable();
@@ -60,7 +83,7 @@ impl Store {
             }
         }
         carried.for_each(|record| put_carried(&mut out, record));
-        Bytes::from(out)
+        out
     }
 
     fn put_catalog(&self, out: &mut Vec<u8>) {

@@ -58,7 +58,9 @@ impl Twin {
             Command::Txn(c) => self.txn(index, c),
             Command::Session(c) => self.session(index, c),
             Command::PreparedQuery(c) => self.query(index, c).map(|()| true),
-            Command::Autopilot(_) | Command::Coordinates(_) => unreachable!("they have tests of their own"),
+            Command::Autopilot(_) | Command::Coordinates(_) | Command::Restore(_) => {
+                unreachable!("they have tests of their own")
+            }
         };
         if answer.is_err() {
             *self = before;
