@@ -24,6 +24,7 @@ mod operator;
 mod rtt;
 mod service_file;
 mod services;
+mod snapshot;
 mod validate;
 mod version;
 mod watch;
@@ -125,6 +126,7 @@ pub static COMMANDS: &[&Command] = &[
     &leave::RELOAD,
     &rtt::COMMAND,
     &services::COMMAND,
+    &snapshot::COMMAND,
     &validate::COMMAND,
     &version::COMMAND,
     &watch::COMMAND,
@@ -143,7 +145,6 @@ const NOT_BUILT: &[&str] = &[
     "logout",
     "peering",
     "resource",
-    "snapshot",
     "tls",
     "troubleshoot",
 ];
