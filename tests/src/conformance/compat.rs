@@ -75,7 +75,7 @@ pub fn counts(scenarios: &[(String, Script)]) -> [usize; 4] {
             Action::Dns { .. } => 1,
             Action::Cli { args, .. } if args.first().is_some_and(|a| a == "validate") => 3,
             Action::Cli { .. } => 2,
-            Action::Join | Action::File { .. } => continue,
+            Action::Join | Action::File { .. } | Action::Copy { .. } => continue,
         };
         counts[kind] += 1;
     }

@@ -17,8 +17,16 @@ pub struct Normal {
 }
 
 /// What stands before an index.
-const INDEX: [&str; 7] =
-    ["X-Consul-Index", "CreateIndex", "ModifyIndex", "LastIndex", "\"Index\"", "modify index", "Index="];
+const INDEX: [&str; 8] = [
+    "X-Consul-Index",
+    "snapshot to index",
+    "CreateIndex",
+    "ModifyIndex",
+    "LastIndex",
+    "\"Index\"",
+    "modify index",
+    "Index=",
+];
 /// What stands before a hash.
 const HASH: [&str; 2] = ["ContentHash", "X-Consul-Contenthash"];
 const UUID: &str = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";

@@ -17,6 +17,7 @@
 //! join                                  ... here
 //! $ kv get a                            a run of the command line; the body is its standard input
 //! file a.json                           a file in ${dir}; the body is its content
+//! copy a.snap                           a file of `files/`, in ${dir}
 //! ? web.service.consul SRV              a DNS question; `tcp`, `edns=N` and `sort` may follow
 //! ```
 //!
@@ -65,6 +66,11 @@ pub enum Action {
         name: String,
         /// Its content.
         content: String,
+    },
+    /// A file of `files/` that later steps name.
+    Copy {
+        /// Its name, there and in the scenario's directory.
+        name: String,
     },
     /// A DNS question.
     Dns {
@@ -127,6 +133,7 @@ pub fn parse(text: &str) -> Script {
             "join" => Action::Join,
             "$" => Action::Cli { args: split(rest), input: body(&mut lines) },
             "file" => Action::File { name: rest.to_owned(), content: body(&mut lines) },
+            "copy" => Action::Copy { name: rest.to_owned() },
             "?" => Action::Dns { words: rest.split(' ').map(str::to_owned).collect() },
             _ => {
                 let step = script.steps.last_mut().unwrap_or_else(|| panic!("no step before {line:?}"));
@@ -159,7 +166,7 @@ fn after(word: &str, rest: &str) -> Option<After> {
 }
 
 fn starts_step(line: &str) -> bool {
-    [">>> ", "&>>> ", "$ ", "? ", "file ", "capture ", "pick ", "until ", "until-text "]
+    [">>> ", "&>>> ", "$ ", "? ", "file ", "copy ", "capture ", "pick ", "until ", "until-text "]
         .iter()
         .any(|w| line.starts_with(w))
         || matches!(line, "join" | "sort")
