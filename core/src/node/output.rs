@@ -11,6 +11,7 @@ use crate::store::Store;
 use crate::time::Instant;
 use crate::view::View;
 use crate::watch::ChangeSet;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -95,7 +96,7 @@ pub enum Output {
         /// That entry's term.
         term: Term,
         /// A cheap clone.
-        store: Store,
+        store: Box<Store>,
     },
     /// Run a probe and report [`super::Input::CheckDone`] in any case, timeout included.
     RunCheck {

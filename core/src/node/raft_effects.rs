@@ -15,6 +15,7 @@ use crate::raft::{self, Body, Effect, Entry, Payload, ProposeError, ReadError, R
 use crate::store::{Applied, Store};
 use crate::time::Now;
 use crate::watch::ChangeSet;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -95,7 +96,7 @@ impl Node {
             Effect::Contradicted { at } => self.halt(HaltReason::Contradicted { at }),
             Effect::BuildSnapshot { at } => {
                 invariant!(at.index.0 == self.store.log_index(), "a snapshot is of the applied state");
-                let store = self.store.clone();
+                let store = Box::new(self.store.clone());
                 self.outputs.push_back(Output::BuildSnapshot { at: at.index, term: at.term, store });
             }
             Effect::CheckSnapshot { meta, data } => {

@@ -447,7 +447,6 @@ impl World {
             Output::BuildSnapshot { at, store, .. } => {
                 let life = self.servers[slot].life;
                 let delay = MS + store.applied() % 7 * MS;
-                let store = Box::new(store);
                 self.heap.push(self.now + delay, Event::Built { slot, life, at, store });
             }
             Output::Reply { call, reply, .. } => self.on_operator_reply(slot, call, reply),
