@@ -103,6 +103,15 @@ mutants! {
     /// A follower throws its log away for a snapshot from the leader before it knows that it can read it.
     /// Seen by: a server goes on.
     InstallsUnread = "installs-unread",
+    /// A session that ends leaves its locks as they are: nobody can take them any more. Consul, `deleteSessionTxn`.
+    /// Seen by: the indexed judge (a key shows a holder that is none).
+    KeepsLocksOfTheEnded = "keeps-locks-of-the-ended",
+    /// A session is answered to be renewed, and its time runs on.
+    /// Seen by: the judge of sessions (it ends within its TTL).
+    RenewsNothing = "renews-nothing",
+    /// A leader watches the sessions that were there when it began, and no new ones.
+    /// Seen by: the demand that sessions which nobody renews end.
+    WatchesNoNewSessions = "watches-no-new-sessions",
     /// Writing what is there already raises the index, and wakes everybody for nothing. Consul issue 3712.
     /// Seen by: the indexed judge (a read of what never was).
     IdenticalWriteRaises = "identical-write-raises",

@@ -9,7 +9,7 @@ use crate::command::{Command, SessionOp};
 use crate::ids::Index;
 use crate::metrics::Metric;
 use crate::server::lock_delay;
-use crate::time::Now;
+use crate::time::{Duration, Now};
 
 impl Node {
     /// Gives a session that is to be created its ID.
@@ -27,16 +27,21 @@ impl Node {
 
     /// Has a session live on. For the leader, which counts the time.
     pub(super) fn renew(&mut self, now: Now, from: Caller, id: &str) {
-        let reply = match self.leader.active() {
-            true => {
-                let session = self.store.session(id).cloned();
-                if let Some(session) = &session {
+        let leased = self.raft.lease_until().is_some_and(|until| until > now.mono);
+        let reply = match self.store.session(id).cloned() {
+            _ if !self.leader.active() => Reply::Failed(CallError::NoLeader),
+            // The next leader begins with twice the TTL, so to be renewed by one who is about to be deposed is no
+            // harm. What it does not have, the next one may have created.
+            None if !leased => Reply::Failed(CallError::NoLeader),
+            session => {
+                if let Some(session) = &session
+                    && !mutant!(self, RenewsNothing)
+                {
                     self.leader.session_renewed(now.mono, session);
-                    self.metrics.time(now, Metric::SessionRenew, core::time::Duration::ZERO);
+                    self.metrics.time(now, Metric::SessionRenew, Duration::ZERO);
                 }
                 Reply::Session(session)
             }
-            false => Reply::Failed(CallError::NoLeader),
         };
         self.answer(from, reply);
     }
@@ -47,7 +52,9 @@ impl Node {
         for (key, delay) in core::mem::take(&mut self.changes.freed) {
             self.lock_delays.add(now, key, delay);
         }
-        self.leader.sessions_changed(now, &self.store, &self.changes);
+        if !mutant!(self, WatchesNoNewSessions) {
+            self.leader.sessions_changed(now, &self.store, &self.changes);
+        }
     }
 
     /// Refuses a write that locks what nobody can lock now. Whether it did.

@@ -156,6 +156,7 @@ impl Store {
         let delay = session.delay();
         for key in self.sessions.keys_of(id) {
             match &*session.behavior {
+                _ if mutant!(self, KeepsLocksOfTheEnded) => {}
                 Session::DELETE => self.kv_delete(index, &key, changes),
                 _ => self.kv_release(index, &key, changes),
             }

@@ -3,7 +3,8 @@
 use super::knobs::Knobs;
 use super::luck::Luck;
 use crate::oracle::{
-    Call, Deregistration, Found, Mode, Outcome, Registration, Target, TxnAnswer, TxnStep, Verb, Wait, Write,
+    Call, Deregistration, Found, Mode, NewSession, Outcome, Registration, Target, TxnAnswer, TxnStep, Verb,
+    Wait, Write,
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -14,6 +15,8 @@ pub(super) enum Role {
     Worker,
     /// Blocking reads of one target after the other.
     Watcher,
+    /// Has one session after the other, renews it for a while, and takes and gives back locks.
+    Holder,
     /// These calls once, in order; each must succeed.
     Script(VecDeque<Call>),
 }
@@ -46,6 +49,8 @@ pub(super) struct Client {
     contents: BTreeMap<String, (Vec<u8>, u64)>,
     /// The `X-Consul-Index` seen last, by target.
     indexes: BTreeMap<Target, u64>,
+    /// Of a holder: its session.
+    session: Option<String>,
     pub(super) under: Option<Under>,
     /// Grows with every request, so that late news of an old one can be told.
     pub(super) round: u64,
@@ -53,6 +58,11 @@ pub(super) struct Client {
     pub(super) failed: bool,
     /// How often an unknown outcome has been forgiven.
     pub(super) forgiven: usize,
+}
+
+/// Of sessions that have one, in nanoseconds. Longer than a leader can take to notice that it is none.
+pub(super) fn ttl(knobs: &Knobs) -> u64 {
+    4_000_000_000 * knobs.multiplier
 }
 
 const SERVICES: [&str; 3] = ["web", "db", "cache"];
@@ -74,6 +84,7 @@ impl Client {
             modified: BTreeMap::new(),
             contents: BTreeMap::new(),
             indexes: BTreeMap::new(),
+            session: None,
             under: None,
             round: 0,
             failed: false,
@@ -94,6 +105,7 @@ impl Client {
             Role::Script(calls) => return calls.pop_front().map(|call| (self.home, call)),
             Role::Watcher => self.watch(knobs),
             Role::Worker => self.work(knobs),
+            Role::Holder => self.hold(knobs),
         };
         let roams = self.luck.permille(knobs.roam_permille);
         let slot = if roams { self.luck.below(knobs.hosts() as u64) as usize } else { self.home };
@@ -187,6 +199,36 @@ impl Client {
         }
     }
 
+    fn hold(&mut self, knobs: &Knobs) -> Call {
+        let key = format!("l/{}", self.luck.below(3));
+        let Some(session) = self.session.clone() else {
+            let r = self.registration();
+            let bound = self.luck.ratio(1, 2);
+            return Call::Write(Write::CreateSession(NewSession {
+                name: format!("c{}.{}", self.number, self.count),
+                node: r.node,
+                check: if bound { r.check_id } else { String::new() },
+                ttl: if self.luck.ratio(2, 3) { ttl(knobs) } else { 0 },
+                deletes: self.luck.ratio(1, 4),
+            }));
+        };
+        match self.luck.below(100) {
+            0..30 => Call::Write(Write::Acquire { key, value: self.value(knobs), session }),
+            30..45 => Call::Write(Write::Release { key, value: self.value(knobs), session }),
+            45..65 => Call::Renew { session },
+            65..90 => Call::Read { target: Target::Key(key), mode: self.mode(knobs), wait: None },
+            90..95 => {
+                self.session = None;
+                Call::Write(Write::DestroySession { session })
+            }
+            // Forgotten: it ends by itself, or never.
+            _ => {
+                self.session = None;
+                Call::Read { target: Target::Key(key), mode: self.mode(knobs), wait: None }
+            }
+        }
+    }
+
     fn registration(&mut self) -> Registration {
         let host = self.luck.below(4);
         let service = *self.luck.pick(&SERVICES);
@@ -253,6 +295,8 @@ impl Client {
                     self.modified.insert(entry.key.clone(), entry.modify_index);
                 }
             }
+            (_, Outcome::Session(id)) => self.session = Some(id.clone()),
+            (_, Outcome::Renewed(false)) => self.session = None,
             _ => {}
         }
     }

@@ -1,10 +1,11 @@
 //! The second phase: everything works again, so everything must work again, within bounded time.
 
-use super::client::{Client, Role};
+use super::client::{Client, Role, ttl};
 use super::event::Event;
 use super::invariant::Checked;
 use super::luck::Luck;
 use super::marks::Mark;
+use super::server::Process;
 use super::verdict::{Kind, Violation};
 use super::world::{MS, SECOND, World};
 use crate::oracle::{Call, Mode, Registration, Target, Write};
@@ -35,6 +36,9 @@ impl World {
         self.demand(bound, "one leader, and everybody caught up", World::is_settled);
         // A blocking read lasts at most 8.5 s by its server's clock.
         self.demand(25 * SECOND, "every request is answered or given up", World::nobody_waits);
+        // After twice the TTL, by a clock that may be a third too slow.
+        let sessions = 4 * ttl(&self.plan.knobs) + 20 * SECOND;
+        self.demand(sessions, "sessions that nobody renews end", World::sessions_have_ended);
         if self.violation.is_some() {
             return;
         }
@@ -88,6 +92,16 @@ impl World {
         let equal = founders.iter().all(|s| s.up.as_ref().is_some_and(|p| p.view.raft.applied == applied));
         let one = founders.iter().filter(|s| s.shown.leads).count() == 1;
         one && all_vote && exact && equal && self.operator.is_idle() && status.last_index == applied
+    }
+
+    fn sessions_have_ended(&self) -> bool {
+        let have_ended = |centre| {
+            let leader = self.leader_of(centre).and_then(|slot| self.servers[slot].up.as_ref());
+            let lives =
+                |process: &Process| process.node.store().sessions().any(|s| s.time_to_live().is_some());
+            leader.is_some_and(|process| !lives(process))
+        };
+        (0..self.centres.len()).all(have_ended)
     }
 
     fn nobody_waits(&self) -> bool {

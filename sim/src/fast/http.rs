@@ -1,8 +1,8 @@
 //! Requests as clients write them, and answers as clients read them.
 
 use crate::oracle::{
-    Call, Deregistration, Entry, Found, Instance, Mode, Outcome, ReadAnswer, Registration, Target, TxnAnswer,
-    TxnStep, Verb, Wait, Write,
+    Call, Deregistration, Entry, Found, Instance, Mode, NewSession, Outcome, ReadAnswer, Registration,
+    Target, TxnAnswer, TxnStep, Verb, Wait, Write,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -18,6 +18,7 @@ const CLIENT: SocketAddr = SocketAddr::new(core::net::IpAddr::V4(core::net::Ipv4
 pub(super) fn request(call: &Call, datacenter: Option<&str>) -> HttpRequest {
     let (method, mut target, body) = match call {
         Call::Read { target, mode, wait } => ("GET", read_target(target, *mode, *wait), Bytes::new()),
+        Call::Renew { session } => ("PUT", format!("/v1/session/renew/{session}"), Bytes::new()),
         Call::Write(write) => write_parts(write, datacenter.unwrap_or_default()),
         Call::Txn { steps, mode } => {
             let mut target = String::from("/v1/txn");
@@ -66,6 +67,14 @@ fn write_parts(write: &Write, datacenter: &str) -> (&'static str, String, Bytes)
         Write::Delete { key } => ("DELETE", format!("/v1/kv/{key}"), Bytes::new()),
         Write::DeleteCas { key, index } => ("DELETE", format!("/v1/kv/{key}?cas={index}"), Bytes::new()),
         Write::DeleteTree { prefix } => ("DELETE", format!("/v1/kv/{prefix}?recurse"), Bytes::new()),
+        Write::Acquire { key, value, session } => {
+            ("PUT", format!("/v1/kv/{key}?acquire={session}"), Bytes::copy_from_slice(value))
+        }
+        Write::Release { key, value, session } => {
+            ("PUT", format!("/v1/kv/{key}?release={session}"), Bytes::copy_from_slice(value))
+        }
+        Write::CreateSession(new) => ("PUT", "/v1/session/create".into(), session_body(new)),
+        Write::DestroySession { session } => ("PUT", format!("/v1/session/destroy/{session}"), Bytes::new()),
         Write::Register(r) => ("PUT", "/v1/catalog/register".into(), register_body(r, datacenter)),
         Write::Deregister(d) => ("PUT", "/v1/catalog/deregister".into(), deregister_body(d, datacenter)),
     }
@@ -90,6 +99,17 @@ fn register_body(r: &Registration, datacenter: &str) -> Bytes {
     }
     out.push('}');
     Bytes::from(out)
+}
+
+fn session_body(new: &NewSession) -> Bytes {
+    let checks = if new.check.is_empty() { String::new() } else { format!("\"{}\"", new.check) };
+    let ttl = if new.ttl == 0 { String::new() } else { format!("{}ms", new.ttl / 1_000_000) };
+    let behavior = if new.deletes { "delete" } else { "release" };
+    Bytes::from(format!(
+        "{{\"Name\":\"{}\",\"Node\":\"{}\",\"NodeChecks\":[{checks}],\"TTL\":\"{ttl}\",\"Behavior\":\"{behavior}\",\
+         \"LockDelay\":\"0s\"}}",
+        new.name, new.node
+    ))
 }
 
 fn deregister_body(d: &Deregistration, datacenter: &str) -> Bytes {
@@ -123,6 +143,16 @@ pub(super) fn outcome(call: &Call, reply: &HttpReply) -> Result<Outcome, String>
     match (call, reply.status) {
         (Call::Read { target, .. }, 200 | 404) => read_answer(target, reply).map(Outcome::Read),
         (Call::Txn { .. }, 200 | 409) => txn_answer(reply).map(Outcome::Txn),
+        (Call::Renew { .. }, 200) => Ok(Outcome::Renewed(true)),
+        (Call::Renew { .. }, 404) => Ok(Outcome::Renewed(false)),
+        (Call::Write(Write::CreateSession(_)), 200) => {
+            let value = json::parse(&reply.body).map_err(|e| e.to_string())?;
+            string(&value, "ID").map(Outcome::Session)
+        }
+        // A session that has ended locks nothing, which the log shows as it shows that another holds it.
+        (Call::Write(Write::Acquire { .. }), 500) if text().contains("invalid session") => {
+            Ok(Outcome::Wrote(false))
+        }
         (Call::Write(_), 200) => match &reply.body[..] {
             b"true" | b"true\n" => Ok(Outcome::Wrote(true)),
             b"false" | b"false\n" => Ok(Outcome::Wrote(false)),
@@ -140,7 +170,7 @@ pub(super) fn outcome(call: &Call, reply: &HttpReply) -> Result<Outcome, String>
 /// Whether an agent's answer to a write says that no server has done it. A server's own words say so otherwise.
 fn is_refusal(text: &str) -> bool {
     let Some(said) = text.strip_prefix("rpc error making call: ") else { return true };
-    ["No cluster leader", "rate limit exceeded", "nearly full", "too large"]
+    ["No cluster leader", "rate limit exceeded", "nearly full", "too large", "apply failed: "]
         .iter()
         .any(|why| said.contains(why))
 }
@@ -225,6 +255,8 @@ fn entry(value: &Value<'_>) -> Result<Entry, String> {
         key: string(value, "Key")?,
         value: bytes,
         flags: number(value, "Flags")?,
+        session: string(value, "Session").unwrap_or_default(),
+        lock_index: number(value, "LockIndex")?,
         create_index: number(value, "CreateIndex")?,
         modify_index: number(value, "ModifyIndex")?,
     })

@@ -89,6 +89,8 @@ knobs! {
     clients = 4, calm Some(1);
     /// Clients that do nothing but blocking reads.
     watchers = 2, calm Some(0);
+    /// Clients that have sessions and take locks.
+    holders = 0, calm Some(0);
     /// Mean pause of a client between two requests, in milliseconds.
     think_ms = 250, calm None;
     /// Keys that clients fight over.
@@ -176,7 +178,7 @@ impl Knobs {
         one_of("services", self.services <= 64)?;
         one_of("seconds", (1..=3600).contains(&self.seconds))?;
         one_of("multiplier", (1..=10).contains(&self.multiplier))?;
-        one_of("clients", self.clients <= 64 && self.watchers <= 64)?;
+        one_of("clients", self.clients <= 64 && self.watchers <= 64 && self.holders <= 64)?;
         one_of("think_ms", (1..=60_000).contains(&self.think_ms))?;
         one_of("keys", (1..=1000).contains(&self.keys))?;
         one_of("mutant", self.mutant == 0 || cfg!(feature = "mutants"))?;

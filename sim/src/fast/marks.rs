@@ -53,6 +53,10 @@ marks! {
     WroteTheSame => "write of what was there";
     /// A transaction was rolled back.
     RolledBack => "transaction rolled back";
+    /// A session took a lock.
+    LockTaken => "lock taken";
+    /// A session had ended when it was to be renewed.
+    SessionGone => "session ended meanwhile";
     /// A leader asked to read found its lease over.
     LeaseRefused => "lease over, read took a barrier";
     /// A membership change was done.

@@ -25,7 +25,15 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         name: "calm",
         about: "no faults at all; one, three or five servers",
-        required: &[Mark::Woken, Mark::WroteTheSame, Mark::CasRefused, Mark::RolledBack, Mark::DnsAnswered],
+        required: &[
+            Mark::Woken,
+            Mark::WroteTheSame,
+            Mark::CasRefused,
+            Mark::RolledBack,
+            Mark::DnsAnswered,
+            Mark::LockTaken,
+            Mark::SessionGone,
+        ],
         draw: |d| d.knobs.servers = *d.luck.pick(&[1, 3, 5]),
     },
     Scenario {
@@ -205,6 +213,7 @@ impl Scenario {
         let luck = Luck::of(seed, self.name, 0);
         let mut draft = Draft { knobs: Knobs::default(), luck, steps: Vec::new() };
         draft.knobs.servers = *draft.luck.pick(&[3, 3, 3, 5]);
+        draft.knobs.holders = Luck::of(seed, "holders", 0).below(4);
         draft.knobs.multiplier = *draft.luck.pick(&[1, 1, 2, 5]);
         draft.knobs.seconds = 20 + 10 * draft.knobs.multiplier;
         draft.knobs.repeat_permille = 150;

@@ -22,6 +22,7 @@ use lictor_core::view::View;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The names of datacenters.
 pub(super) const CENTRES: [&str; 2] = ["dc1", "dc2"];
@@ -150,6 +151,7 @@ impl Server {
             bootstrap_expect: if founder || !gossip { count as u32 } else { 0 },
             raft_snapshot_threshold: knobs.snapshot_every,
             raft_trailing_logs: knobs.trailing_logs,
+            session_ttl_min: Duration::from_secs(1),
             ..RuntimeConfig::default()
         };
         config.performance.raft_multiplier = knobs.multiplier as u32;

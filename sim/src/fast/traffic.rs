@@ -220,7 +220,7 @@ impl World {
             _ if failed => 200 * MS,
             _ if self.now < self.burst_until => MS,
             Role::Watcher => MS * 5,
-            Role::Worker => {
+            Role::Worker | Role::Holder => {
                 let mean = self.plan.knobs.think_ms * MS;
                 self.clients[client].luck.around(mean)
             }
@@ -234,6 +234,8 @@ fn note_marks(marks: &mut super::marks::Marks, op: &Operation, history: &[Operat
         (Call::Write(Write::Cas { .. } | Write::DeleteCas { .. }), Outcome::Wrote(false)) => {
             marks.hit(Mark::CasRefused);
         }
+        (Call::Write(Write::Acquire { .. }), Outcome::Wrote(true)) => marks.hit(Mark::LockTaken),
+        (_, Outcome::Renewed(false)) => marks.hit(Mark::SessionGone),
         (Call::Txn { .. }, Outcome::Txn(TxnAnswer::RolledBack(_))) => marks.hit(Mark::RolledBack),
         (call, Outcome::Unknown) if call.writes() => marks.hit(Mark::UnknownWrite),
         (_, Outcome::Failed(text)) if text.contains("No cluster leader") => marks.hit(Mark::NoLeader),

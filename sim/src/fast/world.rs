@@ -102,6 +102,7 @@ impl World {
         let servers: Vec<Server> = (0..slots).map(|slot| Server::new(slot, seed, knobs)).collect();
         let roles = (0..knobs.clients).map(|_| Role::Worker);
         let roles = roles.chain((0..knobs.watchers).map(|_| Role::Watcher));
+        let roles = roles.chain((0..knobs.holders).map(|_| Role::Holder));
         let clients = roles
             .enumerate()
             .map(|(i, role)| {

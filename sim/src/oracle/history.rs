@@ -73,6 +73,11 @@ pub enum Call {
     },
     /// One write.
     Write(Write),
+    /// `PUT /v1/session/renew/ID`: it changes nothing that is replicated.
+    Renew {
+        /// The session.
+        session: String,
+    },
     /// `PUT /v1/txn`. If no step writes, it is a read in the given mode.
     Txn {
         /// In order.
@@ -153,10 +158,50 @@ pub enum Write {
         /// Every key that begins with this.
         prefix: String,
     },
+    /// `PUT /v1/kv/KEY?acquire=`.
+    Acquire {
+        /// The key.
+        key: String,
+        /// The body.
+        value: Vec<u8>,
+        /// The session.
+        session: String,
+    },
+    /// `PUT /v1/kv/KEY?release=`.
+    Release {
+        /// The key.
+        key: String,
+        /// The body.
+        value: Vec<u8>,
+        /// The session.
+        session: String,
+    },
+    /// `PUT /v1/session/create`, without a lock delay.
+    CreateSession(NewSession),
+    /// `PUT /v1/session/destroy/ID`.
+    DestroySession {
+        /// The session.
+        session: String,
+    },
     /// `PUT /v1/catalog/register`.
     Register(Registration),
     /// `PUT /v1/catalog/deregister`.
     Deregister(Deregistration),
+}
+
+/// A session that is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewSession {
+    /// `Name`: no two that are asked for have the same.
+    pub name: String,
+    /// `Node`.
+    pub node: String,
+    /// `NodeChecks`: this one; empty for none.
+    pub check: String,
+    /// `TTL` in nanoseconds; 0 for none.
+    pub ttl: u64,
+    /// `Behavior`: its keys are deleted, not released.
+    pub deletes: bool,
 }
 
 /// A node, with at most one service instance and one check of it.
@@ -236,6 +281,10 @@ pub enum Outcome {
     Wrote(bool),
     /// 200 or 409 of a transaction.
     Txn(TxnAnswer),
+    /// 200 of a new session: its ID.
+    Session(String),
+    /// 200 or 404 of a renewal.
+    Renewed(bool),
     /// An answer which says that nothing was done: no leader, busy, disk full, bad request. For a read,
     /// any error.
     Failed(String),
@@ -274,6 +323,10 @@ pub struct Entry {
     pub value: Vec<u8>,
     /// `Flags`.
     pub flags: u64,
+    /// `Session`; empty for none.
+    pub session: String,
+    /// `LockIndex`.
+    pub lock_index: u64,
     /// `CreateIndex`.
     pub create_index: u64,
     /// `ModifyIndex`.
@@ -319,7 +372,7 @@ impl Call {
     /// Whether the call can change anything.
     pub fn writes(&self) -> bool {
         match self {
-            Call::Read { .. } => false,
+            Call::Read { .. } | Call::Renew { .. } => false,
             Call::Write(_) => true,
             Call::Txn { steps, .. } => steps.iter().any(|s| s.verb.writes()),
         }

@@ -20,7 +20,7 @@ use super::model::{Model, Reply};
 use super::violation::Violation;
 use bytes::Bytes;
 use lictor_core::Str;
-use lictor_core::command::{Command, KvCommand, Register, Txn, TxnOp};
+use lictor_core::command::{Command, KvCommand, Register, SessionOp, Txn, TxnOp};
 use lictor_core::types::{KvEntry, KvOp};
 use std::collections::BTreeMap;
 
@@ -41,6 +41,7 @@ pub struct Summary {
 pub fn check(run: &Run) -> Result<Summary, Violation> {
     let mut judge = Judge::new(run);
     judge.play_log()?;
+    super::sessions::check(run, &judge.model)?;
     judge.follow_time()?;
     Ok(judge.summary)
 }
@@ -91,7 +92,9 @@ impl<'a> Judge<'a> {
                 // Agents and leaders write to the catalog too; clients' writes are looked up later.
                 Command::Register(_) | Command::Deregister(_) => self.catalog.push(committed),
                 Command::ReapTombstones(_) | Command::Autopilot(_) | Command::Coordinates(_) => {}
-                Command::Session(_) | Command::PreparedQuery(_) => {}
+                // Clients' ones are looked up later too; who else may end a session, `super::sessions` says.
+                Command::Session(_) => self.catalog.push(committed),
+                Command::PreparedQuery(_) => {}
                 Command::Restore(_) => unreachable!("no scenario restores an archive"),
             }
         }
@@ -194,9 +197,8 @@ impl<'a> Judge<'a> {
         let op = &self.run.operations[i];
         let index = match (&op.call, &op.outcome) {
             (_, Outcome::Failed(_) | Outcome::Unknown) => return Ok(None),
-            (Call::Write(write @ (Write::Register(_) | Write::Deregister(_))), _) => {
-                self.catalog_place(write, op, self.floor[i])?
-            }
+            (Call::Renew { .. }, _) => return Ok(None),
+            (Call::Write(write), _) if is_looked_up(write) => self.catalog_place(write, op, self.floor[i])?,
             (call, _) if call.writes() => self.written_at(i)?,
             (Call::Read { target, .. }, Outcome::Read(answer)) => {
                 let found = self.model.first_match(target, answer, self.floor[i], self.applied_by(at));
@@ -240,7 +242,7 @@ impl<'a> Judge<'a> {
     /// Where the log may hold an acknowledged catalog write: equal ones cannot be told apart.
     fn catalog_place(&self, write: &Write, op: &Operation, floor: u64) -> Result<u64, Violation> {
         let fits = |c: &&&Committed| {
-            c.index > floor && op.begin <= c.at && c.at <= deadline(op) && is_catalog_write(write, &c.command)
+            c.index > floor && op.begin <= c.at && c.at <= deadline(op) && is_write_of(write, op, &c.command)
         };
         let found = self.catalog.iter().find(fits).map(|c| c.index);
         let what = format!("the log does not hold it behind index {floor}");
@@ -320,11 +322,19 @@ fn deadline(op: &Operation) -> u64 {
     }
 }
 
+/// Writes that are not told by their bytes in the log.
+fn is_looked_up(write: &Write) -> bool {
+    matches!(
+        write,
+        Write::Register(_) | Write::Deregister(_) | Write::CreateSession(_) | Write::DestroySession { .. }
+    )
+}
+
 /// Reads for which any state will do that their server has not gone beyond.
 fn is_stale(call: &Call) -> bool {
     match call {
         Call::Read { mode, .. } => *mode == Mode::Stale,
-        Call::Write(_) => false,
+        Call::Write(_) | Call::Renew { .. } => false,
         Call::Txn { mode, .. } => *mode == Mode::Stale && !call.writes(),
     }
 }
@@ -334,8 +344,13 @@ pub(super) fn command_of(call: &Call) -> Option<Command> {
     let kv = |op, key: &str, value: &[u8], flags, index| {
         Some(Command::Kv(kv_command(op, key, value, flags, index)))
     };
+    let lock = |op, key: &str, value: &[u8], session: &str| {
+        let mut command = kv_command(op, key, value, 0, 0);
+        command.dir_ent.session = Str::from(session);
+        Some(Command::Kv(command))
+    };
     match call {
-        Call::Read { .. } => None,
+        Call::Read { .. } | Call::Renew { .. } => None,
         Call::Txn { steps, .. } => call.writes().then(|| Command::Txn(txn_of(steps))),
         Call::Write(write) => match write {
             Write::Put { key, value, flags } => kv(KvOp::Set, key, value, *flags, 0),
@@ -343,7 +358,10 @@ pub(super) fn command_of(call: &Call) -> Option<Command> {
             Write::Delete { key } => kv(KvOp::Delete, key, &[], 0, 0),
             Write::DeleteCas { key, index } => kv(KvOp::DeleteCas, key, &[], 0, *index),
             Write::DeleteTree { prefix } => kv(KvOp::DeleteTree, prefix, &[], 0, 0),
+            Write::Acquire { key, value, session } => lock(KvOp::Lock, key, value, session),
+            Write::Release { key, value, session } => lock(KvOp::Unlock, key, value, session),
             Write::Register(_) | Write::Deregister(_) => None,
+            Write::CreateSession(_) | Write::DestroySession { .. } => None,
         },
     }
 }
@@ -377,8 +395,16 @@ pub(super) fn txn_of(steps: &[TxnStep]) -> Txn {
     Txn { ops: steps.iter().map(op).collect() }
 }
 
-fn is_catalog_write(write: &Write, command: &Command) -> bool {
+fn is_write_of(write: &Write, op: &Operation, command: &Command) -> bool {
     match (write, command) {
+        (Write::CreateSession(new), Command::Session(c)) => {
+            c.op == SessionOp::Create
+                && *c.session.name == *new.name
+                && op.outcome == Outcome::Session(c.session.id.to_string())
+        }
+        (Write::DestroySession { session }, Command::Session(c)) => {
+            c.op == SessionOp::Destroy && *c.session.id == **session
+        }
         (Write::Register(r), Command::Register(c)) => is_registration(r, c),
         (Write::Deregister(d), Command::Deregister(c)) => {
             c.node == d.node && c.service_id == d.service_id && c.check_id == d.check_id
@@ -413,11 +439,16 @@ fn touches(call: &Call, target: &Target) -> bool {
         Target::Health(_) => false,
     };
     match call {
-        Call::Read { .. } => false,
+        Call::Read { .. } | Call::Renew { .. } => false,
+        Call::Write(Write::CreateSession(_)) => false,
+        // It may hold anything.
+        Call::Write(Write::DestroySession { .. }) => !matches!(target, Target::Health(_)),
         Call::Write(Write::DeleteTree { prefix }) => tree(prefix),
         Call::Write(
             Write::Put { key, .. }
             | Write::Cas { key, .. }
+            | Write::Acquire { key, .. }
+            | Write::Release { key, .. }
             | Write::Delete { key }
             | Write::DeleteCas { key, .. },
         ) => within(key),

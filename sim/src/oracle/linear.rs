@@ -9,12 +9,15 @@
 //! It knows neither log nor raft. Keys that no prefix and no transaction ties together are judged alone, which
 //! is sound, because linearizability is local. A `ModifyIndex` is an opaque name of a version: a
 //! compare-and-set succeeds if the version in place may have that name. Writes of unknown outcome may take
-//! effect at any time after their begin, or never. Stale reads promise nothing here and are left out, as is
-//! the catalog.
+//! effect at any time after their begin, or never. Stale reads promise nothing here and are left out, as are
+//! the catalog and keys that are locked ([`LOCKS`]).
 
 use super::history::*;
 use super::violation::Violation;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Keys under this are locked: they also change when a session ends, which this judge cannot know.
+const LOCKS: &str = "l/";
 
 /// Configurations kept at once, before a group of keys is given up as too busy to judge.
 pub const MAX_CONFIGURATIONS: usize = 20_000;
@@ -124,7 +127,7 @@ fn written(call: &Call) -> Vec<(String, Content)> {
             let sets = steps.iter().filter(|s| matches!(s.verb, Verb::Set | Verb::Cas));
             sets.map(|s| (s.key.clone(), (s.value.clone(), s.flags))).collect()
         }
-        Call::Write(_) | Call::Read { .. } => vec![],
+        Call::Write(_) | Call::Read { .. } | Call::Renew { .. } => vec![],
     }
 }
 
@@ -142,7 +145,7 @@ fn steps_of(call: &Call) -> Vec<TxnStep> {
         Call::Write(Write::DeleteTree { prefix }) => step(Verb::DeleteTree, prefix, &[], 0, 0),
         Call::Read { target: Target::Prefix(prefix), .. } => step(Verb::GetTree, prefix, &[], 0, 0),
         Call::Read { target: Target::Key(key), .. } => step(Verb::Get, key, &[], 0, 0),
-        Call::Read { target: Target::Health(_), .. } | Call::Write(_) => vec![],
+        Call::Read { target: Target::Health(_), .. } | Call::Write(_) | Call::Renew { .. } => vec![],
     }
 }
 
@@ -182,7 +185,7 @@ pub(super) fn successors(state: &State, op: &Operation, names: &Names) -> Vec<St
             Outcome::Wrote(done) => alone && *done != rolled_back,
             Outcome::Txn(TxnAnswer::RolledBack(at)) => rolled_back && *at == failed,
             Outcome::Txn(TxnAnswer::Done(entries)) => !rolled_back && shows(entries, &shown),
-            Outcome::Read(_) | Outcome::Failed(_) => false,
+            Outcome::Read(_) | Outcome::Failed(_) | Outcome::Session(_) | Outcome::Renewed(_) => false,
         };
         said.then(|| if rolled_back { state.clone() } else { after })
     };
@@ -406,10 +409,12 @@ fn root<'a>(group: &BTreeMap<&'a str, &'a str>, key: &'a str) -> &'a str {
 /// Whether an operation says, or may have done, anything.
 fn binds(op: &Operation) -> bool {
     match (&op.call, &op.outcome) {
+        (Call::Read { target: Target::Key(key), .. }, _) if key.starts_with(LOCKS) => false,
         (_, Outcome::Failed(_)) => false,
         (call, Outcome::Unknown) => call.writes(),
         (Call::Read { mode, .. }, _) => *mode != Mode::Stale,
         (Call::Txn { mode, .. }, _) => op.call.writes() || *mode != Mode::Stale,
         (Call::Write(_), _) => true,
+        (Call::Renew { .. }, _) => false,
     }
 }

@@ -7,6 +7,7 @@
 //! | judge | believes | finds |
 //! |---|---|---|
 //! | [`indexed`] | the log's order | wrong replies, lost or doubled writes, stale and impossible reads |
+//! | `sessions` | the log's order | sessions that nobody asked for, that end too early, or are not found |
 //! | [`linear`] | nothing but answers and times | histories that no order of single steps explains |
 //! | [`watch`] | the log's order | lost wake-ups, empty wake-ups, indexes that go back |
 
@@ -14,6 +15,7 @@ pub mod history;
 pub mod indexed;
 pub mod linear;
 mod model;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod violation;
@@ -21,6 +23,6 @@ pub mod watch;
 
 pub use history::{Call, Committed, Entry, Found, Instance, Mode, Operation, Outcome, Progress, Target};
 pub use history::{
-    Deregistration, ReadAnswer, Registration, Restart, Run, TxnAnswer, TxnStep, Verb, Wait, Write,
+    Deregistration, NewSession, ReadAnswer, Registration, Restart, Run, TxnAnswer, TxnStep, Verb, Wait, Write,
 };
 pub use violation::Violation;

@@ -6,10 +6,18 @@
 
 use super::history::{Entry, Found, Instance, Outcome, ReadAnswer, Target, TxnAnswer};
 use lictor_core::Str;
-use lictor_core::command::{Command, Deregister, KvCommand, Register, Txn, TxnOp};
+use lictor_core::command::{Command, Deregister, KvCommand, Register, SessionCommand, SessionOp, Txn, TxnOp};
 use lictor_core::types::{HealthCheck, KvEntry, KvOp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// A session, as far as its end depends on it. Names are lower case.
+#[derive(Clone, Debug)]
+struct Lock {
+    node: String,
+    checks: Vec<String>,
+    deletes: bool,
+}
 
 /// The key table at one index.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +48,10 @@ pub(super) struct Model {
     /// The key table from each index at which it changed, oldest first; begins with index 0.
     keys: Vec<(u64, Keys)>,
     catalog: Vec<(u64, Catalog)>,
+    /// Those that live at the newest index, by ID.
+    sessions: BTreeMap<String, Lock>,
+    /// Those that have ended, and at which index.
+    ended: BTreeMap<String, u64>,
     applied: u64,
 }
 
@@ -83,7 +95,8 @@ impl Reply {
 impl Default for Model {
     fn default() -> Model {
         let (keys, catalog) = (Keys::default(), Catalog::default());
-        Model { keys: vec![(0, keys)], catalog: vec![(0, catalog)], applied: 0 }
+        let (sessions, ended) = (BTreeMap::new(), BTreeMap::new());
+        Model { keys: vec![(0, keys)], catalog: vec![(0, catalog)], sessions, ended, applied: 0 }
     }
 }
 
@@ -91,7 +104,10 @@ impl Model {
     /// Plays the next command of the log.
     pub(super) fn apply(&mut self, index: u64, command: &Command) -> Reply {
         self.applied = index;
-        match command {
+        let reply = match command {
+            Command::Kv(c) if c.op == KvOp::Lock && !self.sessions.contains_key(&*c.dir_ent.session) => {
+                Reply::Bool(false)
+            }
             Command::Kv(c) => self.on_keys(index, |keys| keys.write(index, c)),
             Command::Txn(txn) => self.on_keys(index, |keys| keys.txn(index, txn)),
             Command::ReapTombstones(c) => self.on_keys(index, |keys| {
@@ -101,10 +117,65 @@ impl Model {
             Command::Register(c) => self.on_catalog(index, |catalog| catalog.register(c)),
             Command::Deregister(c) => self.on_catalog(index, |catalog| catalog.deregister(c)),
             // Neither a key nor the catalog.
-            Command::Autopilot(_) | Command::Coordinates(_) | Command::Session(_) => Reply::Bool(true),
-            Command::PreparedQuery(_) => Reply::Bool(true),
+            Command::Session(c) => self.session(index, c),
+            Command::Autopilot(_) | Command::Coordinates(_) | Command::PreparedQuery(_) => Reply::Bool(true),
             Command::Restore(_) => unreachable!("no scenario restores an archive"),
+        };
+        self.end_sessions(index);
+        reply
+    }
+
+    fn session(&mut self, index: u64, c: &SessionCommand) -> Reply {
+        let id = c.session.id.to_string();
+        if c.op == SessionOp::Destroy {
+            if let Some(lock) = self.sessions.remove(&id) {
+                self.let_go(index, &id, &lock);
+            }
+            return Reply::Bool(true);
         }
+        let lock = Lock {
+            node: c.session.node.to_lowercase(),
+            checks: c.session.node_checks.iter().flatten().map(|check| check.to_lowercase()).collect(),
+            deletes: &*c.session.behavior == "delete",
+        };
+        if self.is_over(&lock) {
+            return Reply::Refused;
+        }
+        self.sessions.insert(id, lock);
+        Reply::Bool(true)
+    }
+
+    /// Whether the catalog has ended it.
+    fn is_over(&self, lock: &Lock) -> bool {
+        let Some((_, catalog)) = self.catalog.last() else { return true };
+        let status = |check: &String| catalog.checks.get(&(lock.node.clone(), check.clone()));
+        let bad = |check: &String| status(check).is_none_or(|(_, status, _)| status == "critical");
+        !catalog.nodes.contains_key(&lock.node) || lock.checks.iter().any(bad)
+    }
+
+    fn end_sessions(&mut self, index: u64) {
+        let over: Vec<String> =
+            self.sessions.iter().filter(|(_, lock)| self.is_over(lock)).map(|(id, _)| id.clone()).collect();
+        for id in over {
+            if let Some(lock) = self.sessions.remove(&id) {
+                self.let_go(index, &id, &lock);
+            }
+        }
+    }
+
+    fn let_go(&mut self, index: u64, id: &str, lock: &Lock) {
+        self.ended.insert(id.into(), index);
+        self.on_keys(index, |keys| (Reply::Bool(true), keys.let_go(index, id, lock.deletes)));
+    }
+
+    /// Whether the session of this ID ever was.
+    pub(super) fn has_lived(&self, id: &str) -> bool {
+        self.sessions.contains_key(id) || self.ended.contains_key(id)
+    }
+
+    /// At which index the session of this ID has ended, if it has.
+    pub(super) fn ended(&self, id: &str) -> Option<u64> {
+        self.ended.get(id).copied()
     }
 
     fn on_keys(&mut self, index: u64, change: impl FnOnce(&mut Keys) -> (Reply, bool)) -> Reply {
@@ -267,27 +338,76 @@ impl Keys {
             }
             KvOp::DeleteTree => (Reply::Bool(true), self.remove_tree(index, &c.dir_ent.key)),
             KvOp::Cas | KvOp::DeleteCas => (Reply::Bool(false), false),
-            // Nobody has sessions, and the others are verbs of transactions only.
+            KvOp::Lock => {
+                let session = &c.dir_ent.session;
+                let (holder, count) = self
+                    .entries
+                    .get(&c.dir_ent.key)
+                    .map_or((String::new(), 0), |e| (e.session.clone(), e.lock_index));
+                if !holder.is_empty() && holder != **session {
+                    return (Reply::Bool(false), false);
+                }
+                let lock_index = if holder.is_empty() { count + 1 } else { count };
+                (Reply::Bool(true), self.put_as(index, &c.dir_ent, session, lock_index))
+            }
+            KvOp::Unlock => match self.entries.get(&c.dir_ent.key) {
+                Some(e) if e.session == *c.dir_ent.session && !e.session.is_empty() => {
+                    let count = e.lock_index;
+                    (Reply::Bool(true), self.put_as(index, &c.dir_ent, "", count))
+                }
+                _ => (Reply::Bool(false), false),
+            },
+            // The others are verbs of transactions only.
             _ => (Reply::Refused, false),
         }
     }
 
+    /// A plain write: whoever holds the key keeps it, and the count of locks begins anew.
     fn put(&mut self, index: u64, new: &KvEntry) -> bool {
+        let holder = self.entries.get(&new.key).map_or(String::new(), |old| old.session.clone());
+        self.put_as(index, new, &holder, 0)
+    }
+
+    fn put_as(&mut self, index: u64, new: &KvEntry, session: &str, lock_index: u64) -> bool {
         let key = new.key.clone();
         let old = self.entries.get(&key);
-        if old.is_some_and(|old| *old.value == *new.value && old.flags == new.flags) {
+        if old.is_some_and(|old| {
+            *old.value == *new.value
+                && old.flags == new.flags
+                && (&*old.session, old.lock_index) == (session, lock_index)
+        }) {
             return false;
         }
         let entry = Entry {
             key: key.to_string(),
             value: new.value.to_vec(),
             flags: new.flags,
+            session: session.into(),
+            lock_index,
             create_index: old.map_or(index, |old| old.create_index),
             modify_index: index,
         };
         self.entries.insert(key, Arc::new(entry));
         self.changed = index;
         true
+    }
+
+    /// What a session holds that has ended is released or deleted.
+    fn let_go(&mut self, index: u64, session: &str, deletes: bool) -> bool {
+        let held: Vec<Str> =
+            self.entries.iter().filter(|(_, e)| e.session == session).map(|(key, _)| key.clone()).collect();
+        for key in &held {
+            match deletes {
+                true => drop(self.remove(index, key)),
+                false => {
+                    let Some(entry) = self.entries.get_mut(key) else { continue };
+                    let old = Entry::clone(entry);
+                    *entry = Arc::new(Entry { session: String::new(), modify_index: index, ..old });
+                    self.changed = index;
+                }
+            }
+        }
+        !held.is_empty()
     }
 
     fn remove(&mut self, index: u64, key: &str) -> bool {

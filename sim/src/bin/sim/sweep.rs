@@ -180,6 +180,7 @@ fn likeliest(mutant: lictor_core::Mutant) -> &'static str {
         TwoChangesAtOnce => "membership",
         LeaseBeforeNoop | UnknownAsFailed => "quorum-loss",
         DefaultReadsAnywhere | DeletesWakeNobody | IdenticalWriteRaises => "calm",
+        KeepsLocksOfTheEnded | RenewsNothing | WatchesNoNewSessions => "calm",
         SnapshotWakesNobody | SnapshotLosesIndexes | InstallsUnread => "snapshot",
         FoundsWhatItSees => "cluster-founding",
         RefutesNothing => "cluster-faults",

@@ -31,7 +31,15 @@ pub(super) fn step(verb: Verb, key: &str, value: &str, index: u64) -> TxnStep {
 }
 
 pub(super) fn entry(key: &str, value: &str, create: u64, modify: u64) -> Entry {
-    Entry { key: key.into(), value: value.into(), flags: 0, create_index: create, modify_index: modify }
+    Entry {
+        key: key.into(),
+        value: value.into(),
+        flags: 0,
+        session: String::new(),
+        lock_index: 0,
+        create_index: create,
+        modify_index: modify,
+    }
 }
 
 pub(super) fn shown(index: u64, entries: &[Entry]) -> Outcome {
