@@ -62,7 +62,8 @@ static RESTORE: Command = Command {
     about: "
 Puts what a file holds in the place of everything that the servers keep, at once and
 on all of them: keys and services that the file does not have are gone. The servers
-themselves stay who they are. If it fails or is cut off, nothing has changed.
+themselves stay who they are. A restore that is cut off is whole or has not happened:
+it can be done again.
 
     $ {prog} snapshot restore backup.snap",
     body: Body::Leaf { api: sets::TO_SERVERS, own: &[], run: restore },
