@@ -27,7 +27,7 @@ fn sweep(name: &str, seeds: std::ops::Range<u64>) {
 
 #[test]
 fn a_cluster_without_faults_serves() {
-    sweep("calm", 0..3);
+    sweep("calm", 0..8);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn membership_changes_under_faults() {
 
 #[test]
 fn snapshots_bring_up_who_fell_behind() {
-    sweep("snapshot", 0..6);
+    sweep("snapshot", 0..18);
 }
 
 #[test]
