@@ -40,6 +40,34 @@ fn shown(http: u16, target: &str) -> Value {
 const WEB: &str = r#"{"ID": "web1", "Name": "web", "Port": 8080, "Tags": ["v1"], "Meta": {"a": "b"},
     "Check": {"TTL": "1h", "Status": "passing"}}"#;
 
+/// Prepared queries, of which servers know and clients do not.
+fn queries(client: &Server, server: u16) {
+    let create =
+        r#"{"Name": "find.web", "Service": {"Service": "web", "Tags": ["v1"]}, "DNS": {"TTL": "9s"}}"#;
+    let created = client.ask("POST", "/v1/query", create);
+    assert_eq!(created.status, 200, "{}", created.text());
+    let id = created.json()["ID"].as_str().expect("an ID").to_owned();
+    let twice = client.ask("POST", "/v1/query", create);
+    assert!(twice.status == 500 && twice.text().ends_with("'find.web' aliases an existing query name"));
+    let (one, missing) = (format!("/v1/query/{id}"), "/v1/query/00000000-0000-0000-0000-000000000000");
+    for target in ["/v1/query", &one, "/v1/query/find.web/execute", "/v1/query/FIND.web/explain?stale"] {
+        assert_eq!(client.get(target).json(), shown(server, target), "{target}");
+    }
+    let found = client.get("/v1/query/find.web/execute?near=_agent&limit=1").json();
+    assert_eq!(found["Nodes"][0]["Service"]["Port"], 8080, "{found}");
+    let absent = client.get("/v1/query/nobody/execute");
+    assert!(absent.status == 404 && absent.text().ends_with("Query not found"), "{}", absent.text());
+    assert_eq!(client.get(missing).status, 404);
+    let srv = |name| dns::ask(client.dns, name, dns::SRV).expect("an answer");
+    assert_eq!(srv("find.web.query.consul").ports(), [8080]);
+    assert_eq!(srv("nobody.query.consul").code, 3);
+    let template = r#"{"Template": {"Type": "name_prefix_match"}, "Service": {"Service": "${name.full}"}}"#;
+    assert_eq!(client.put(&one, template).status, 200);
+    assert_eq!(client.get("/v1/query/web/execute").json()["Service"], "web");
+    assert_eq!(client.ask("DELETE", &one, "").status, 200);
+    assert_eq!(client.get("/v1/query").text(), "[]");
+}
+
 /// Everything that a client does with a server that leads and has this HTTP port.
 fn serves(client: &Server, server: u16) {
     assert!(wait(|| client.answers("/v1/catalog/nodes")), "{}", client.log());
@@ -111,6 +139,8 @@ fn serves(client: &Server, server: u16) {
     let missing = client.put("/v1/txn", r#"[{"KV": {"Verb": "get", "Key": "none"}}]"#);
     assert_eq!(missing.status, 409, "{}", missing.text());
     assert_eq!(client.ask("DELETE", "/v1/kv/t", "").text(), "true");
+
+    queries(client, server);
 
     // A blocking read waits at the server, and hears of what happens there.
     let index = client.get("/v1/kv/a/b").index();

@@ -23,12 +23,14 @@ pub(super) enum Lookup {
     Service { name: Text, tag: Option<Text>, at: At },
     /// `<node>.node[.<dc>]`; the name may hold dots.
     Node { name: Text, at: At },
+    /// `<name or ID>.query[.<dc>]`, and SRV questions in the form of RFC 2782; the name may hold dots.
+    Query { name: Text, at: At },
     /// `<hex>.addr`.
     Address { ip: IpAddr },
     /// Neither records nor an error. `<service>.virtual`: there are no virtual addresses without the mesh;
     /// nodes of another datacenter, asked for something that no node has.
     Empty,
-    /// Nothing of ours; prepared queries, mesh and ingress names end here until they exist.
+    /// Nothing of ours; mesh and ingress names end here until they exist.
     Nothing,
 }
 
@@ -46,6 +48,7 @@ pub(super) fn understand(name: &QName, end: usize, kind: u16, datacenter: &str) 
             (Place::There(there), Some(text)) if i > 0 => Lookup::Node { name: text, at: At::There(there) },
             _ => Lookup::Nothing,
         },
+        Some((i @ 1.., Word::Query)) => query(name, i, end, datacenter),
         // Wherever it is said to be: the answer is in the question.
         Some((1, Word::Addr)) => address(name.label(0)).map_or(Lookup::Nothing, |ip| Lookup::Address { ip }),
         Some((1.., Word::Virtual)) => match Place::of(name, i_after(found), end, datacenter) {
@@ -67,6 +70,7 @@ enum Word {
     Node,
     Addr,
     Virtual,
+    Query,
     /// Known to Consul, not built here.
     Other,
 }
@@ -80,7 +84,7 @@ impl Word {
             4 if is("addr") => Word::Addr,
             7 if is("virtual") => Word::Virtual,
             7 if is("connect") || is("ingress") => Word::Other,
-            5 if is("query") => Word::Other,
+            5 if is("query") => Word::Query,
             _ if kind == qtype::SRV && label.first() == Some(&b'_') => Word::Underscored,
             _ => return None,
         })
@@ -114,6 +118,25 @@ impl Place {
             _ => Place::Nowhere,
         }
     }
+}
+
+/// The labels before `n` name a prepared query. What follows is a datacenter or nothing.
+fn query(name: &QName, n: usize, end: usize, datacenter: &str) -> Lookup {
+    let at = match end - n - 1 {
+        0 => At::Here,
+        1 if name.label(n + 1).eq_ignore_ascii_case(datacenter.as_bytes()) => At::Here,
+        1 => match name.text(n + 1, end) {
+            Some(there) => At::There(there.lower()),
+            None => return Lookup::Nothing,
+        },
+        _ => return Lookup::Nothing,
+    };
+    let underscored = |i: usize| name.label(i).first() == Some(&b'_');
+    let text = match n >= 2 && underscored(0) && underscored(n - 1) {
+        true => name.text(0, n - 1).map(Text::skip_first),
+        false => name.text(0, n),
+    };
+    text.map_or(Lookup::Nothing, |text| Lookup::Query { name: text.lower(), at })
 }
 
 /// The labels before `n` name a service, perhaps with a tag.

@@ -17,6 +17,7 @@ mod encode;
 mod lookup;
 mod names;
 mod node;
+mod prepared;
 mod qname;
 mod query;
 mod record;
@@ -40,6 +41,7 @@ use crate::config::RuntimeConfig;
 use crate::rng::Rng;
 use crate::store::Store;
 use crate::time::Now;
+use crate::types::QueryFound;
 use crate::view::View;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -84,6 +86,8 @@ struct Stores<'a> {
     own: &'a Store,
     /// What is known of others.
     others: &'a BTreeMap<Str, Store>,
+    /// What others found for prepared queries.
+    executed: &'a BTreeMap<Need, QueryFound>,
 }
 
 /// Answers one packet from `view`; `out` is cleared first and holds the whole reply afterwards.
@@ -110,7 +114,7 @@ pub fn answer_knowing(
     recursion: &mut Recursion,
     out: &mut Vec<u8>,
 ) -> Outcome {
-    let stores = Stores { own: &view.store, others: &BTreeMap::new() };
+    let stores = Stores { own: &view.store, others: &BTreeMap::new(), executed: &BTreeMap::new() };
     answer_with(stores, &view.config, now, rng, query, transport, recursion, out).0
 }
 
@@ -124,13 +128,13 @@ pub fn answer_from(
     transport: Transport,
     out: &mut Vec<u8>,
 ) -> (Outcome, Lasting) {
-    let stores = Stores { own: store, others: &BTreeMap::new() };
+    let stores = Stores { own: store, others: &BTreeMap::new(), executed: &BTreeMap::new() };
     answer_with(stores, config, now, rng, query, transport, &mut Recursion::default(), out)
 }
 
 #[expect(clippy::too_many_arguments, reason = "the whole of what an answer depends on")]
 fn answer_with(
-    Stores { own: store, others }: Stores<'_>,
+    Stores { own: store, others, executed }: Stores<'_>,
     config: &RuntimeConfig,
     now: Now,
     rng: &mut Rng,
@@ -155,7 +159,19 @@ fn answer_with(
     };
     let lasting = Lasting::Whole;
     let (datacenter, names) = (&*config.datacenter, Names::new());
-    let mut responder = Responder { store, datacenter, others, config, now, rng, recursion, names, lasting };
+    let mut responder = Responder {
+        store,
+        datacenter,
+        others,
+        executed,
+        config,
+        now,
+        rng,
+        recursion,
+        names,
+        lasting,
+        in_order: false,
+    };
     if question.name.ends_with("arpa").is_some() {
         return (reverse(responder, &query, question, out), Lasting::Once);
     }
@@ -203,6 +219,9 @@ fn fill<'a>(responder: &mut Responder<'a, '_>, ask: &Ask<'_>, sections: &mut Sec
         }
         _ => {
             if let Err(miss) = responder.look_up(ask, sections) {
+                if miss == Miss::Failure {
+                    return Rcode::ServFail;
+                }
                 sections.authority.push(responder.soa(Some(ask.name)));
                 return if miss == Miss::Name { Rcode::NxDomain } else { Rcode::NoError };
             }

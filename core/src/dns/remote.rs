@@ -16,6 +16,7 @@ use crate::router::{Ask, Kind, To};
 use crate::rpc::arguments::ReadArguments;
 use crate::store::{Excerpt, Store};
 use crate::time::{Instant, Now};
+use crate::types::QueryFound;
 use crate::wire::msgpack;
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
@@ -51,6 +52,10 @@ pub enum Part {
     Nodes,
     /// The instances at an address.
     Address(IpAddr),
+    /// What a prepared query finds, by its name or ID.
+    Query(Str),
+    /// What a prepared query finds that this datacenter defines, as calls write it.
+    QueryOf(Bytes),
 }
 
 impl Need {
@@ -75,6 +80,17 @@ impl Need {
                 arguments.service_address = Str::from(ip.to_string());
                 "Catalog.ServiceNodes"
             }
+            Part::Query(name) => {
+                arguments.query_id_or_name = name.clone();
+                arguments.agent.datacenter = config.datacenter.clone();
+                arguments.agent.node = config.node_name.clone();
+                "PreparedQuery.Execute"
+            }
+            Part::QueryOf(query) => {
+                // It was written here.
+                arguments.query = msgpack::from_slice(query).ok();
+                "PreparedQuery.ExecuteRemote"
+            }
         };
         let to = To::Datacenter(self.datacenter.clone());
         Ask { to, method, body: msgpack::to_vec(&arguments).into(), kind: Kind::Read }
@@ -87,6 +103,7 @@ impl Need {
             Part::Node(_) => excerpt.node_services(body)?,
             Part::Nodes => excerpt.nodes(body)?,
             Part::Address(_) => excerpt.service_nodes(body)?,
+            Part::Query(_) | Part::QueryOf(_) => excerpt.executed(body)?,
         }
         Ok(excerpt)
     }
@@ -97,7 +114,7 @@ impl Need {
 pub enum Told<'a> {
     /// A server has answered this.
     Body(&'a Bytes),
-    /// Nobody knows the datacenter.
+    /// Nobody knows the datacenter, or the prepared query.
     NoPath,
     /// No server could be asked.
     Nothing,
@@ -108,7 +125,11 @@ impl Told<'_> {
     pub fn of(reply: &Reply) -> Told<'_> {
         match reply {
             Reply::Answer(body) => Told::Body(body),
-            Reply::Failed(CallError::Remote(why)) if why.contains("No path to datacenter") => Told::NoPath,
+            Reply::Failed(CallError::Remote(why))
+                if ["No path to datacenter", "Query not found"].iter().any(|none| why.contains(none)) =>
+            {
+                Told::NoPath
+            }
             _ => Told::Nothing,
         }
     }
@@ -201,6 +222,8 @@ impl<C> Remote<C> {
             Told::Body(body) => need.read(body).ok().map(Arc::new),
             // What is nowhere has no records.
             Told::NoPath => Some(Arc::default()),
+            // Another place may have it.
+            Told::Nothing if matches!(need.part, Part::QueryOf(_)) => Some(Arc::default()),
             Told::Nothing => None,
         };
         if let (Some(excerpt), Told::Body(_)) = (&fresh, told) {
@@ -255,7 +278,12 @@ impl<C> Remote<C> {
         let mut others: BTreeMap<Str, Store> =
             known.into_iter().map(|(datacenter, excerpt)| (datacenter, excerpt.into_store())).collect();
         let fetched = others.remove(&config.datacenter).unwrap_or_default();
-        let stores = Stores { own: own.unwrap_or(&fetched), others: &others };
+        let of_query = |need: &Need| matches!(need.part, Part::Query(_) | Part::QueryOf(_));
+        let executed = question.parts.iter().filter(|(need, _)| of_query(need));
+        // Who could not tell has found nothing.
+        let executed: BTreeMap<Need, QueryFound> =
+            executed.map(|(need, part)| (need.clone(), part.found().cloned().unwrap_or_default())).collect();
+        let stores = Stores { own: own.unwrap_or(&fetched), others: &others, executed: &executed };
         let (mut recursion, mut packet) = (Recursion::default(), Vec::new());
         let (query, transport) = (&question.query, question.transport);
         let answer = answer_with(stores, config, now, rng, query, transport, &mut recursion, &mut packet);

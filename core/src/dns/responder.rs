@@ -15,7 +15,7 @@ use crate::config::RuntimeConfig;
 use crate::rng::Rng;
 use crate::store::Store;
 use crate::time::Now;
-use crate::types::Node;
+use crate::types::{Node, QueryFound};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -31,6 +31,8 @@ pub(super) enum Miss {
     Name,
     /// The name is there, records of this type are not.
     Data,
+    /// Nobody can say: the client is told so.
+    Failure,
 }
 
 /// A question about a name in one of our domains.
@@ -58,6 +60,8 @@ pub(super) struct Responder<'a, 'r> {
     pub(super) datacenter: &'a str,
     /// What is known of other datacenters.
     pub(super) others: &'a BTreeMap<Str, Store>,
+    /// What others found for prepared queries.
+    pub(super) executed: &'a BTreeMap<Need, QueryFound>,
     pub(super) config: &'a RuntimeConfig,
     pub(super) now: Now,
     pub(super) rng: &'r mut Rng,
@@ -65,6 +69,8 @@ pub(super) struct Responder<'a, 'r> {
     pub(super) names: Names,
     /// How long what was looked up so far is good.
     pub(super) lasting: Lasting,
+    /// Instances come in the order in which they are to be named, and all of them count.
+    pub(super) in_order: bool,
 }
 
 impl<'a> Responder<'a, '_> {
@@ -124,6 +130,7 @@ impl<'a> Responder<'a, '_> {
                 self.within(&at, part, |r| r.node(ask, name, out))
             }
             Lookup::Node { .. } => Ok(()),
+            Lookup::Query { name, at } => self.query(ask, name.as_str(), &at, out),
             Lookup::Address { ip } => {
                 let lowered = ask.name.lowered(ask.end);
                 let owner = self.names.qname(&lowered, 0);

@@ -76,6 +76,16 @@ impl<'a> Responder<'a, '_> {
 
     /// The healthy ones of `found` in random order, drawn one at a time: most answers need few.
     fn draw(&mut self, found: &mut [Instance<'a>], drawn: &mut usize) -> Option<(Instance<'a>, Health)> {
+        if self.in_order {
+            let entry = *found.get(*drawn)?;
+            *drawn += 1;
+            let has = |status: &str| entry.checks.iter().any(|check| *check.status == *status);
+            return Some(match (has(status::CRITICAL), has(status::WARNING)) {
+                (true, _) => (entry, Health::Odd),
+                (_, true) => (entry, Health::Warning),
+                _ => (entry, Health::Passing),
+            });
+        }
         while *drawn < found.len() {
             let at = *drawn + self.rng.below((found.len() - *drawn) as u64) as usize;
             found.swap(*drawn, at);
@@ -89,7 +99,7 @@ impl<'a> Responder<'a, '_> {
     }
 
     /// A, AAAA, ANY and what else is asked in vain. Returns whether any instance may be named.
-    fn address_records(
+    pub(super) fn address_records(
         &mut self,
         ask: &Ask<'_>,
         ttl: u32,
@@ -139,7 +149,7 @@ impl<'a> Responder<'a, '_> {
     }
 
     /// SRV records, and what their targets stand for. Returns whether any instance may be named.
-    fn srv_records(
+    pub(super) fn srv_records(
         &mut self,
         ask: &Ask<'_>,
         ttl: u32,

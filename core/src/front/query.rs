@@ -156,7 +156,7 @@ impl Execution {
 /// What a query finds in this datacenter, under the name of this peer.
 fn here(view: &View, query: &PreparedQuery, connect: bool, peer: &Str) -> QueryFound {
     let nodes = match peer.is_empty() {
-        true => view.store.query_instances(&query.service, connect),
+        true => view.store.query_instances(&query.service, connect).into_iter().cloned().collect(),
         false => alloc::vec::Vec::new(),
     };
     let datacenter = if peer.is_empty() { view.config.datacenter.clone() } else { Str::default() };

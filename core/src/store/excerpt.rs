@@ -9,7 +9,7 @@ use crate::map::Map;
 use crate::rpc::answer;
 use crate::types::{
     CheckServiceNode, Coordinate, HealthCheck, KvEntry, Node, NodeCoordinate, NodeService, PreparedQuery,
-    Session,
+    QueryFound, Session,
 };
 use crate::wire::msgpack;
 use alloc::collections::BTreeMap;
@@ -26,6 +26,7 @@ pub struct Excerpt {
     coordinates: BTreeMap<(Str, Str), Arc<NodeCoordinate>>,
     sessions: Vec<Session>,
     queries: Vec<Arc<PreparedQuery>>,
+    found: Option<QueryFound>,
     /// The nodes, as they came first.
     order: Vec<Str>,
 }
@@ -187,6 +188,17 @@ impl Excerpt {
     pub fn queries(&mut self, body: &[u8]) -> Result<(), msgpack::Error> {
         self.queries.extend(msgpack::from_slice::<answer::Queries>(body)?.queries);
         Ok(())
+    }
+
+    /// Keeps what `PreparedQuery.Execute` or `PreparedQuery.ExecuteRemote` answered.
+    pub fn executed(&mut self, body: &[u8]) -> Result<(), msgpack::Error> {
+        self.found = Some(msgpack::from_slice::<answer::Executed>(body)?.into());
+        Ok(())
+    }
+
+    /// What a prepared query found.
+    pub fn found(&self) -> Option<&QueryFound> {
+        self.found.as_ref()
     }
 
     /// Makes up coordinates by which the nodes are in the order in which they came; the first of them.

@@ -323,12 +323,12 @@ impl Store {
 
     /// The instances that a query wants, in the order of the catalog. Those of peers, and proxies of the mesh, there
     /// are none of.
-    pub fn query_instances(&self, query: &ServiceQuery, connect: bool) -> Vec<Arc<CheckServiceNode>> {
+    pub fn query_instances(&self, query: &ServiceQuery, connect: bool) -> Vec<&Arc<CheckServiceNode>> {
         if connect || query.connect || !query.peer.is_empty() {
             return Vec::new();
         }
         let wanted = Wanted::of(query);
-        self.service_health(&query.service).filter(|entry| wanted.matches(entry)).cloned().collect()
+        self.service_health(&query.service).filter(|entry| wanted.matches(entry)).collect()
     }
 }
 
