@@ -10,6 +10,7 @@ use crate::ids::Index;
 use crate::metrics::Metric;
 use crate::server::lock_delay;
 use crate::time::{Duration, Now};
+use alloc::format;
 
 impl Node {
     /// Gives a session that is to be created its ID.
@@ -29,18 +30,18 @@ impl Node {
     pub(super) fn renew(&mut self, now: Now, from: Caller, id: &str) {
         let leased = self.raft.lease_until().is_some_and(|until| until > now.mono);
         let reply = match self.store.session(id).cloned() {
-            _ if !self.leader.active() => Reply::Failed(CallError::NoLeader),
-            // The next leader begins with twice the TTL, so to be renewed by one who is about to be deposed is no
-            // harm. What it does not have, the next one may have created.
-            None if !leased => Reply::Failed(CallError::NoLeader),
-            session => {
-                if let Some(session) = &session
-                    && !mutant!(self, RenewsNothing)
-                {
-                    self.leader.session_renewed(now.mono, session);
-                    self.metrics.time(now, Metric::SessionRenew, Duration::ZERO);
+            // Another may lead already: what it has created is not here, and what it has not heard of ends there.
+            _ if !self.leader.active() || !leased => Reply::Failed(CallError::NoLeader),
+            None => Reply::Session(None),
+            Some(session) => {
+                self.metrics.time(now, Metric::SessionRenew, Duration::ZERO);
+                match mutant!(self, RenewsNothing) || self.leader.session_renewed(now.mono, &session) {
+                    true => Reply::Session(Some(session)),
+                    false => {
+                        let why = format!("Session '{id}' was not renewed in time and is about to end");
+                        Reply::Failed(CallError::Refused(why))
+                    }
                 }
-                Reply::Session(session)
             }
         };
         self.answer(from, reply);

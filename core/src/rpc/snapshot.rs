@@ -52,10 +52,10 @@ impl TryFrom<i64> for Op {
 #[serde(default, rename_all = "PascalCase")]
 #[allow(missing_docs)]
 pub struct SnapshotRequest {
-    pub datacenter: Str,
-    pub token: Str,
     pub allow_stale: bool,
+    pub datacenter: Str,
     pub op: Op,
+    pub token: Str,
 }
 
 impl SnapshotRequest {

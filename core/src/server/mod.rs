@@ -92,11 +92,9 @@ impl Leader {
         }
     }
 
-    /// A session was renewed.
-    pub fn session_renewed(&mut self, now: Instant, session: &Session) {
-        if let Some(terms) = &mut self.since {
-            terms.sessions.renew(now, session);
-        }
+    /// A session is to live on; `false` if its end was proposed already.
+    pub fn session_renewed(&mut self, now: Instant, session: &Session) -> bool {
+        self.since.as_mut().is_some_and(|terms| terms.sessions.renew(now, session))
     }
 
     /// Something was applied, sessions may be among it.

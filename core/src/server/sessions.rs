@@ -23,28 +23,42 @@ const AGAIN: Duration = Duration::from_secs(10);
 pub(super) struct Timers {
     ends: BTreeMap<Str, Instant>,
     order: BTreeSet<(Instant, Str)>,
+    /// Those whose end was proposed: it may be carried out at any moment.
+    ending: BTreeSet<Str>,
 }
 
 impl Timers {
     /// Those of all sessions there are, from now on.
     pub(super) fn of(now: Instant, store: &Store) -> Timers {
         let mut timers = Timers::default();
-        store.sessions().for_each(|session| timers.renew(now, session));
+        for session in store.sessions() {
+            timers.renew(now, session);
+        }
         timers
     }
 
-    /// A session was created or renewed.
-    pub(super) fn renew(&mut self, now: Instant, session: &Session) {
-        if let Some(ttl) = session.time_to_live() {
-            self.set(session.id.to_lowercase().into(), now + ttl * TTLS);
+    /// A session was created or is to be renewed; `false` if it is too late for that.
+    pub(super) fn renew(&mut self, now: Instant, session: &Session) -> bool {
+        let id = Str::from(session.id.to_lowercase());
+        if self.ending.contains(&id) {
+            return false;
         }
+        if let Some(ttl) = session.time_to_live() {
+            self.set(id, now + ttl * TTLS);
+        }
+        true
     }
 
     /// The session of this ID was created or has ended.
     pub(super) fn changed(&mut self, now: Instant, store: &Store, id: &Str) {
         match store.session(id) {
-            Some(session) => self.renew(now, session),
-            None => self.forget(id),
+            Some(session) => {
+                self.renew(now, session);
+            }
+            None => {
+                self.ending.remove(id);
+                self.forget(id);
+            }
         }
     }
 
@@ -76,6 +90,7 @@ impl Timers {
             let destroy = SessionCommand { datacenter: Str::new(), op: SessionOp::Destroy, session };
             commands.push((Some(event), Command::Session(Box::new(destroy))));
             // Forgotten once that is applied.
+            self.ending.insert(id.clone());
             self.set(id, now + AGAIN);
         }
         commands
@@ -110,6 +125,8 @@ mod tests {
         assert_eq!(ended(&mut timers, second(29)), [] as [Str; 0]);
         assert_eq!(ended(&mut timers, second(38)), ["b"]);
         assert_eq!(ended(&mut timers, second(39)), ["a"]);
+        // Too late: its end was proposed.
+        assert!(!timers.renew(second(40), &session("A", "10s")));
         // Not carried out: once more.
         assert_eq!(ended(&mut timers, second(48)), ["b"]);
         timers.changed(second(48), &Store::default(), &"b".into());

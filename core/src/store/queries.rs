@@ -22,6 +22,13 @@ use template::Template;
 /// Its name in the index table of a snapshot.
 const TABLE: &str = "prepared-queries";
 
+/// How long a name may be, that of a query and one that is asked for, in bytes. Like the bounds below, Consul has none.
+const MAX_NAME: usize = 1024;
+/// How many datacenters, or targets, a query may go on to.
+const MAX_FAILOVER: usize = 64;
+/// How many templates there may be: each is kept taken apart.
+const MAX_TEMPLATES: usize = 1000;
+
 /// What Consul shows to who may not see a token.
 const REDACTED: &str = "<hidden>";
 
@@ -136,7 +143,9 @@ impl Queries {
         if taken {
             return Err(format!("two prepared queries have the name '{}'", query.name));
         }
-        self.insert(Held::of(query)?);
+        let known = if query.name.is_empty() { query.id.clone() } else { query.name.clone() };
+        let held = vet_size(&query).and_then(|()| Held::of(query));
+        self.insert(held.map_err(|why| format!("prepared query '{known}': {why}"))?);
         Ok(())
     }
 
@@ -176,6 +185,19 @@ fn vet_id(text: &str) -> Result<(), String> {
     }
 }
 
+/// What would cost too much, whoever asks for it.
+fn vet_size(query: &PreparedQuery) -> Result<(), String> {
+    let failover = &query.service.failover;
+    let targets = failover.targets.as_ref().map_or(0, |targets| targets.len());
+    if query.name.len() > MAX_NAME {
+        return Err(format!("Bad Name: it may have {MAX_NAME} bytes"));
+    }
+    if failover.datacenters.iter().count().max(targets) > MAX_FAILOVER {
+        return Err(format!("Bad Failover: there may be {MAX_FAILOVER} datacenters or targets"));
+    }
+    Ok(())
+}
+
 /// What Consul refuses of a query by itself.
 fn vet(query: &PreparedQuery) -> Result<(), String> {
     let PreparedQuery { name, session, token, service, dns, .. } = query;
@@ -187,6 +209,7 @@ fn vet(query: &PreparedQuery) -> Result<(), String> {
             "Bad Token '{token}', it looks like a query definition with a redacted token was submitted"
         ));
     }
+    vet_size(query)?;
     if service.service.is_empty() {
         return Err("Must provide a Service name to query".into());
     }
@@ -269,6 +292,10 @@ impl Store {
         } else if query.is_template() && Queries::is_taken(&self.queries.templates, "", &query.id) {
             return Err("a query template with an empty name already exists".into());
         }
+        let templates = self.queries.templates.len();
+        if query.is_template() && templates >= MAX_TEMPLATES && self.queries.held(&query.id).is_none() {
+            return Err(format!("there are {MAX_TEMPLATES} query templates already"));
+        }
         if is_uuid(&query.name) && self.queries.held(&query.name).is_some() {
             return Err(format!("name '{}' aliases an existing query ID", query.name));
         }
@@ -309,6 +336,9 @@ impl Store {
                 )),
                 None => Ok(held.query.clone()),
             };
+        }
+        if id_or_name.len() > MAX_NAME {
+            return Err(QueryError::NotFound);
         }
         let named = self.queries.by_name.get(&*fold(id_or_name)).and_then(|id| self.queries.by_id.get(id));
         let held = named.or_else(|| self.queries.template_for(id_or_name)).ok_or(QueryError::NotFound)?;

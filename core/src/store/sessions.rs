@@ -48,6 +48,8 @@ impl Sessions {
 
     pub(super) fn insert(&mut self, session: Session) {
         let (id, node) = (fold_str(&session.id), fold_str(&session.node));
+        // What an archive has twice must not be there by half.
+        self.remove(&id);
         for check in session.all_checks() {
             self.by_check.insert(Key([node.clone(), fold_str(check), id.clone()]), ());
         }

@@ -20,7 +20,8 @@ pub(super) static COMMAND: Command = Command {
     usage: "[options] FILE",
     about: "
 Shows of a snapshot when it was taken and how much of what it holds, the largest first.
-A state.bin beside its meta.json, as the data directory of a Consul server has it, will do too.
+A state.bin beside its meta.json, as a Consul server's data directory has it, will do
+too.
 
     $ {prog} snapshot inspect backup.snap
     $ {prog} snapshot inspect -kvdetails -kvdepth=3 -kvfilter=app/ backup.snap",

@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 /// How deep quoted texts and calls may nest.
 const MAX_DEPTH: usize = 16;
@@ -35,9 +36,18 @@ pub(super) struct Scope<'a> {
     pub(super) segment: &'a str,
     /// What the template's pattern took of the name.
     pub(super) groups: &'a [&'a str],
+    /// How many bytes all texts together may still have, those of arguments among them.
+    pub(super) left: Cell<usize>,
 }
 
 impl Scope<'_> {
+    /// Takes so many bytes off what is left.
+    pub(super) fn spend(&self, bytes: usize) -> Result<(), String> {
+        let left = self.left.get().checked_sub(bytes);
+        self.left.set(left.ok_or("all texts together would be too long")?);
+        Ok(())
+    }
+
     fn variable(&self, name: &str) -> Option<&str> {
         Some(match name {
             "name.full" => self.full,
@@ -65,7 +75,9 @@ impl Text {
     pub(super) fn render(&self, scope: &Scope<'_>) -> Result<String, String> {
         let mut out = String::new();
         for part in &self.0 {
-            out.push_str(&part.render(scope)?);
+            let part = part.render(scope)?;
+            scope.spend(part.len())?;
+            out.push_str(&part);
         }
         Ok(out)
     }

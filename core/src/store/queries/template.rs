@@ -1,5 +1,6 @@
 //! A query that stands for many: every text of what it searches for may depend on the name that is asked for.
 
+use super::MAX_NAME;
 use super::interpolation::{Scope, Text};
 use crate::Str;
 use crate::pattern::{self, ALL_CHARACTERS, Limits, Pattern};
@@ -8,10 +9,15 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 /// How long a pattern may be, in bytes, and how much memory it may take. Consul has no bound of its own.
 const MAX_PATTERN: usize = 4096;
-const MAX_COMPILED: usize = 1 << 20;
+const MAX_COMPILED: usize = 256 << 10;
+/// How much work it may be to ask it about the longest name: see [`Pattern::cost`].
+const MAX_COST: u64 = 4_000_000;
+/// How many bytes all texts of a query may have, as they read for a name.
+const MAX_TEXT: usize = 64 << 10;
 
 /// A template, taken apart.
 #[derive(Debug)]
@@ -44,7 +50,11 @@ impl Template {
             text => {
                 let mut limits = Limits { compiled: MAX_COMPILED, folds: ALL_CHARACTERS };
                 let compiled = pattern::compile_with_groups(text.as_bytes(), &mut limits);
-                Some(compiled.map_err(|e| format!("Bad Regexp: {e}"))?)
+                let compiled = compiled.map_err(|e| format!("Bad Regexp: {e}"))?;
+                if compiled.cost(MAX_NAME) > MAX_COST {
+                    return Err("Bad Regexp: it repeats too much".into());
+                }
+                Some(compiled)
             }
         };
         let template = Template { texts, pattern };
@@ -59,10 +69,14 @@ impl Template {
         name: &str,
         segment: &str,
     ) -> Result<PreparedQuery, String> {
+        if name.len() > MAX_NAME {
+            return Err(format!("a name may have {MAX_NAME} bytes"));
+        }
         let groups = self.pattern.as_ref().map_or_else(Vec::new, |pattern| pattern.groups(name));
-        let scope = Scope { full: name, prefix: &query.name, segment, groups: &groups };
+        let left = Cell::new(MAX_TEXT);
+        let scope = Scope { full: name, prefix: &query.name, segment, groups: &groups, left };
         let mut service = each_text(&query.service, &mut |path, text| match self.texts.get(text) {
-            None => Ok(Str::from(text)),
+            None => scope.spend(text.len()).map(|()| Str::from(text)),
             Some(parsed) => {
                 let rendered = parsed.render(&scope);
                 let rendered =

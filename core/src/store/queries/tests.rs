@@ -238,3 +238,32 @@ fn a_query_that_is_bound_to_a_session_goes_with_it() {
     assert!(changes.queries);
     assert_eq!((store.queries().count(), store.queries_index()), (1, 9));
 }
+
+#[test]
+fn no_query_costs_more_to_keep_or_to_ask_than_a_server_can_bear() {
+    let mut store = Store::default();
+    let mut refused = |query: PreparedQuery| create(&mut store, query).unwrap_err();
+    let long = "x".repeat(MAX_NAME + 1);
+    assert!(refused(query(A, &long, "web")).ends_with("Bad Name: it may have 1024 bytes"));
+    let grows = template(A, &long[1..], &"${name.full}".repeat(20_000));
+    assert!(refused(grows).ends_with("all texts together would be too long"));
+    let mut nested = template(A, &long[1..], "");
+    nested.service.service =
+        alloc::format!("${{match({})}}", "\"${name.full}\"".repeat(1000)).as_str().into();
+    refused(nested);
+    for regexp in ["((?:.?x){900})*y", "(a{1000}b{1000}c{1000}d{1000})"] {
+        let mut slow = template(A, "x", "web");
+        slow.template.regexp = regexp.into();
+        let why = refused(slow);
+        assert!(why.contains("repeats too much") || why.contains("too large"), "{why}");
+    }
+    let mut far = query(A, "far", "web");
+    far.service.failover.datacenters = Tags::of(Some(vec!["dc2".into(); MAX_FAILOVER + 1]));
+    assert!(refused(far).contains("Bad Failover"));
+    // What is usual is no trouble.
+    let mut usual = template(A, "geo-db", "${match(1)}");
+    usual.template.regexp = r"^geo-db-(.*?)-([^\-]+?)$".into();
+    create(&mut store, usual).unwrap();
+    assert_eq!(&*store.resolve_query("geo-db-customer-master", "").unwrap().service.service, "customer");
+    assert_eq!(store.resolve_query(&alloc::format!("geo-db-{long}"), ""), Err(QueryError::NotFound));
+}

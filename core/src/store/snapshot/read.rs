@@ -213,7 +213,6 @@ impl Records {
         self.carried.sort_by_key(|record| rank(record.kind));
         let mut store = Store {
             applied,
-            sessions: Sessions::of(self.sessions, self.kv.iter().map(|(_, entry)| entry.clone())),
             nodes: Map::from_sorted(self.nodes),
             services: Map::from_sorted(self.services),
             checks: Map::from_sorted(self.checks),
@@ -229,6 +228,8 @@ impl Records {
             unfinished: self.restores.unfinished,
             ..Store::default()
         };
+        // Of what the tables hold: an archive may have a key twice.
+        store.sessions = Sessions::of(self.sessions, store.kv.values().cloned());
         if store.ahead > applied {
             return Err(SnapshotError::Header);
         }

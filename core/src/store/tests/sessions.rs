@@ -170,3 +170,31 @@ fn sessions_and_what_they_hold_come_back_from_a_snapshot() {
     }
     assert_eq!(back, store);
 }
+
+#[test]
+fn what_a_snapshot_holds_twice_is_the_same_for_whoever_reads_it_once_more() {
+    let mut store = store();
+    create(&mut store, 10, Session { behavior: "delete".into(), ..session("s", "n") });
+    assert!(lock(&mut store, 11, "k", "s"));
+    let held = store.encode_snapshot();
+    done(&mut store, 12, kv(KvOp::Unlock, KvEntry { session: "s".into(), ..entry("k", "v") }));
+    // The key's record of before, put in front of that of now, which counts.
+    let free = store.encode_snapshot();
+    let record = |bytes: &[u8]| {
+        let at = bytes.windows(9).position(|w| w == b"LockIndex").expect("a key");
+        let end = bytes[at..].windows(11).position(|w| w == b"ModifyIndex").expect("its end") + at;
+        (at - 3, end)
+    };
+    let ((from, to), (at, _)) = (record(&held), record(&free));
+    let mut twice = free[..at].to_vec();
+    twice.extend_from_slice(&held[from..to]);
+    twice.extend_from_slice(b"ModifyIndex\x0b");
+    twice.extend_from_slice(&free[at..]);
+    let Ok(mut first) = Store::decode_snapshot(&twice) else { panic!("it reads as Consul reads it") };
+    let mut second = Store::decode_snapshot(&first.encode_snapshot()).expect("its own");
+    assert_eq!(first, second);
+    for store in [&mut first, &mut second] {
+        done(store, 20, on(SessionOp::Destroy, session("s", "")));
+        assert!(store.kv("k").is_some(), "nobody held it");
+    }
+}
