@@ -4,6 +4,8 @@ mod support;
 
 use bytes::Bytes;
 use lictor_core::archive;
+use lictor_core::front::FrontInput;
+use lictor_core::node::{CallError, Reply};
 use support::{World, header, index, request, text};
 
 fn put(world: &mut World, archive: &[u8]) -> lictor_core::front::HttpReply {
@@ -105,4 +107,40 @@ fn a_bad_archive_changes_nothing() {
     }
     let reply = world.ask("PUT", "/v1/snapshot?stale", "");
     assert_eq!((reply.status, text(&reply)), (500, "stale not allowed for restore"));
+}
+
+#[test]
+fn one_snapshot_at_a_time_is_worked_on_until_its_restore_ends() {
+    let mut world = World::new(|_| {});
+    world.ask("PUT", "/v1/kv/a", "1");
+    let saved = save(&mut world);
+    let restore = |world: &mut World| {
+        let mut rq = request("PUT", "/v1/snapshot", "");
+        rq.body = saved.clone();
+        world.send(rq)
+    };
+    let busy = (429, "another snapshot is being saved or restored on this server: try again in a moment");
+    let mut ask = |gone: bool| {
+        world.held = Some(Vec::new());
+        let (req, replies) = restore(&mut world);
+        assert!(replies.is_empty(), "its first part is under way");
+        let (_, refused) = restore(&mut world);
+        assert_eq!((refused[0].1.status, text(&refused[0].1)), busy);
+        let refused = world.ask("GET", "/v1/snapshot?stale", "");
+        assert_eq!((refused.status, text(&refused)), busy);
+        let (call, _) = world.held.take().expect("held").remove(0);
+        let replies = match gone {
+            true => world.input(FrontInput::Gone { req }),
+            false => {
+                world.reply(call, Reply::Failed(CallError::Unknown));
+                world.settle(Default::default())
+            }
+        };
+        assert!(replies.iter().all(|(r, reply)| *r == req && reply.status == 500), "{replies:?}");
+        assert_eq!(world.ask("GET", "/v1/snapshot", "").status, 200);
+        assert_eq!(world.front.pending(), 0);
+    };
+    ask(true);
+    ask(false);
+    assert_eq!(put(&mut world, &saved).status, 200);
 }

@@ -15,7 +15,7 @@ use super::request::{Consistency, Options, Request};
 use super::respond::{self, ARCHIVE, JSON, Meta, TEXT};
 use super::route::{Read, Style};
 use super::rpc;
-use super::work::Work;
+use super::work::Task;
 use crate::config::RuntimeConfig;
 use crate::filter::{self, Filter, Record, Subject};
 use crate::json::Writer;
@@ -99,7 +99,7 @@ pub(super) enum Body {
     /// A prepared query that is to be gone on with.
     Query(Box<Execution>),
     /// 200 and what comes of this work.
-    Later(Work),
+    Later(Task),
 }
 
 impl Answer {
@@ -157,7 +157,7 @@ pub(super) enum Reply {
     /// None yet: a prepared query is to be gone on with.
     Query(Box<Execution>),
     /// An answer without its body, and what makes that.
-    Later(HttpReply, Work),
+    Later(HttpReply, Task),
 }
 
 impl Question {

@@ -9,6 +9,10 @@ use crate::json;
 use alloc::string::String;
 use core::fmt;
 
+/// What a server says that saves or restores already; agents that asked it know it by that.
+pub(super) const ARCHIVES_BUSY: &str =
+    "another snapshot is being saved or restored on this server: try again in a moment";
+
 /// Why a request is not answered with data.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum HttpError {
@@ -67,6 +71,8 @@ pub(super) enum HttpError {
     },
     /// This front already holds as many requests as it may.
     TooManyPending,
+    /// Another archive is worked on.
+    ArchivesBusy,
     /// A barrier named an index that this server did not reach in time.
     CaughtUpTooLate,
     /// The node did not do it.
@@ -87,7 +93,7 @@ impl HttpError {
             // Not 404: client libraries take it for "there is none", and a lock without a session is no lock.
             NotBuilt(_) => 501,
             BodyTooLarge { .. } | TooManyOps(_) | ValueTooLarge { .. } => 413,
-            TooManyPending | Call(CallError::Busy) => 429,
+            TooManyPending | ArchivesBusy | Call(CallError::Busy) => 429,
             Disabled(_) => 401,
             Failed(_) | Query(_) | NoPathToDatacenter | Filter(_) | ParseUint { .. } | KeyName => 500,
             Call(CallError::Remote(text)) => of_remote(text),
@@ -164,6 +170,7 @@ impl fmt::Display for HttpError {
             TooManyPending => {
                 f.write_str("rate limit exceeded, try again later or against a different server")
             }
+            ArchivesBusy => f.write_str(ARCHIVES_BUSY),
             CaughtUpTooLate => {
                 f.write_str("No cluster leader: this server did not catch up with the leader in time")
             }

@@ -52,7 +52,7 @@ pub use handed::{of_snapshot_request, to_snapshot_response};
 pub use lately::Lately;
 pub use message::{FrontInput, FrontOutput, HEADERS_READ, HttpReply, HttpRequest, RpcCall, RpcReply, Stream};
 pub use route::Rule;
-pub use work::{Packing, State, Work, Worked};
+pub use work::{Archives, Work, Worked};
 
 use crate::call::Request;
 use crate::config::RuntimeConfig;
@@ -98,6 +98,7 @@ pub struct Front {
     translates: bool,
     /// This is a server, which draws the IDs of what is created; a client leaves that to servers.
     draws: bool,
+    archives: Arc<Archives>,
 }
 
 impl Front {
@@ -118,12 +119,14 @@ impl Front {
             memory: Memory::default(),
             translates: false,
             draws: false,
+            archives: Arc::default(),
         }
     }
 
-    /// The same front, which shares with the others of its node what was asked for.
-    pub fn sharing(mut self, lately: Arc<Lately>) -> Front {
+    /// The same front, which shares with the others of its node what was asked for, and the right to work on archives.
+    pub fn sharing(mut self, lately: Arc<Lately>, archives: Arc<Archives>) -> Front {
         self.memory.lately = lately;
+        self.archives = archives;
         self
     }
 

@@ -8,7 +8,7 @@ use super::errors::HttpError;
 use super::message::{FrontOutput, HttpReply};
 use super::pending::Pending;
 use super::respond;
-use super::work::{State, Work, Worked};
+use super::work::{Outcome, Permit, State, Task, Work, Worked};
 use crate::call;
 use crate::command::{Command, RestorePart};
 use crate::ids::ReqId;
@@ -30,11 +30,13 @@ pub(super) struct Restoring {
     done: u64,
     /// The answer when all are.
     reply: HttpReply,
+    /// That of the work that read it: no other archive is worked on until this ends, however it does.
+    _permit: Permit,
 }
 
 impl Restoring {
-    fn begin(state: State, reply: HttpReply, rng: &mut Rng) -> Restoring {
-        Restoring { id: rng.next_u64(), state, done: 0, reply }
+    fn begin(state: State, reply: HttpReply, permit: Permit, rng: &mut Rng) -> Restoring {
+        Restoring { id: rng.next_u64(), state, done: 0, reply, _permit: permit }
     }
 
     fn parts(&self) -> u64 {
@@ -52,8 +54,12 @@ impl Restoring {
 
 impl Front {
     /// Has the work done; its result is heard of as [`super::FrontInput::Worked`]. A result that nobody waits for any
-    /// more finds nobody.
-    pub(super) fn start_work(&mut self, req: ReqId, reply: HttpReply, work: Work) {
+    /// more finds nobody. Refused while the process works on another archive.
+    pub(super) fn start_work(&mut self, req: ReqId, reply: HttpReply, task: Task) {
+        let Some(permit) = self.archives.permit() else {
+            return self.answer(req, respond::error(&HttpError::ArchivesBusy));
+        };
+        let work = Work { task, permit };
         self.pending.insert(req, Pending::Working { reply: Box::new(reply) });
         self.outputs.push_back(FrontOutput::Work { req, work });
     }
@@ -61,13 +67,15 @@ impl Front {
     pub(super) fn on_worked(&mut self, req: ReqId, worked: Worked) {
         let Some(Pending::Working { .. }) = self.pending.get(&req) else { return };
         let Some(Pending::Working { reply }) = self.pending.remove(&req) else { return };
-        match worked {
-            Worked::Packed(bytes) => self.answer(req, HttpReply { body: bytes, ..*reply }),
-            Worked::Unpacked(Ok(state)) => {
-                let restoring = Box::new(Restoring::begin(state, *reply, &mut self.rng));
+        match worked.outcome {
+            Outcome::Packed(Ok(bytes)) => self.answer(req, HttpReply { body: bytes, ..*reply }),
+            Outcome::Unpacked(Ok(state)) => {
+                let restoring = Box::new(Restoring::begin(state, *reply, worked.permit, &mut self.rng));
                 self.write_part(req, restoring);
             }
-            Worked::Unpacked(Err(text)) => self.answer(req, respond::error(&HttpError::Failed(text))),
+            Outcome::Packed(Err(text)) | Outcome::Unpacked(Err(text)) => {
+                self.answer(req, respond::error(&HttpError::Failed(text)))
+            }
         }
     }
 

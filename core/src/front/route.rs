@@ -11,7 +11,7 @@ use super::errors::HttpError;
 use super::message::{HttpReply, Stream};
 use super::remote::Remote;
 use super::request::{Enterprise, Options, Request};
-use super::work::Work;
+use super::work::Task;
 use crate::call;
 use crate::filter::Subject;
 use crate::metrics::Endpoint;
@@ -141,7 +141,7 @@ pub(super) enum Step {
     /// The same, with options of its own.
     ReadWith(&'static Read, Options),
     /// Have this done, and finish the answer with what comes of it.
-    Work(HttpReply, Work),
+    Work(HttpReply, Task),
 }
 
 /// The answer as it stands, and its hash.

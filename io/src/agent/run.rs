@@ -24,7 +24,7 @@ use arc_swap::ArcSwap;
 use lictor_core::Str;
 use lictor_core::config::RuntimeConfig;
 use lictor_core::event::{Event, Level};
-use lictor_core::front::{Front, Lately};
+use lictor_core::front::{Archives, Front, Lately};
 use lictor_core::ids::{FrontId, Pool, ServerId};
 use lictor_core::metrics::Recorder;
 use lictor_core::node::{Boot, BootError, DiskImage, HaltReason, Input, NetOrder, Node};
@@ -233,7 +233,7 @@ fn live(
         max_body_bytes: config.kv_max_value_size.max(config.txn_max_req_len).max(8 << 20),
         response_headers,
     };
-    let lately = Arc::new(Lately::default());
+    let (lately, archives) = (Arc::new(Lately::default()), Arc::new(Archives::default()));
     let mut cells = Vec::new();
     // Watches ask the first front; they end before the fronts do.
     let mut asked = None;
@@ -241,7 +241,7 @@ fn live(
     let mut threads = Vec::new();
     for i in 0..front_threads() {
         let id = FrontId(i as u64);
-        let core = Front::new(id, Rng::new(rt.entropy())).sharing(lately.clone());
+        let core = Front::new(id, Rng::new(rt.entropy())).sharing(lately.clone(), archives.clone());
         let parts = front::front(rt, id, core, view.clone(), inbox.clone(), log.clone());
         mailboxes.push(parts.mailbox.clone());
         cells.push(Arc::downgrade(&parts.cell));

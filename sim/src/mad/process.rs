@@ -8,7 +8,7 @@ use super::rt::MadRt;
 use super::server::{Ended, FRONTS, PORT, Shared};
 use arc_swap::ArcSwap;
 use lictor_core::config::RuntimeConfig;
-use lictor_core::front::{Front, Lately};
+use lictor_core::front::{Archives, Front, Lately};
 use lictor_core::ids::{FrontId, Pool};
 use lictor_core::metrics::Report;
 use lictor_core::node::{Boot, DiskBatch, DiskImage, Input, Node};
@@ -81,11 +81,11 @@ async fn live(
     let rpc_clients = ClientLimits::new(config.rpc_max_conns_per_client);
     let refused = Arc::new(Refused::default());
     let settings = HttpSettings { max_header_bytes: 1 << 20, max_body_bytes: 8 << 20, response_headers: &[] };
-    let lately = Arc::new(Lately::default());
+    let (lately, archives) = (Arc::new(Lately::default()), Arc::new(Archives::default()));
     let (mut fronts, mut tasks) = (Vec::new(), Vec::new());
     for i in 0..FRONTS {
         let id = FrontId(u64::from(i));
-        let core = Front::new(id, Rng::new(rt.entropy())).sharing(lately.clone());
+        let core = Front::new(id, Rng::new(rt.entropy())).sharing(lately.clone(), archives.clone());
         let parts = front::front(rt.clone(), id, core, view.clone(), inbox.clone(), log.clone());
         fronts.push(parts.mailbox.clone());
         shared.state().fronts.push(Arc::downgrade(&parts.cell));

@@ -4,13 +4,13 @@
 //! clients, and servers that are asked for another datacenter, pass it on.
 
 use super::super::blocking::{Answer, Body, Cx};
-use super::super::errors::HttpError;
+use super::super::errors::{ARCHIVES_BUSY, HttpError};
 use super::super::message::HttpReply;
 use super::super::remote::{self, Remote};
 use super::super::request::{Consistency, Options, Request};
 use super::super::respond::{self, ARCHIVE, Meta};
 use super::super::route::{Finish, Read, Step, Style};
-use super::super::work::{Packing, Work};
+use super::super::work::{Packing, Task};
 use super::status;
 use crate::archive;
 use crate::call;
@@ -59,7 +59,7 @@ static SAVE: Read = Read {
 };
 
 /// The work that makes an archive of what this view shows.
-fn packing(cx: &Cx<'_>) -> Work {
+fn packing(cx: &Cx<'_>) -> Task {
     let membership = &cx.view.raft.status.membership;
     let server = |suffrage, id: &crate::ids::ServerId| archive::Server {
         suffrage,
@@ -71,7 +71,7 @@ fn packing(cx: &Cx<'_>) -> Work {
     let nanos = u64::try_from(cx.now.wall.0).unwrap_or(0);
     let store = cx.view.store.clone();
     let meta = archive::Meta::new(cx.view.raft.term.0, store.applied(), nanos / 1_000_000, servers);
-    Work::Pack(Box::new(Packing { store, meta, time: nanos / 1_000_000_000 }))
+    Task::Pack(Box::new(Packing { store, meta, time: nanos / 1_000_000_000 }))
 }
 
 /// `PUT`: the body is the archive.
@@ -83,7 +83,7 @@ pub(in crate::front) fn restore(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpE
     if rq.query.has("stale") {
         return Err(HttpError::Failed(String::from("stale not allowed for restore")));
     }
-    Ok(Step::Work(restored(), Work::Unpack(rq.body.clone())))
+    Ok(Step::Work(restored(), Task::Unpack(rq.body.clone())))
 }
 
 /// The answer to a restore that is done.
@@ -112,8 +112,9 @@ fn answered(reply: call::Reply) -> Result<(crate::rpc::answer::QueryMeta, Bytes)
     };
     let (response, archive) = split_response(&body)
         .map_err(|why| HttpError::Failed(alloc::format!("failed to decode response: {why}")))?;
-    match response.error.is_empty() {
-        true => Ok((response.meta(), archive)),
-        false => Err(HttpError::Failed(response.error)),
+    match &*response.error {
+        "" => Ok((response.meta(), archive)),
+        ARCHIVES_BUSY => Err(HttpError::ArchivesBusy),
+        _ => Err(HttpError::Failed(response.error)),
     }
 }
