@@ -4,8 +4,11 @@ mod support;
 
 use bytes::Bytes;
 use lictor_core::archive;
-use lictor_core::front::FrontInput;
+use lictor_core::config::Network;
+use lictor_core::front::{FrontInput, of_snapshot_request};
+use lictor_core::ids::ReqId;
 use lictor_core::node::{CallError, Reply};
+use lictor_core::rpc::snapshot::{Op, SnapshotRequest};
 use support::{World, header, index, request, text};
 
 fn put(world: &mut World, archive: &[u8]) -> lictor_core::front::HttpReply {
@@ -143,4 +146,41 @@ fn one_snapshot_at_a_time_is_worked_on_until_its_restore_ends() {
     ask(true);
     ask(false);
     assert_eq!(put(&mut world, &saved).status, 200);
+}
+
+#[test]
+fn rules_for_http_do_not_hold_for_what_comes_by_the_server_port() {
+    let mut world = World::new(|c| {
+        c.http.block_endpoints = vec!["/v1/snapshot".into()];
+        c.http.allow_write_http_from = vec![Network { address: "10.0.0.0".parse().unwrap(), length: 8 }];
+    });
+    for method in ["GET", "PUT"] {
+        assert_eq!(world.ask(method, "/v1/snapshot", "").status, 403, "{method}");
+    }
+    let mut handed = |op, archive: Bytes| {
+        let datacenter = "dc1".into();
+        let rq = SnapshotRequest { datacenter, op, ..SnapshotRequest::default() };
+        let rq = of_snapshot_request(&rq, archive, ([127, 0, 0, 1], 1).into());
+        world.input(FrontInput::Handed { req: ReqId(1000), request: rq }).remove(0).1
+    };
+    let saved = handed(Op::Save, Bytes::new());
+    assert_eq!(saved.status, 200, "{saved:?}");
+    assert_eq!(handed(Op::Restore, saved.body).status, 200);
+}
+
+#[test]
+fn a_restore_whose_answer_was_lost_may_still_happen_and_says_so() {
+    let mut world = World::new(|_| {});
+    for (method, known) in [("GET", true), ("PUT", false)] {
+        world.held = Some(Vec::new());
+        let (req, replies) = world.send(request(method, "/v1/snapshot?dc=dc2", ""));
+        assert!(replies.is_empty(), "{replies:?}");
+        let (call, _) = world.held.take().expect("held").remove(0);
+        let why = "rpc error making call: i/o deadline reached";
+        world.reply(call, Reply::Failed(CallError::Remote(why.into())));
+        let (answered, reply) = world.settle(Default::default()).remove(0);
+        assert_eq!((answered, reply.status), (req, 500));
+        assert_eq!(text(&reply) == why, known, "{reply:?}");
+        assert_eq!(text(&reply).contains("it may still be: look before"), !known);
+    }
 }

@@ -294,6 +294,15 @@ impl<R: Rt> Drop for Parked<R> {
 impl<R: Rt> FrontCell<R> {
     /// Hands a request to the front.
     pub fn ask(self: &Arc<Self>, request: HttpRequest) -> Asked<R> {
+        self.take_request(|req| FrontInput::Http { req, request })
+    }
+
+    /// Hands over one that came by the server port.
+    pub fn ask_handed(self: &Arc<Self>, request: HttpRequest) -> Asked<R> {
+        self.take_request(|req| FrontInput::Handed { req, request })
+    }
+
+    fn take_request(self: &Arc<Self>, input: impl FnOnce(ReqId) -> FrontInput) -> Asked<R> {
         let mut state = lock(&self.state);
         state.next_req += 1;
         let req = ReqId(state.next_req);
@@ -304,7 +313,7 @@ impl<R: Rt> FrontCell<R> {
         }
         let now = self.rt.now();
         let since = now.mono;
-        let answer = self.step_locked(&mut state, now, FrontInput::Http { req, request }, Some(req));
+        let answer = self.step_locked(&mut state, now, input(req), Some(req));
         let routed = state.front.routed();
         match state.stream.take() {
             Some(Stream::Log { level, json }) => {

@@ -119,6 +119,14 @@ pub enum FrontInput {
         /// The request.
         request: HttpRequest,
     },
+    /// A request that came by the server port, made by [`super::of_snapshot_request`]: rules for HTTP do not hold for
+    /// it.
+    Handed {
+        /// The driver's number for it, from the same range as those of HTTP requests.
+        req: ReqId,
+        /// The request.
+        request: HttpRequest,
+    },
     /// A call.
     Rpc {
         /// The driver's number for it, from the same range as those of HTTP requests.

@@ -152,6 +152,7 @@ impl Front {
         self.resume_applied(now, view);
         match input {
             FrontInput::Http { req, request } => self.on_http(now, view, req, request),
+            FrontInput::Handed { req, request } => self.on_handed(now, view, req, request),
             FrontInput::Gone { req } => self.forget(req),
             FrontInput::Rpc { req, call } => self.on_rpc(now, view, req, call),
             FrontInput::Follow { req, service, index } => self.on_follow(now, view, req, service, index),

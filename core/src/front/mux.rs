@@ -22,9 +22,10 @@ pub(super) enum Routed {
     Answered(HttpReply),
 }
 
-/// Takes the target apart and finds the route.
-pub(super) fn route(raw: HttpRequest, config: &RuntimeConfig) -> Routed {
-    match try_route(raw, config) {
+/// Takes the target apart and finds the route. What `http_config` forbids is not asked of a request that was `handed`
+/// over: it came by the server port.
+pub(super) fn route(raw: HttpRequest, handed: bool, config: &RuntimeConfig) -> Routed {
+    match try_route(raw, handed, config) {
         Ok((request, method, endpoint)) => Routed::Method(request, method, endpoint),
         Err(reply) => Routed::Answered(reply),
     }
@@ -32,6 +33,7 @@ pub(super) fn route(raw: HttpRequest, config: &RuntimeConfig) -> Routed {
 
 fn try_route(
     raw: HttpRequest,
+    handed: bool,
     config: &RuntimeConfig,
 ) -> Result<(Request, &'static Method, Endpoint), HttpReply> {
     if raw.method == "CONNECT" {
@@ -71,14 +73,14 @@ fn try_route(
     let Some(query) = Query::parse(query.unwrap_or("")) else {
         return Err(finish(reply(500, TEXT, Bytes::new()), config.translate_wan_addrs));
     };
-    if config.http.block_endpoints.iter().any(|prefix| path.starts_with(prefix.as_str())) {
+    if !handed && config.http.block_endpoints.iter().any(|prefix| path.starts_with(prefix.as_str())) {
         return Err(finish(
             reply(403, TEXT, "Endpoint is blocked by agent configuration"),
             config.translate_wan_addrs,
         ));
     }
     let at = method_of(found.route, &raw.method, &path[found.matched..], config)?;
-    if !matches!(&*raw.method, "GET" | "HEAD") {
+    if !handed && !matches!(&*raw.method, "GET" | "HEAD") {
         may_write(raw.remote, config)?;
     }
     let mut request = Request::new(raw, path, query);

@@ -114,9 +114,18 @@ impl Ending {
 
 impl Front {
     pub(super) fn on_http(&mut self, now: Now, view: &Arc<View>, req: ReqId, raw: HttpRequest) {
+        self.on_request(now, view, req, mux::route(raw, false, &view.config));
+    }
+
+    /// One that came by the server port.
+    pub(super) fn on_handed(&mut self, now: Now, view: &Arc<View>, req: ReqId, raw: HttpRequest) {
+        self.on_request(now, view, req, mux::route(raw, true, &view.config));
+    }
+
+    fn on_request(&mut self, now: Now, view: &Arc<View>, req: ReqId, routed: Routed) {
         self.forget(req);
         self.routed = None;
-        match mux::route(raw, &view.config) {
+        match routed {
             Routed::Answered(reply) => self.outputs.push_back(FrontOutput::HttpReply { req, reply }),
             Routed::Method(rq, method, endpoint) => {
                 self.routed = Some(endpoint);

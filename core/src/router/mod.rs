@@ -26,6 +26,7 @@ use crate::Str;
 use crate::event::{Event, Level};
 use crate::rng::Rng;
 use crate::rpc::RpcError;
+use crate::rpc::snapshot::METHOD as SNAPSHOT;
 use crate::time::{Duration, Instant};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::{String, ToString};
@@ -40,6 +41,8 @@ use vigil::{Verdict, Vigil};
 pub const MAX_CALLS: usize = 16_384;
 /// How long one try may take that the server does not let wait (Consul's `rpc_client_timeout`).
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same of a snapshot, which is as long as servers take for one.
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(600);
 /// Pauses between tries begin at this part of `rpc_hold_timeout` and double.
 const FIRST_PAUSE: u32 = 16;
 /// What asks whether a server is there.
@@ -330,6 +333,7 @@ impl<W> Router<W> {
         };
         let until = match call.ask.kind {
             Kind::Wait(_) | Kind::Follow(_) => call.last_try.max(now + self.hold),
+            Kind::Write | Kind::Read if call.ask.method == SNAPSHOT => now + SNAPSHOT_TIMEOUT,
             Kind::Write | Kind::Read => now + CALL_TIMEOUT,
         };
         self.vigil.sent(now, to, call.is_prompt(), !self.is_near(&call.ask.to));

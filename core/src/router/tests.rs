@@ -394,3 +394,18 @@ proptest! {
         prop_assert_eq!(router.under_way(), 0);
     }
 }
+
+#[test]
+fn a_snapshot_has_as_much_time_as_servers_take_for_one() {
+    let mut router = router(1);
+    for (method, seconds) in [(PING, 60), (SNAPSHOT, 600)] {
+        for kind in [Kind::Read, Kind::Write] {
+            router.ask(Instant(0), 1, Ask { method, ..ask(kind) });
+            let sent = core::iter::from_fn(|| router.poll_effect()).find_map(|effect| match effect {
+                Effect::Send { until, .. } => Some(until),
+                _ => None,
+            });
+            assert_eq!(sent, Some(Instant(0) + Duration::from_secs(seconds)), "{method}");
+        }
+    }
+}

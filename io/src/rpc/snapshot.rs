@@ -45,7 +45,7 @@ pub(super) async fn serve<R: Rt>(
             false => Err("rpc: too many large calls at once".to_owned()),
         };
         let Some((request, archive)) = read(&mut reader, &mut hold).await? else { return Ok(()) };
-        let reply = match serving.cell.ask(of_snapshot_request(&request, archive, from)) {
+        let reply = match serving.cell.ask_handed(of_snapshot_request(&request, archive, from)) {
             Asked::Now(reply) => reply,
             Asked::Later(mut parked) => match poll_fn(|cx| parked.poll_reply(cx)).await {
                 Some(reply) => reply,

@@ -13,7 +13,7 @@ use super::super::route::{Finish, Read, Step, Style};
 use super::super::work::{Packing, Task};
 use super::status;
 use crate::archive;
-use crate::call;
+use crate::call::{self, CallError};
 use crate::router::{Ask, Kind, To};
 use crate::rpc::snapshot::{METHOD, Op, SnapshotRequest, split_response};
 use crate::time::Duration;
@@ -21,6 +21,12 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
+
+/// How the text begins of a call whose answer was lost.
+const LOST: &str = "rpc error making call: ";
+/// What is true of a restore then.
+const UNKNOWN: &str =
+    "whether the snapshot was restored is unknown, and it may still be: look before you restore again";
 
 /// `GET`, with `?stale`. Other options are not looked at.
 pub(in crate::front) fn save(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
@@ -77,7 +83,13 @@ fn packing(cx: &Cx<'_>) -> Task {
 /// `PUT`: the body is the archive.
 pub(in crate::front) fn restore(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
     if remote::elsewhere(rq, &cx.view.config) {
-        let finish: Finish = |_, _, reply| answered(reply).map(|_| restored());
+        let finish: Finish = |_, _, reply| match reply {
+            // What servers refuse they say in an answer.
+            call::Reply::Failed(CallError::Remote(why)) if why.starts_with(LOST) => {
+                Err(HttpError::Failed(alloc::format!("{why}: {UNKNOWN}")))
+            }
+            reply => answered(reply).map(|_| restored()),
+        };
         return Ok(pass_on(cx, rq, Op::Restore, finish));
     }
     if rq.query.has("stale") {
