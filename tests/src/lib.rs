@@ -5,6 +5,7 @@ pub mod backend;
 pub mod cargo;
 pub mod cluster;
 pub mod conformance;
+pub mod consul;
 pub mod dns;
 pub mod http;
 pub mod namespace;

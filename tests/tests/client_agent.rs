@@ -2,13 +2,13 @@
 //!
 //! The same against real Consul servers where `CONSUL_BIN` names the binary.
 
+use lictor_tests::consul::Consul;
 use lictor_tests::http::raw_request;
 use lictor_tests::server::free_ports;
-use lictor_tests::{Scratch, Server, dns, request, wait};
-use serde_json::Value;
+use lictor_tests::{Server, dns, request, wait};
+use serde_json::{Value, json};
 use std::io::Write;
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
 
 /// A client that finds its servers at this gossip port.
 fn client(serf: u16, more: &str) -> Server {
@@ -312,53 +312,9 @@ fn a_client_of_nobody_says_so_and_keeps_its_own_services() {
     assert_eq!(own["Config"]["Server"], false);
 }
 
-/// A real Consul server.
-struct Consul {
-    http: u16,
-    serf: u16,
-    child: Child,
-    _scratch: Scratch,
-}
-
-impl Consul {
-    /// `None`, and why on the output, where there is none.
-    fn start() -> Option<Consul> {
-        let Ok(binary) = std::env::var("CONSUL_BIN") else {
-            println!("skipped: CONSUL_BIN does not name a Consul binary");
-            return None;
-        };
-        let scratch = Scratch::new("consul");
-        let [http, dns, rpc, serf] = free_ports();
-        let ports = format!(
-            r#"{{"ports": {{"http": {http}, "dns": {dns}, "server": {rpc}, "serf_lan": {serf}, "serf_wan": -1,
-                "grpc": -1, "grpc_tls": -1}}, "performance": {{"raft_multiplier": 1}}}}"#
-        );
-        std::fs::write(scratch.path().join("c.json"), ports).expect("written");
-        let mut command = Command::new(binary);
-        command.args(["agent", "-server", "-bootstrap-expect=1", "-node=s1", "-bind=127.0.0.1"]);
-        command.arg("-data-dir").arg(scratch.path().join("data"));
-        command.arg("-config-file").arg(scratch.path().join("c.json"));
-        let log = std::fs::File::create(scratch.path().join("log")).expect("a log");
-        command.stdin(Stdio::null()).stdout(log).stderr(Stdio::null());
-        let child = command.spawn().expect("Consul starts");
-        let leads =
-            || request(http, "GET", "/v1/status/leader", b"").is_ok_and(|r| r.text().trim().len() > 2);
-        let consul = Consul { http, serf, child, _scratch: scratch };
-        assert!(wait(leads), "Consul does not lead");
-        Some(consul)
-    }
-}
-
-impl Drop for Consul {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[test]
 fn a_client_serves_by_a_server_of_consul() {
-    let Some(consul) = Consul::start() else { return };
+    let Some(consul) = Consul::server("s1", json!({})) else { return };
     let client = client(consul.serf, "");
     serves(&client, consul.http);
 }

@@ -2,10 +2,10 @@
 //!
 //! The same with a real Consul server as the other datacenter where `CONSUL_BIN` names the binary.
 
+use lictor_tests::consul::Consul;
 use lictor_tests::server::free_ports;
-use lictor_tests::{Scratch, Server, dns, request, wait};
+use lictor_tests::{Server, dns, request, wait};
 use serde_json::{Value, json};
-use std::process::{Child, Command, Stdio};
 
 const QUICK: &str = r#""performance": {"raft_multiplier": 1, "rpc_hold_timeout": "2s"},
     "telemetry": {"prometheus_retention_time": "60s"}"#;
@@ -278,54 +278,13 @@ fn nodes_tell_where_they_are_and_answers_are_sorted_by_it() {
     assert_eq!(one.put("/v1/coordinate/update", r#"{"Nonsense": 1}"#).status, 400);
 }
 
-/// A real Consul server of `dc2`.
-struct Consul {
-    http: u16,
-    child: Child,
-    _scratch: Scratch,
-}
-
-impl Consul {
-    /// `None`, and why on the output, where there is none.
-    fn start(join: u16) -> Option<Consul> {
-        let Ok(binary) = std::env::var("CONSUL_BIN") else {
-            println!("skipped: CONSUL_BIN does not name a Consul binary");
-            return None;
-        };
-        let scratch = Scratch::new("consul");
-        let [http, dns, rpc, serf, wan] = free_ports();
-        let ports = format!(
-            r#"{{"ports": {{"http": {http}, "dns": {dns}, "server": {rpc}, "serf_lan": {serf}, "serf_wan": {wan},
-                "grpc": -1, "grpc_tls": -1}}, "performance": {{"raft_multiplier": 1}}, "datacenter": "dc2",
-                "retry_join_wan": ["127.0.0.1:{join}"], "retry_interval_wan": "1s"}}"#
-        );
-        std::fs::write(scratch.path().join("c.json"), ports).expect("written");
-        let mut command = Command::new(binary);
-        command.args(["agent", "-server", "-bootstrap-expect=1", "-node=s2", "-bind=127.0.0.1"]);
-        command.arg("-data-dir").arg(scratch.path().join("data"));
-        command.arg("-config-file").arg(scratch.path().join("c.json"));
-        let log = std::fs::File::create(scratch.path().join("log")).expect("a log");
-        command.stdin(Stdio::null()).stdout(log).stderr(Stdio::null());
-        let child = command.spawn().expect("Consul starts");
-        let leads =
-            || request(http, "GET", "/v1/status/leader", b"").is_ok_and(|r| r.text().trim().len() > 2);
-        let consul = Consul { http, child, _scratch: scratch };
-        assert!(wait(leads), "Consul does not lead");
-        Some(consul)
-    }
-}
-
-impl Drop for Consul {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[test]
 fn a_datacenter_of_consul_is_reached_and_reaches_ours() {
     let (one, wan) = server("dc1", &[]);
-    let Some(consul) = Consul::start(wan) else { return };
+    let more = json!({
+        "datacenter": "dc2", "retry_join_wan": [format!("127.0.0.1:{wan}")], "retry_interval_wan": "1s",
+    });
+    let Some(consul) = Consul::server("s2", more) else { return };
     let client = client(&one);
     reaches(&one, consul.http, "server");
     reaches(&client, consul.http, "client");

@@ -5,13 +5,13 @@
 
 use lictor_core::rpc::snapshot::{Op, SnapshotRequest, split_response};
 use lictor_tests::cluster::{cluster, leader};
-use lictor_tests::server::free_ports;
+use lictor_tests::consul::Consul;
 use lictor_tests::{Scratch, Server, request, wait};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 fn save(port: u16) -> Vec<u8> {
@@ -228,61 +228,6 @@ fn client_of(serf: u16) -> Server {
     client
 }
 
-/// A real Consul server.
-struct Consul {
-    http: u16,
-    serf: u16,
-    child: Child,
-    _scratch: Scratch,
-}
-
-impl Consul {
-    /// `None`, and why on the output, where there is none.
-    fn start() -> Option<Consul> {
-        let Ok(_) = std::env::var("CONSUL_BIN") else {
-            println!("skipped: CONSUL_BIN does not name a Consul binary");
-            return None;
-        };
-        let consul = Consul::run(&["-server", "-bootstrap-expect=1", "-node=n1"]);
-        let http = consul.http;
-        let leads =
-            || request(http, "GET", "/v1/status/leader", b"").is_ok_and(|r| r.text().trim().len() > 2);
-        assert!(wait(leads), "Consul does not lead");
-        Some(consul)
-    }
-
-    /// A client agent that joins through this port.
-    fn agent(serf: u16) -> Consul {
-        Consul::run(&["-node=c1", "-retry-interval=1s", &format!("-retry-join=127.0.0.1:{serf}")])
-    }
-
-    fn run(flags: &[&str]) -> Consul {
-        let binary = std::env::var("CONSUL_BIN").expect("it is there");
-        let scratch = Scratch::new("consul");
-        let [http, dns, rpc, serf] = free_ports();
-        let config = format!(
-            r#"{{"ports": {{"http": {http}, "dns": {dns}, "server": {rpc}, "serf_lan": {serf}, "serf_wan": -1,
-                "grpc": -1, "grpc_tls": -1}}, "performance": {{"raft_multiplier": 1}}}}"#
-        );
-        std::fs::write(scratch.path().join("c.json"), config).expect("written");
-        let mut command = Command::new(binary);
-        command.args(["agent", "-bind=127.0.0.1"]).args(flags);
-        command.arg("-data-dir").arg(scratch.path().join("data"));
-        command.arg("-config-file").arg(scratch.path().join("c.json"));
-        let log = std::fs::File::create(scratch.path().join("log")).expect("a log");
-        command.stdin(Stdio::null()).stdout(log).stderr(Stdio::null());
-        let child = command.spawn().expect("Consul starts");
-        Consul { http, serf, child, _scratch: scratch }
-    }
-}
-
-impl Drop for Consul {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// What both must tell alike: of what the servers themselves do not change.
 fn dump(port: u16) -> Vec<String> {
     ["/v1/kv/?recurse", "/v1/catalog/node/far", "/v1/health/service/db", "/v1/kv/?keys&separator=/"]
@@ -313,7 +258,7 @@ fn furnish(port: u16) {
 
 #[test]
 fn consul_takes_what_was_saved_here_and_what_consul_saved_is_taken_here() {
-    let Some(consul) = Consul::start() else { return };
+    let Some(consul) = Consul::server("n1", json!({})) else { return };
     let binary = std::env::var("CONSUL_BIN").expect("it is there");
     let ours = Server::start("ours", "");
     let scratch = Scratch::new("exchanged");
@@ -354,7 +299,7 @@ fn consul_takes_what_was_saved_here_and_what_consul_saved_is_taken_here() {
 
 #[test]
 fn a_client_agent_saves_and_restores_by_a_server_of_consul_and_consuls_by_one_of_ours() {
-    let Some(consul) = Consul::start() else { return };
+    let Some(consul) = Consul::server("n1", json!({})) else { return };
     let client = client_of(consul.serf);
     furnish(consul.http);
     let wanted = dump(consul.http);
@@ -367,7 +312,7 @@ fn a_client_agent_saves_and_restores_by_a_server_of_consul_and_consuls_by_one_of
     assert_eq!((refused.status, &*refused.text()), (500, "failed to decompress snapshot: unexpected EOF"));
 
     let server = Server::start("taken", "");
-    let agent = Consul::agent(server.serf);
+    let agent = Consul::agent("c1", server.serf);
     furnish(server.http);
     let wanted = dump(server.http);
     assert!(wait(|| request(agent.http, "GET", "/v1/kv/app/a", b"").is_ok_and(|r| r.status == 200)));

@@ -34,6 +34,7 @@ impl Node {
             _ if !self.leader.active() || !leased => Reply::Failed(CallError::NoLeader),
             None => Reply::Session(None),
             Some(session) => {
+                // To be counted; nothing is waited for.
                 self.metrics.time(now, Metric::SessionRenew, Duration::ZERO);
                 match mutant!(self, RenewsNothing) || self.leader.session_renewed(now.mono, &session) {
                     true => Reply::Session(Some(session)),

@@ -101,7 +101,7 @@ impl Leader {
     pub fn sessions_changed(&mut self, now: Instant, store: &Store, changes: &ChangeSet) {
         let Some(terms) = &mut self.since else { return };
         if changes.all {
-            terms.sessions = sessions::Timers::of(now, store);
+            terms.sessions.any_changed(now, store);
         }
         changes.sessions.keys().for_each(|id| terms.sessions.changed(now, store, id));
     }

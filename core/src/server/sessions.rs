@@ -62,6 +62,17 @@ impl Timers {
         }
     }
 
+    /// Any of them may have been created or have ended. Those that are known keep their time.
+    pub(super) fn any_changed(&mut self, now: Instant, store: &Store) {
+        let gone: Vec<Str> = self.ends.keys().filter(|id| store.session(id).is_none()).cloned().collect();
+        gone.iter().for_each(|id| self.changed(now, store, id));
+        for session in store.sessions() {
+            if !self.ends.contains_key(&*session.id.to_lowercase()) {
+                self.renew(now, session);
+            }
+        }
+    }
+
     fn set(&mut self, id: Str, at: Instant) {
         self.forget(&id);
         self.order.insert((at, id.clone()));
@@ -111,6 +122,23 @@ mod tests {
             other => panic!("{other:?}"),
         };
         timers.expire(now).into_iter().map(id).collect()
+    }
+
+    #[test]
+    fn what_may_have_changed_with_everything_else_keeps_its_time() {
+        let second = |s| Instant::ZERO + Duration::from_secs(s);
+        let mut timers = Timers::default();
+        timers.renew(second(0), &session("gone", "10s"));
+        let mut store = Store::default();
+        let node = crate::command::Register { node: "n".into(), ..Default::default() };
+        let there = Session { node: "n".into(), ..session("there", "10s") };
+        let create = SessionCommand { datacenter: Str::new(), op: SessionOp::Create, session: there };
+        let mut changes = crate::watch::ChangeSet::default();
+        store.apply(1, &Command::Register(Box::new(node)), &mut changes);
+        store.apply(2, &Command::Session(Box::new(create)), &mut changes);
+        timers.any_changed(second(5), &store);
+        timers.any_changed(second(15), &store);
+        assert_eq!((timers.ends.len(), timers.next_due()), (1, Some(second(25))));
     }
 
     #[test]
