@@ -22,8 +22,8 @@ const LOOK: u64 = SECOND;
 pub(super) struct Detection {
     /// The last moment at which a link was cut or a process stood still.
     disturbed_at: u64,
-    /// Everybody has seen everybody as they are, and nothing happens any more.
-    pub(super) agreed: bool,
+    /// Since when everybody has seen everybody as they are, and nothing happens any more.
+    pub(super) agreed: Option<u64>,
     /// Since when an observer shows a member as failed: observer, member.
     failed_since: BTreeMap<(usize, usize), u64>,
     /// Since when an observer shows a member as failed that shows it as alive: observer, member.
@@ -35,6 +35,8 @@ pub(super) struct Detection {
 struct Times {
     death: u64,
     refuted: u64,
+    /// Until a suspicion from before has ended, and was contradicted.
+    settled: u64,
 }
 
 impl World {
@@ -52,7 +54,8 @@ impl World {
         let tables = if lossy { 2 * nanos(bounds.exchange()) } else { 0 };
         // Who hears that it is called failed says so in a rumour, and that is heard within a rumour's time.
         let refuted = 2 * nanos(bounds.spread()) + LOOK;
-        Times { death: nanos(bounds.death()) + 2 * LOOK + tables, refuted: refuted + tables }
+        let settled = nanos(bounds.suspicion_max()) + refuted + tables;
+        Times { death: nanos(bounds.death()) + 2 * LOOK + tables, refuted: refuted + tables, settled }
     }
 
     /// Every second, while faults last and after.
@@ -63,7 +66,7 @@ impl World {
         if !self.net.is_calm(self.now) || self.servers.iter().any(|server| server.paused) {
             self.disturb();
         }
-        if self.detection.agreed {
+        if self.detection.agreed.is_some_and(|since| since + self.times().settled <= self.now) {
             self.gossip_agrees()?;
         }
         self.names_have_one_owner()?;

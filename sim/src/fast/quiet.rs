@@ -28,7 +28,7 @@ impl World {
     pub(super) fn demand_gossip(&mut self) {
         if self.gossips() {
             self.demand_quiet(GOSSIP_BOUND, World::gossip_agrees);
-            self.detection.agreed = self.violation.is_none();
+            self.detection.agreed = self.violation.is_none().then_some(self.now);
             self.demand_quiet(WAN_BOUND, World::wide_gossip_agrees);
         }
     }
