@@ -141,6 +141,19 @@ mutants! {
     /// Servers do not ask those whom they know in their own datacenter into the pool of all.
     /// Seen by: servers of all datacenters see each other.
     NeverFloods = "never-floods",
+    /// An archive takes effect though its last part is missing: what has come of it is taken for all of it.
+    /// Docs/decisions/0017.
+    /// Seen by: the indexed judge (reads of what never was).
+    RestoresWithoutTheLastPart = "restores-without-the-last-part",
+    /// A follower passes over the archive that is restored, and keeps what it had. Consul's own restore warns of it.
+    /// Seen by: equal stores.
+    FollowersSkipRestores = "followers-skip-restores",
+    /// A restore wakes nobody, though everything may be different. Consul, `AbandonCh`.
+    /// Seen by: a restore wakes who waits.
+    RestoreWakesNobody = "restore-wakes-nobody",
+    /// The leader does not watch the sessions that an archive brought.
+    /// Seen by: the demand that sessions which nobody renews end.
+    WatchesNoRestoredSessions = "watches-no-restored-sessions",
 }
 
 #[cfg(all(test, feature = "mutants"))]

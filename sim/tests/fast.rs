@@ -81,6 +81,11 @@ fn snapshots_bring_up_who_fell_behind() {
 }
 
 #[test]
+fn archives_are_restored_whole_or_not_at_all() {
+    sweep("restores", 0..18);
+}
+
+#[test]
 fn chaos_is_survived() {
     sweep("chaos", 0..6);
 }

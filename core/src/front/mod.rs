@@ -99,6 +99,8 @@ pub struct Front {
     /// This is a server, which draws the IDs of what is created; a client leaves that to servers.
     draws: bool,
     archives: Arc<Archives>,
+    /// Bytes of the parts in which archives are restored.
+    part: usize,
 }
 
 impl Front {
@@ -120,7 +122,14 @@ impl Front {
             translates: false,
             draws: false,
             archives: Arc::default(),
+            part: restoring::PART,
         }
+    }
+
+    /// The same front, which restores archives in parts of so many bytes, for checkers.
+    pub fn in_parts_of(mut self, bytes: usize) -> Front {
+        self.part = bytes.max(1);
+        self
     }
 
     /// The same front, which shares with the others of its node what was asked for, and the right to work on archives.

@@ -18,7 +18,7 @@ use alloc::boxed::Box;
 use alloc::format;
 
 /// Bytes of a part: less than an entry may have, and soon on every disk.
-const PART: usize = 1 << 20;
+pub(super) const PART: usize = 1 << 20;
 
 /// One restore.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(super) struct Restoring {
     /// Drawn, so that the store tells its parts from those of others.
     id: u64,
     state: State,
+    /// Bytes of a part.
+    part: usize,
     /// Parts that are applied.
     done: u64,
     /// The answer when all are.
@@ -35,18 +37,18 @@ pub(super) struct Restoring {
 }
 
 impl Restoring {
-    fn begin(state: State, reply: HttpReply, permit: Permit, rng: &mut Rng) -> Restoring {
-        Restoring { id: rng.next_u64(), state, done: 0, reply, _permit: permit }
+    fn begin(state: State, part: usize, reply: HttpReply, permit: Permit, rng: &mut Rng) -> Restoring {
+        Restoring { id: rng.next_u64(), state, part, done: 0, reply, _permit: permit }
     }
 
     fn parts(&self) -> u64 {
-        self.state.bytes.len().div_ceil(PART).max(1) as u64
+        self.state.bytes.len().div_ceil(self.part).max(1) as u64
     }
 
     fn next(&self) -> Command {
         let len = self.state.bytes.len();
-        let begin = (self.done as usize * PART).min(len);
-        let data = self.state.bytes.slice(begin..(begin + PART).min(len));
+        let begin = (self.done as usize * self.part).min(len);
+        let data = self.state.bytes.slice(begin..(begin + self.part).min(len));
         let (id, number, index) = (self.id, self.done, self.state.index);
         Command::Restore(RestorePart { id, number, of: self.parts(), index, data })
     }
@@ -70,7 +72,8 @@ impl Front {
         match worked.outcome {
             Outcome::Packed(Ok(bytes)) => self.answer(req, HttpReply { body: bytes, ..*reply }),
             Outcome::Unpacked(Ok(state)) => {
-                let restoring = Box::new(Restoring::begin(state, *reply, worked.permit, &mut self.rng));
+                let restoring =
+                    Box::new(Restoring::begin(state, self.part, *reply, worked.permit, &mut self.rng));
                 self.write_part(req, restoring);
             }
             Outcome::Packed(Err(text)) | Outcome::Unpacked(Err(text)) => {

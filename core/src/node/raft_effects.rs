@@ -172,12 +172,17 @@ impl Node {
             }
             Payload::Command(bytes) => match Command::decode(&bytes) {
                 Ok(command) => {
-                    result = self.store.apply(next, &command, &mut self.changes);
+                    restored = matches!(&command, Command::Restore(part) if part.is_last());
+                    let skips = mutant!(self, FollowersSkipRestores) && self.raft.role() != Role::Leader;
+                    if restored && skips {
+                        self.store.skip(next);
+                    } else {
+                        result = self.store.apply(next, &command, &mut self.changes);
+                    }
                     let buried = self.store.tombstones_index() == next;
                     if mutant!(self, DeletesWakeNobody) && buried {
                         self.changes.keys.clear();
                     }
-                    restored = matches!(&command, Command::Restore(part) if part.is_last());
                     self.committed(now, index, Some(&command));
                     if buried {
                         self.leader.keys_deleted(now.mono, next);
@@ -209,7 +214,7 @@ impl Node {
     /// An archive has taken the place of everything: whoever leads compares the catalog with what it knows, and each
     /// agent with what it has.
     fn restored_archive(&mut self, now: Now) {
-        if self.leader.active() {
+        if self.leader.active() && !mutant!(self, WatchesNoRestoredSessions) {
             self.leader.start(now.mono, &self.store);
         }
         self.to_agent.push_back(AgentInput::ServerUp);

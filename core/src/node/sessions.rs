@@ -54,7 +54,8 @@ impl Node {
         for (key, delay) in core::mem::take(&mut self.changes.freed) {
             self.lock_delays.add(now, key, delay);
         }
-        if !mutant!(self, WatchesNoNewSessions) {
+        let blind = mutant!(self, WatchesNoRestoredSessions) && self.changes.all;
+        if !mutant!(self, WatchesNoNewSessions) && !blind {
             self.leader.sessions_changed(now, &self.store, &self.changes);
         }
     }

@@ -62,7 +62,9 @@ impl Store {
             return Err(format!("the snapshot has more than {MAX_STATE} bytes, nothing was changed"));
         }
         unfinished.parts.push(Part(part.data.clone()));
-        if !part.is_last() {
+        let is_last =
+            part.is_last() || mutant!(self, RestoresWithoutTheLastPart) && part.number + 2 == part.of;
+        if !is_last {
             self.unfinished = Some(Arc::new(unfinished));
             return Ok(());
         }
@@ -70,8 +72,14 @@ impl Store {
         if part.index > MAX_INDEX {
             return Err("failed to restore snapshot: an index that is too large, nothing was changed".into());
         }
-        let restored = Store::from_archive(&parts.concat())
-            .map_err(|why| format!("failed to restore snapshot: {why}, nothing was changed"))?;
+        let restored = Store::from_archive(&parts.concat());
+        #[cfg(feature = "mutants")]
+        let restored = match mutant!(self, RestoresWithoutTheLastPart) {
+            true => restored.or_else(|_| Store::whole_records_of(&parts.concat())),
+            false => restored,
+        };
+        let restored =
+            restored.map_err(|why| format!("failed to restore snapshot: {why}, nothing was changed"))?;
         // Above every index that anyone has seen, of before and of the archive.
         let applied = index.max(part.index.max(restored.applied) + 1);
         *self = Store {
@@ -82,8 +90,21 @@ impl Store {
             mutant: self.mutant,
             ..restored
         };
-        *changes = ChangeSet::everything();
+        if !mutant!(self, RestoreWakesNobody) {
+            *changes = ChangeSet::everything();
+        }
         Ok(())
+    }
+
+    /// As much of an archive as can be read.
+    #[cfg(feature = "mutants")]
+    fn whole_records_of(state: &[u8]) -> Result<Store, String> {
+        let least = Err(String::from("snapshot: nothing of it can be read"));
+        (1..=state.len())
+            .rev()
+            .map(|len| Store::from_archive(&state[..len]))
+            .find(Result::is_ok)
+            .unwrap_or(least)
     }
 
     /// Reads the `state.bin` of an archive.

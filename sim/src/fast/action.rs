@@ -72,6 +72,11 @@ pub enum Action {
     Transfer(Option<usize>),
     /// The leader is asked to hand over to whom it likes, and hears nobody from then on.
     Overrule,
+    /// An operator saves an archive from this server.
+    Save(usize),
+    /// An operator has this server restore one that was saved, as if it came from a cluster whose index is so much
+    /// further.
+    Restore(usize, u64),
     /// For so many milliseconds clients do not pause between requests.
     Burst(u64),
 }
@@ -143,6 +148,8 @@ impl fmt::Display for Action {
             Action::Transfer(None) => f.write_str("transfer"),
             Action::Transfer(Some(s)) => write!(f, "transfer {}", s + 1),
             Action::Overrule => f.write_str("overrule"),
+            Action::Save(s) => write!(f, "save {}", s + 1),
+            Action::Restore(s, further) => write!(f, "restore {} {further}", s + 1),
             Action::Burst(ms) => write!(f, "burst {ms}"),
         }
     }
@@ -190,6 +197,8 @@ impl FromStr for Action {
             "transfer" if args.is_empty() => Action::Transfer(None),
             "transfer" => Action::Transfer(Some(slot(0)?)),
             "overrule" => Action::Overrule,
+            "save" => Action::Save(slot(0)?),
+            "restore" => Action::Restore(slot(0)?, count(1)?),
             "burst" => Action::Burst(count(0)?),
             other => match CHANGES.iter().find(|(_, name)| *name == other) {
                 Some((change, _)) => Action::Member(*change, slot(0)?),

@@ -19,6 +19,8 @@ pub(super) enum Role {
     Holder,
     /// These calls once, in order; each must succeed.
     Script(VecDeque<Call>),
+    /// These calls once, in order, whatever comes of them.
+    Once(VecDeque<Call>),
 }
 
 /// A request under way.
@@ -103,6 +105,7 @@ impl Client {
         self.round += 1;
         let call = match &mut self.role {
             Role::Script(calls) => return calls.pop_front().map(|call| (self.home, call)),
+            Role::Once(calls) => return calls.pop_front().map(|call| (self.home, call)),
             Role::Watcher => self.watch(knobs),
             Role::Worker => self.work(knobs),
             Role::Holder => self.hold(knobs),

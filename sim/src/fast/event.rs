@@ -1,8 +1,8 @@
 //! What can happen next, and the heap that knows when.
 
 use super::gossip::Packet;
-use lictor_core::front::{HttpReply, HttpRequest};
-use lictor_core::ids::{Index, ServerId};
+use lictor_core::front::{HttpReply, HttpRequest, Work};
+use lictor_core::ids::{Index, ReqId, ServerId};
 use lictor_core::store::Store;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -35,6 +35,8 @@ pub(super) enum Event {
     Flushed { slot: usize, life: u32 },
     /// A snapshot is encoded.
     Built { slot: usize, life: u32, at: Index, store: Box<Store> },
+    /// A front's work is done.
+    Worked { slot: usize, life: u32, req: ReqId, work: Box<Work> },
     /// A request reaches a server.
     Request { client: usize, round: u64, request: Box<HttpRequest> },
     /// An answer reaches a client.

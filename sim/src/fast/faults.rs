@@ -59,6 +59,8 @@ impl World {
             Action::Member(change, slot) => self.ask_for(change, slot),
             Action::Transfer(slot) => self.ask_for_transfer(slot),
             Action::Overrule => self.overrule(),
+            Action::Save(slot) => self.save(slot, &mut luck),
+            Action::Restore(slot, further) => self.restore(slot, further, &mut luck),
             Action::Burst(ms) => self.burst_until = self.now + ms * MS,
         }
     }
@@ -266,6 +268,8 @@ fn named_slot(action: &Action) -> Option<usize> {
         | Action::Move(s)
         | Action::Clone(_, s, _)
         | Action::Deaf(s, _)
+        | Action::Save(s)
+        | Action::Restore(s, _)
         | Action::Cut(s, _)
         | Action::Clog(s, ..) => Some(*s),
         Action::Transfer(slot) => *slot,

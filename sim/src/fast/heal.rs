@@ -47,6 +47,7 @@ impl World {
         self.demand_catalog();
         self.demand(20 * SECOND, "everybody caught up at the end", World::is_settled);
         if self.violation.is_none() {
+            self.look_at_the_end();
             let checked = self.check_all().and_then(|()| self.ask_dns());
             self.check(checked);
         }

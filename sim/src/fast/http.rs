@@ -1,5 +1,6 @@
 //! Requests as clients write them, and answers as clients read them.
 
+use super::archives;
 use crate::oracle::{
     Call, Deregistration, Entry, Found, Instance, Mode, NewSession, Outcome, ReadAnswer, Registration,
     Target, TxnAnswer, TxnStep, Verb, Wait, Write,
@@ -11,6 +12,7 @@ use core::net::SocketAddr;
 use lictor_core::front::{HttpReply, HttpRequest};
 use lictor_core::json::{self, Kind, Value};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 const CLIENT: SocketAddr = SocketAddr::new(core::net::IpAddr::V4(core::net::Ipv4Addr::LOCALHOST), 1);
 
@@ -18,6 +20,10 @@ const CLIENT: SocketAddr = SocketAddr::new(core::net::IpAddr::V4(core::net::Ipv4
 pub(super) fn request(call: &Call, datacenter: Option<&str>) -> HttpRequest {
     let (method, mut target, body) = match call {
         Call::Read { target, mode, wait } => ("GET", read_target(target, *mode, *wait), Bytes::new()),
+        Call::Save { stale } => {
+            ("GET", format!("/v1/snapshot{}", if *stale { "?stale" } else { "" }), Bytes::new())
+        }
+        Call::Restore(saved) => ("PUT", "/v1/snapshot".into(), saved.archive.clone()),
         Call::Renew { session } => ("PUT", format!("/v1/session/renew/{session}"), Bytes::new()),
         Call::Write(write) => write_parts(write, datacenter.unwrap_or_default()),
         Call::Txn { steps, mode } => {
@@ -75,6 +81,10 @@ fn write_parts(write: &Write, datacenter: &str) -> (&'static str, String, Bytes)
         }
         Write::CreateSession(new) => ("PUT", "/v1/session/create".into(), session_body(new)),
         Write::DestroySession { session } => ("PUT", format!("/v1/session/destroy/{session}"), Bytes::new()),
+        Write::CreateQuery { name } => {
+            let body = format!("{{\"Name\":\"{name}\",\"Service\":{{\"Service\":\"web\"}}}}");
+            ("POST", "/v1/query".into(), Bytes::from(body))
+        }
         Write::Register(r) => ("PUT", "/v1/catalog/register".into(), register_body(r, datacenter)),
         Write::Deregister(d) => ("PUT", "/v1/catalog/deregister".into(), deregister_body(d, datacenter)),
     }
@@ -143,12 +153,18 @@ pub(super) fn outcome(call: &Call, reply: &HttpReply) -> Result<Outcome, String>
     match (call, reply.status) {
         (Call::Read { target, .. }, 200 | 404) => read_answer(target, reply).map(Outcome::Read),
         (Call::Txn { .. }, 200 | 409) => txn_answer(reply).map(Outcome::Txn),
+        (Call::Save { .. }, 200) => {
+            let index = index(reply).ok_or("an archive without X-Consul-Index")?;
+            archives::read(&reply.body, index).map(|saved| Outcome::Saved(Arc::new(saved)))
+        }
+        (Call::Restore(_), 200) => Ok(Outcome::Restored),
         (Call::Renew { .. }, 200) => Ok(Outcome::Renewed(true)),
         (Call::Renew { .. }, 404) => Ok(Outcome::Renewed(false)),
         (Call::Write(Write::CreateSession(_)), 200) => {
             let value = json::parse(&reply.body).map_err(|e| e.to_string())?;
             string(&value, "ID").map(Outcome::Session)
         }
+        (Call::Write(Write::CreateQuery { .. }), 200) => Ok(Outcome::Wrote(true)),
         // A session that has ended locks nothing, which the log shows as it shows that another holds it.
         (Call::Write(Write::Acquire { .. }), 500) if text().contains("invalid session") => {
             Ok(Outcome::Wrote(false))

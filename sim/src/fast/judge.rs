@@ -8,8 +8,10 @@ use super::server::{Process, Server, Shown};
 use super::verdict::Violation;
 use super::world::{Centre, SECOND, World};
 use crate::oracle::{Committed, Progress};
-use lictor_core::ids::ServerId;
-use lictor_core::raft::{Body, Membership, Message};
+use lictor_core::command::Command;
+use lictor_core::ids::{ReqId, ServerId};
+use lictor_core::raft::{Body, Membership, Message, Payload};
+use lictor_core::store::{Applied, Store};
 use lictor_core::view::View;
 use std::sync::Arc;
 
@@ -124,7 +126,8 @@ impl World {
     }
 
     fn on_applied(&mut self, slot: usize, from: u64, upto: u64, view: &View) -> Checked {
-        let Centre { run, seen, reference, .. } = &mut self.centres[self.plan.knobs.datacenter(slot)];
+        let Centre { run, seen, reference, restores, .. } =
+            &mut self.centres[self.plan.knobs.datacenter(slot)];
         while reference.applied() < upto {
             let index = reference.applied() + 1;
             let Some(entry) = seen.entry(index) else {
@@ -133,11 +136,22 @@ impl World {
                     format!("{index} is applied and was never committed"),
                 ));
             };
-            if let Some((command, _)) = reference.apply(entry) {
+            let done = reference.apply(entry);
+            let shown = reference.shown();
+            if matches!(entry.payload, Payload::Noop) {
+                run.begun.push(shown);
+            }
+            if let Some((command, result)) = done {
+                if matches!(&command, Command::Restore(part) if part.is_last()) && result == Applied::Ok {
+                    restores.push(store::Restore { place: index, index: shown, at: self.now });
+                    if shown > reference.at(index - 1).map_or(0, Store::applied) + 1 {
+                        self.marks.hit(Mark::IndexJumped);
+                    }
+                }
                 if reference.at(index).is_some_and(|store| store::was_there(store, &command)) {
                     self.marks.hit(Mark::WroteTheSame);
                 }
-                run.log.push(Committed { index, at: self.now, command });
+                run.log.push(Committed { index: shown, at: self.now, command });
             }
         }
         // What came by snapshot instead of by log shows in the base of the log having moved past it.
@@ -145,11 +159,25 @@ impl World {
             self.servers[slot].shadow.base() > from && view.raft.status.snapshot_index.0 == upto;
         if by_snapshot && !view.raft.is_leader && upto > from + 1 {
             self.marks.hit(Mark::SnapshotInstalled);
+            if restores.iter().any(|restore| from < restore.place && restore.place < upto) {
+                self.marks.hit(Mark::RestoredBySnapshot);
+            }
         }
         if by_snapshot || upto.is_multiple_of(32) {
             store::equal_stores(reference, &self.servers[slot].id, &view.store)?;
         }
         Ok(())
+    }
+
+    /// The blocking reads that are parked when this view is the first of its server's to show a restored archive.
+    pub(super) fn parked_at_a_restore(&self, slot: usize, before: &View, process: &Process) -> Vec<ReqId> {
+        let (from, upto) = (before.raft.applied.0, process.view.raft.applied.0);
+        let restores = &self.centres[self.centre_of(slot)].restores;
+        if !restores.iter().any(|restore| from < restore.place && restore.place <= upto) {
+            return Vec::new();
+        }
+        let parked = self.servers[slot].waiting.keys().copied();
+        parked.filter(|req| process.front.is_parked(*req)).collect()
     }
 
     /// What is too dear to check after every event.

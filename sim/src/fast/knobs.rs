@@ -123,6 +123,8 @@ knobs! {
     stall_permille = 0, calm Some(0);
     /// How far a clock's rate may be off, in parts per million. Below 333,333, or the lease is not sound.
     drift_ppm = 0, calm Some(0);
+    /// Bytes of the parts in which an archive is restored.
+    part_bytes = 1048576, calm Some(1048576);
     /// `raft_snapshot_threshold`.
     snapshot_every = 16384, calm None;
     /// `raft_trailing_logs`.

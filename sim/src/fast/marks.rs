@@ -75,6 +75,22 @@ marks! {
     DiskFullRefused => "write refused by a full disk";
     /// A request came while no quorum was up.
     NoQuorum => "request without a quorum";
+    /// An archive was saved.
+    Saved => "archive saved";
+    /// An archive was restored by the leader.
+    Restored => "archive restored";
+    /// An archive was restored through a server that did not lead, or a client agent.
+    RestoredElsewhere => "archive restored through another";
+    /// A restore was refused, because another one or a new leader came in between.
+    RestoreCutOff => "restore cut off";
+    /// A restore was refused because the disk was nearly full.
+    RestoreFull => "restore refused by a full disk";
+    /// What became of a restore was not told.
+    RestoreUnknown => "restore of unknown outcome";
+    /// The index went on from that of an archive.
+    IndexJumped => "index jumped at a restore";
+    /// A follower was brought over a restore by a snapshot.
+    RestoredBySnapshot => "restore received by snapshot";
     /// A message was lost.
     MessageLost => "message lost";
     /// A message arrived twice.

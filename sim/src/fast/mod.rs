@@ -22,6 +22,7 @@
 pub mod action;
 mod address;
 mod agents;
+mod archives;
 mod client;
 mod clock;
 mod copies;

@@ -97,6 +97,20 @@ pub const ALL: &[Scenario] = &[
         draw: snapshot,
     },
     Scenario {
+        name: "restores",
+        about: "archives are saved and restored, through leaders and followers, while servers die, lead and are cut off",
+        required: &[
+            Mark::Saved,
+            Mark::Restored,
+            Mark::RestoredElsewhere,
+            Mark::RestoreCutOff,
+            Mark::RestoreUnknown,
+            Mark::IndexJumped,
+            Mark::RestoredBySnapshot,
+        ],
+        draw: restores,
+    },
+    Scenario {
         name: "cluster-calm",
         about: "servers that gossip found their cluster, client agents join it, and nothing goes wrong",
         required: &[Mark::Founded, Mark::CallAnswered, Mark::ServiceSynced, Mark::Woken],
@@ -505,6 +519,57 @@ fn snapshot(d: &mut Draft) {
         d.at(at + 10, Action::Burst(burst));
     }
     d.knobs.spoil_permille = *d.luck.pick(&[0, 200, 600]);
+}
+
+fn restores(d: &mut Draft) {
+    d.knobs.part_bytes = *d.luck.pick(&[200, 600, 1500, 1 << 20]);
+    d.knobs.snapshot_every = *d.luck.pick(&[20, 40, 200, 16384]);
+    d.knobs.trailing_logs = *d.luck.pick(&[0, 10, 50]);
+    d.knobs.flush_us = *d.luck.pick(&[300, 2000, 8000]);
+    d.knobs.client_loss_permille = *d.luck.pick(&[0, 0, 20]);
+    d.knobs.holders = d.luck.between(1, 3);
+    let election = d.election_ms();
+    let servers = d.knobs.servers as usize;
+    let first = d.slot();
+    d.at(election * 2, Action::Save(first));
+    for at in d.moments(election * 2) {
+        let slot = d.slot();
+        if d.luck.ratio(2, 5) {
+            d.at(at, Action::Save(slot));
+            continue;
+        }
+        let further = if d.luck.ratio(1, 4) { d.luck.between(1, 1000) } else { 0 };
+        d.at(at, Action::Restore(slot, further));
+        // While its parts come, or the answer is on its way.
+        let amid = at + d.luck.between(5, 400);
+        let other = d.slot();
+        match d.luck.below(11) {
+            0 | 1 => d.bounce(amid, other, election),
+            2 => d.bounce(amid, slot, election),
+            3 => d.split(amid, election * 2),
+            4 => d.at(amid, Action::Transfer(None)),
+            5 => {
+                d.at(amid, Action::Overrule);
+                d.at(amid + election * 2, Action::Mend);
+            }
+            6 => {
+                let until = amid + d.luck.around(election);
+                for full in 0..servers {
+                    d.at(amid, Action::DiskFull(full, true));
+                    d.at(until, Action::DiskFull(full, false));
+                }
+            }
+            // Another one, which may win.
+            7 => d.at(amid, Action::Restore(other, 0)),
+            8 => d.at(amid, Action::Burst(300)),
+            // One that is not there, and has fallen behind when it comes back.
+            _ => {
+                let away = (slot + 1) % servers;
+                d.bounce(at - 100, away, election * 3);
+                d.at(at + 200, Action::Burst(election));
+            }
+        }
+    }
 }
 
 fn chaos(d: &mut Draft) {

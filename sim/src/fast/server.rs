@@ -98,6 +98,8 @@ pub(super) struct Server {
     /// The step of the plan by which the process dies while its next write is on the way to the disk.
     pub(super) doomed: Option<u64>,
     bootstrap: Option<Membership>,
+    /// Bytes of the parts in which its front restores archives.
+    part_bytes: usize,
     config: Arc<RuntimeConfig>,
     /// The configuration of a host with a disk of its own.
     own_config: Arc<RuntimeConfig>,
@@ -197,6 +199,7 @@ impl Server {
             doomed: None,
             // Servers that gossip found their cluster by themselves, unless there is but one.
             bootstrap: (founder && (!gossip || count == 1)).then(|| Membership::of_voters(founders)),
+            part_bytes: knobs.part_bytes as usize,
             own_config: config.clone(),
             config,
             seed,
@@ -233,7 +236,7 @@ impl Server {
         #[cfg(not(feature = "mutants"))]
         let node = Node::boot(boot, now)?;
         let view = node.view().clone();
-        let front = Front::new(FrontId(0), Rng::new(seed).fork("front"));
+        let front = Front::new(FrontId(0), Rng::new(seed).fork("front")).in_parts_of(self.part_bytes);
         self.shadow = Shadow::of(&self.disk.platter);
         self.shown = Shown { applied: self.shadow.base(), commit: self.shadow.base(), ..Shown::default() };
         self.up = Some(Process { node, front, view });

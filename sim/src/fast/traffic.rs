@@ -159,6 +159,9 @@ impl World {
             self.feed_front(under.slot, FrontInput::Gone { req: ReqId(under.req) });
         }
         self.clients[client].under = None;
+        if matches!(self.centres[under.centre].run.operations[under.operation].call, Call::Restore(_)) {
+            self.marks.hit(Mark::RestoreUnknown);
+        }
         self.script_must_succeed(client, under, &Outcome::Unknown);
         self.rest(client);
     }
@@ -182,10 +185,19 @@ impl World {
         if let (Call::Read { target, mode, .. }, Outcome::Read(answer)) =
             (&operation.call, &operation.outcome)
         {
-            let checked =
-                client::index_never_runs_back(&mut self.indexes, operation.client, target, *mode, answer);
+            let restored = self.centres[under.centre].restores.last().map(|restore| restore.at);
+            let times = (operation.begin, restored);
+            let checked = client::index_never_runs_back(
+                &mut self.indexes,
+                operation.client,
+                target,
+                *mode,
+                answer,
+                times,
+            );
             self.check(checked);
         }
+        self.on_archive(under.centre, under.operation);
         let outcome = self.centres[under.centre].run.operations[under.operation].outcome.clone();
         self.script_must_succeed(client, under, &outcome);
         self.rest(client);
@@ -216,7 +228,7 @@ impl World {
     fn rest(&mut self, client: usize) {
         let failed = self.clients[client].failed;
         let think = match &self.clients[client].role {
-            Role::Script(_) => MS,
+            Role::Script(_) | Role::Once(_) => MS,
             _ if failed => 200 * MS,
             _ if self.now < self.burst_until => MS,
             Role::Watcher => MS * 5,
@@ -237,6 +249,7 @@ fn note_marks(marks: &mut super::marks::Marks, op: &Operation, history: &[Operat
         (Call::Write(Write::Acquire { .. }), Outcome::Wrote(true)) => marks.hit(Mark::LockTaken),
         (_, Outcome::Renewed(false)) => marks.hit(Mark::SessionGone),
         (Call::Txn { .. }, Outcome::Txn(TxnAnswer::RolledBack(_))) => marks.hit(Mark::RolledBack),
+        (Call::Restore(_), Outcome::Unknown) => marks.hit(Mark::RestoreUnknown),
         (call, Outcome::Unknown) if call.writes() => marks.hit(Mark::UnknownWrite),
         (_, Outcome::Failed(text)) if text.contains("No cluster leader") => marks.hit(Mark::NoLeader),
         (_, Outcome::Failed(text)) if text.contains("nearly full") => marks.hit(Mark::DiskFullRefused),

@@ -6,6 +6,7 @@
 
 use super::address::Addresses;
 use super::agents::Owner;
+use super::archives::Archives;
 use super::client::{Client, Role};
 use super::detection::Detection;
 use super::disk::Flushed;
@@ -47,6 +48,8 @@ pub(super) struct Centre {
     pub(super) seen: raft::Seen,
     founded: Option<Entry>,
     pub(super) reference: store::Reference,
+    /// Archives that were restored.
+    pub(super) restores: Vec<store::Restore>,
 }
 
 impl Centre {
@@ -55,7 +58,7 @@ impl Centre {
     fn new(empty: Store, strangers: impl Iterator<Item = u32>) -> Centre {
         let run = Run { agents: strangers.collect(), ..Run::default() };
         let reference = store::Reference::new(empty);
-        Centre { run, seen: raft::Seen::default(), founded: None, reference }
+        Centre { run, seen: raft::Seen::default(), founded: None, reference, restores: Vec::new() }
     }
 }
 
@@ -75,6 +78,7 @@ pub(super) struct World {
     pub(super) clients: Vec<Client>,
     pub(super) operator: Operator,
     pub(super) keeper: Keeper,
+    pub(super) archives: Archives,
     pub(super) detection: Detection,
     pub(super) herd: Herd,
     /// Clients do not pause until then.
@@ -132,6 +136,7 @@ impl World {
             operator: Operator::default(),
             detection: Detection::default(),
             herd: Herd::default(),
+            archives: Archives::default(),
             keeper: Keeper::new(Luck::of(seed, "keeper", 0)),
             burst_until: 0,
             quiet: false,
@@ -253,9 +258,13 @@ impl World {
                 let data = store.encode_snapshot();
                 self.feed(slot, Input::SnapshotBuilt { at, data });
             }
+            Event::Worked { slot, life, req, work } if self.lives(slot, life) => {
+                self.feed_front(slot, FrontInput::Worked { req, worked: work.run() });
+            }
             Event::Die { slot, life, step } if self.lives(slot, life) && !self.quiet => self.die(slot, step),
             Event::Peer { .. } | Event::PeerLost { .. } => {}
             Event::Wake { .. } | Event::Flushed { .. } | Event::Built { .. } | Event::Die { .. } => {}
+            Event::Worked { .. } => {}
             Event::Request { client, round, request } => self.on_request(client, round, *request),
             Event::Answer { client, round, reply } => self.on_answer(client, round, &reply),
             Event::Broken { client, round, refused } => self.on_broken(client, round, refused),
@@ -273,6 +282,7 @@ impl World {
         match event {
             Event::Peer { slot, .. } => Some(*slot),
             Event::Wake { slot, .. } | Event::Flushed { slot, .. } | Event::Built { slot, .. } => Some(*slot),
+            Event::Worked { slot, .. } => Some(*slot),
             Event::PeerLost { slot, .. } | Event::Resolved { slot, .. } | Event::Chore { slot } => {
                 Some(*slot)
             }
@@ -393,18 +403,19 @@ impl World {
                         inputs.push_back(Input::Call { from: FrontId(0), call, request });
                     }
                     FrontOutput::RpcReply { req, reply } => self.rpc_reply(slot, req, &reply),
-                    FrontOutput::Work { req, work } => {
-                        let worked = work.run();
-                        process.front.handle(now, &process.view, FrontInput::Worked { req, worked });
-                    }
+                    FrontOutput::Work { req, work } => self.work(slot, req, work),
                     FrontOutput::Event(_) | FrontOutput::Stream { .. } => {}
                 }
             } else if let Some(output) = process.node.poll_output() {
                 match output {
                     Output::Publish { view, changes } => {
-                        process.view = view;
+                        let before = std::mem::replace(&mut process.view, view);
                         self.on_view(slot, &process);
+                        let parked = self.parked_at_a_restore(slot, &before, &process);
                         process.front.handle(now, &process.view, FrontInput::Changed(changes));
+                        let checked =
+                            watch::a_restore_wakes(&parked, &before.store, &self.servers[slot], &process);
+                        self.check(checked);
                     }
                     Output::Reply { to: FrontId(0), call, reply } => {
                         process.front.handle(now, &process.view, FrontInput::Reply { call, reply });
@@ -425,8 +436,8 @@ impl World {
         if !alive {
             return self.ended(slot);
         }
-        let reference = &self.centres[self.centre_of(slot)].reference;
-        let checked = watch::no_lost_wakeup(reference, &self.servers[slot], &process)
+        let Centre { reference, restores, .. } = &self.centres[self.centre_of(slot)];
+        let checked = watch::no_lost_wakeup(reference, restores, &self.servers[slot], &process)
             .and_then(|()| watch::nothing_is_forgotten(&self.servers[slot], &process));
         self.check(checked);
         let deadlines = [process.node.poll_timeout(), process.front.poll_timeout()];

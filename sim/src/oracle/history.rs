@@ -3,8 +3,10 @@
 //! Times are nanoseconds of the simulator's global clock, which no node can see. Indexes are Consul's:
 //! `ModifyIndex`, `CreateIndex` and `X-Consul-Index` as they stood in the answer.
 
+use bytes::Bytes;
 use lictor_core::command::Command;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Everything that the judges are told of one run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,13 +15,26 @@ pub struct Run {
     pub operations: Vec<Operation>,
     /// Every command that any server applied, once, in order of index.
     pub log: Vec<Committed>,
+    /// The indexes of what leaders began with: nothing of an archive comes after it that had not come whole before.
+    pub begun: Vec<u64>,
     /// Those among [`Operation::server`] that are client agents: each of their answers is that of one server or another.
     pub agents: BTreeSet<u32>,
+    /// What servers have in the end, all the same and all that the log holds; `None` if nobody looked.
+    pub finally: Option<Finally>,
     /// Every start of a server after its first, in any order.
     pub restarts: Vec<Restart>,
     /// Every view that a server published, in order of time: what its readers could see from then on.
     /// Only [`super::watch`] asks for it.
     pub progress: Vec<Progress>,
+}
+
+/// What servers have in the end, as far as no client reads it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Finally {
+    /// IDs of sessions.
+    pub sessions: BTreeSet<String>,
+    /// Names of prepared queries.
+    pub queries: BTreeSet<String>,
 }
 
 /// A server published a view.
@@ -78,6 +93,13 @@ pub enum Call {
         /// The session.
         session: String,
     },
+    /// `GET /v1/snapshot`.
+    Save {
+        /// `?stale`: of whatever the server has.
+        stale: bool,
+    },
+    /// `PUT /v1/snapshot` of what was saved before.
+    Restore(Arc<Saved>),
     /// `PUT /v1/txn`. If no step writes, it is a read in the given mode.
     Txn {
         /// In order.
@@ -85,6 +107,19 @@ pub enum Call {
         /// Of a transaction that only reads; a writing one ignores it.
         mode: Mode,
     },
+}
+
+/// An archive.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Saved {
+    /// Of what state it is.
+    pub of: u64,
+    /// The last index that it says it contains, as if it came from a cluster that is so far.
+    pub index: u64,
+    /// `state.bin`.
+    pub state: Bytes,
+    /// The whole of it.
+    pub archive: Bytes,
 }
 
 /// What a read looks at.
@@ -182,6 +217,11 @@ pub enum Write {
     DestroySession {
         /// The session.
         session: String,
+    },
+    /// `POST /v1/query`.
+    CreateQuery {
+        /// `Name`: no two that are asked for have the same.
+        name: String,
     },
     /// `PUT /v1/catalog/register`.
     Register(Registration),
@@ -285,6 +325,10 @@ pub enum Outcome {
     Session(String),
     /// 200 or 404 of a renewal.
     Renewed(bool),
+    /// 200: the archive.
+    Saved(Arc<Saved>),
+    /// 200: it has taken the place of everything.
+    Restored,
     /// An answer which says that nothing was done: no leader, busy, disk full, bad request. For a read,
     /// any error.
     Failed(String),
@@ -360,7 +404,7 @@ pub enum TxnAnswer {
 /// A command of the committed log, as some server applied it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Committed {
-    /// Its raft index.
+    /// The index that users see of it.
     pub index: u64,
     /// When the first server applied it.
     pub at: u64,
@@ -372,8 +416,8 @@ impl Call {
     /// Whether the call can change anything.
     pub fn writes(&self) -> bool {
         match self {
-            Call::Read { .. } | Call::Renew { .. } => false,
-            Call::Write(_) => true,
+            Call::Read { .. } | Call::Renew { .. } | Call::Save { .. } => false,
+            Call::Write(_) | Call::Restore(_) => true,
             Call::Txn { steps, .. } => steps.iter().any(|s| s.verb.writes()),
         }
     }

@@ -12,6 +12,9 @@
 //!   restarts (the promise of `lictor_core::node`: whoever has been answered can read it). A client agent asks now
 //!   one server, now another, and promises nothing of its own.
 //!
+//! - an archive takes the place of everything in one step, when the last of its parts stands in the log, and what is
+//!   there then is what was there at the index at which it was saved; a restore that was refused has changed nothing.
+//!
 //! It believes the log. That the log is one and the same everywhere is for the invariants to show, and
 //! [`super::linear`] asks the same questions without it.
 
@@ -20,7 +23,7 @@ use super::model::{Model, Reply};
 use super::violation::Violation;
 use bytes::Bytes;
 use lictor_core::Str;
-use lictor_core::command::{Command, KvCommand, Register, SessionOp, Txn, TxnOp};
+use lictor_core::command::{Command, KvCommand, Register, RestorePart, SessionOp, Txn, TxnOp};
 use lictor_core::types::{KvEntry, KvOp};
 use std::collections::BTreeMap;
 
@@ -43,6 +46,13 @@ pub fn check(run: &Run) -> Result<Summary, Violation> {
     judge.play_log()?;
     super::sessions::check(run, &judge.model)?;
     judge.follow_time()?;
+    if let Some(there) = &run.finally {
+        let expected = judge.model.finally();
+        if *there != expected {
+            let what = format!("{there:?}, and by the log {expected:?}");
+            return Err(Violation::new("in the end there is what the log gives", what, []));
+        }
+    }
     Ok(judge.summary)
 }
 
@@ -75,12 +85,16 @@ impl<'a> Judge<'a> {
     fn play_log(&mut self) -> Result<(), Violation> {
         let mut asked = self.asked();
         let mut last = 0;
+        let mut begun = self.run.begun.iter().peekable();
         for committed in &self.run.log {
             let Committed { index, at, command } = committed;
             if *index <= last {
                 return Err(Violation::new("log order", format!("index {index} after {last}"), []));
             }
             last = *index;
+            while begun.next_if(|begun| **begun < *index).is_some() {
+                self.model.leader_began();
+            }
             let reply = self.model.apply(*index, command);
             match command {
                 Command::Kv(_) | Command::Txn(_) => {
@@ -94,10 +108,41 @@ impl<'a> Judge<'a> {
                 Command::ReapTombstones(_) | Command::Autopilot(_) | Command::Coordinates(_) => {}
                 // Clients' ones are looked up later too; who else may end a session, `super::sessions` says.
                 Command::Session(_) => self.catalog.push(committed),
-                Command::PreparedQuery(_) => {}
-                Command::Restore(_) => unreachable!("no scenario restores an archive"),
+                Command::PreparedQuery(_) => self.catalog.push(committed),
+                Command::Restore(part) => self.play_part(committed, part)?,
             }
         }
+        Ok(())
+    }
+
+    /// A part of an archive; with the last one it must be one that somebody wanted restored.
+    fn play_part(&mut self, committed: &Committed, part: &RestorePart) -> Result<(), Violation> {
+        let Some(state) = self.model.take_part(part) else { return Ok(()) };
+        let Committed { index, at, .. } = committed;
+        let fits = |(i, op): &(usize, &Operation)| {
+            matches!(&op.call, Call::Restore(saved) if *saved.state == *state && saved.index == part.index)
+                && self.place[*i].is_none()
+                && !matches!(op.outcome, Outcome::Failed(_))
+                && (op.begin <= *at && *at <= deadline(op))
+        };
+        let found = self.run.operations.iter().enumerate().filter(fits).min_by_key(|(_, op)| deadline(op));
+        let Some((owner, Operation { call: Call::Restore(saved), .. })) = found else {
+            let what = format!(
+                "index {index} restores an archive of {} bytes, which nobody wanted then",
+                state.len()
+            );
+            return Err(Violation::new("a restore has an operation", what, []));
+        };
+        if *index <= part.index {
+            let what = format!("it stands at index {index}, the archive goes to {}", part.index);
+            return Err(Violation::new(
+                "a restore is above what it restores",
+                what,
+                [&self.run.operations[owner]],
+            ));
+        }
+        self.place[owner] = Some(*index);
+        self.model.restore(*index, saved.of);
         Ok(())
     }
 
@@ -198,6 +243,7 @@ impl<'a> Judge<'a> {
         let index = match (&op.call, &op.outcome) {
             (_, Outcome::Failed(_) | Outcome::Unknown) => return Ok(None),
             (Call::Renew { .. }, _) => return Ok(None),
+            (Call::Save { .. }, Outcome::Saved(saved)) => self.saved_at(i, saved, at)?,
             (Call::Write(write), _) if is_looked_up(write) => self.catalog_place(write, op, self.floor[i])?,
             (call, _) if call.writes() => self.written_at(i)?,
             (Call::Read { target, .. }, Outcome::Read(answer)) => {
@@ -217,6 +263,23 @@ impl<'a> Judge<'a> {
             false => self.summary.reads += 1,
         }
         Ok(Some(index))
+    }
+
+    /// Where the log stood when an archive was made.
+    fn saved_at(&self, i: usize, saved: &Saved, at: u64) -> Result<u64, Violation> {
+        let place = self.run.log.partition_point(|c| c.index <= saved.of);
+        let last = place.checked_sub(1).map(|place| &self.run.log[place]);
+        let index = last.map_or(0, |c| c.index);
+        let op = &self.run.operations[i];
+        if saved.of < self.floor[i] {
+            let what = format!("it is of index {}, index {} was known before", saved.of, self.floor[i]);
+            return Err(Violation::new("a stale archive", what, [op]));
+        }
+        if last.is_some_and(|c| c.at > at) {
+            let what = format!("it is of index {}, and {index} was applied later", saved.of);
+            return Err(Violation::new("an archive of the future", what, [op]));
+        }
+        Ok(index)
     }
 
     /// Where the log holds an acknowledged write.
@@ -326,7 +389,11 @@ fn deadline(op: &Operation) -> u64 {
 fn is_looked_up(write: &Write) -> bool {
     matches!(
         write,
-        Write::Register(_) | Write::Deregister(_) | Write::CreateSession(_) | Write::DestroySession { .. }
+        Write::Register(_)
+            | Write::Deregister(_)
+            | Write::CreateSession(_)
+            | Write::DestroySession { .. }
+            | Write::CreateQuery { .. }
     )
 }
 
@@ -334,7 +401,8 @@ fn is_looked_up(write: &Write) -> bool {
 fn is_stale(call: &Call) -> bool {
     match call {
         Call::Read { mode, .. } => *mode == Mode::Stale,
-        Call::Write(_) | Call::Renew { .. } => false,
+        Call::Save { stale } => *stale,
+        Call::Write(_) | Call::Renew { .. } | Call::Restore(_) => false,
         Call::Txn { mode, .. } => *mode == Mode::Stale && !call.writes(),
     }
 }
@@ -350,7 +418,7 @@ pub(super) fn command_of(call: &Call) -> Option<Command> {
         Some(Command::Kv(command))
     };
     match call {
-        Call::Read { .. } | Call::Renew { .. } => None,
+        Call::Read { .. } | Call::Renew { .. } | Call::Save { .. } | Call::Restore(_) => None,
         Call::Txn { steps, .. } => call.writes().then(|| Command::Txn(txn_of(steps))),
         Call::Write(write) => match write {
             Write::Put { key, value, flags } => kv(KvOp::Set, key, value, *flags, 0),
@@ -361,7 +429,7 @@ pub(super) fn command_of(call: &Call) -> Option<Command> {
             Write::Acquire { key, value, session } => lock(KvOp::Lock, key, value, session),
             Write::Release { key, value, session } => lock(KvOp::Unlock, key, value, session),
             Write::Register(_) | Write::Deregister(_) => None,
-            Write::CreateSession(_) | Write::DestroySession { .. } => None,
+            Write::CreateSession(_) | Write::DestroySession { .. } | Write::CreateQuery { .. } => None,
         },
     }
 }
@@ -405,6 +473,7 @@ fn is_write_of(write: &Write, op: &Operation, command: &Command) -> bool {
         (Write::DestroySession { session }, Command::Session(c)) => {
             c.op == SessionOp::Destroy && *c.session.id == **session
         }
+        (Write::CreateQuery { name }, Command::PreparedQuery(c)) => *c.query.name == **name,
         (Write::Register(r), Command::Register(c)) => is_registration(r, c),
         (Write::Deregister(d), Command::Deregister(c)) => {
             c.node == d.node && c.service_id == d.service_id && c.check_id == d.check_id
@@ -439,8 +508,9 @@ fn touches(call: &Call, target: &Target) -> bool {
         Target::Health(_) => false,
     };
     match call {
-        Call::Read { .. } | Call::Renew { .. } => false,
-        Call::Write(Write::CreateSession(_)) => false,
+        Call::Read { .. } | Call::Renew { .. } | Call::Save { .. } => false,
+        Call::Restore(_) => true,
+        Call::Write(Write::CreateSession(_) | Write::CreateQuery { .. }) => false,
         // It may hold anything.
         Call::Write(Write::DestroySession { .. }) => !matches!(target, Target::Health(_)),
         Call::Write(Write::DeleteTree { prefix }) => tree(prefix),

@@ -36,6 +36,12 @@ pub struct Summary {
 /// Judges the keys of a history.
 pub fn check(operations: &[Operation]) -> Result<Summary, Violation> {
     let mut summary = Summary::default();
+    let restores =
+        |op: &Operation| matches!(op.call, Call::Restore(_)) && !matches!(op.outcome, Outcome::Failed(_));
+    if operations.iter().any(restores) {
+        // Every key and every name of a version may be another one then, and this judge cannot know which.
+        return Ok(summary);
+    }
     for group in groups(operations) {
         let names = Names::of(&group, operations);
         match explain(&group, &names) {
@@ -128,6 +134,7 @@ fn written(call: &Call) -> Vec<(String, Content)> {
             sets.map(|s| (s.key.clone(), (s.value.clone(), s.flags))).collect()
         }
         Call::Write(_) | Call::Read { .. } | Call::Renew { .. } => vec![],
+        Call::Save { .. } | Call::Restore(_) => vec![],
     }
 }
 
@@ -146,6 +153,7 @@ fn steps_of(call: &Call) -> Vec<TxnStep> {
         Call::Read { target: Target::Prefix(prefix), .. } => step(Verb::GetTree, prefix, &[], 0, 0),
         Call::Read { target: Target::Key(key), .. } => step(Verb::Get, key, &[], 0, 0),
         Call::Read { target: Target::Health(_), .. } | Call::Write(_) | Call::Renew { .. } => vec![],
+        Call::Save { .. } | Call::Restore(_) => vec![],
     }
 }
 
@@ -186,6 +194,7 @@ pub(super) fn successors(state: &State, op: &Operation, names: &Names) -> Vec<St
             Outcome::Txn(TxnAnswer::RolledBack(at)) => rolled_back && *at == failed,
             Outcome::Txn(TxnAnswer::Done(entries)) => !rolled_back && shows(entries, &shown),
             Outcome::Read(_) | Outcome::Failed(_) | Outcome::Session(_) | Outcome::Renewed(_) => false,
+            Outcome::Saved(_) | Outcome::Restored => false,
         };
         said.then(|| if rolled_back { state.clone() } else { after })
     };
@@ -411,10 +420,11 @@ fn binds(op: &Operation) -> bool {
     match (&op.call, &op.outcome) {
         (Call::Read { target: Target::Key(key), .. }, _) if key.starts_with(LOCKS) => false,
         (_, Outcome::Failed(_)) => false,
+        (Call::Restore(_), _) => false,
         (call, Outcome::Unknown) => call.writes(),
         (Call::Read { mode, .. }, _) => *mode != Mode::Stale,
         (Call::Txn { mode, .. }, _) => op.call.writes() || *mode != Mode::Stale,
         (Call::Write(_), _) => true,
-        (Call::Renew { .. }, _) => false,
+        (Call::Renew { .. } | Call::Save { .. }, _) => false,
     }
 }

@@ -23,6 +23,7 @@ pub mod watch;
 
 pub use history::{Call, Committed, Entry, Found, Instance, Mode, Operation, Outcome, Progress, Target};
 pub use history::{
-    Deregistration, NewSession, ReadAnswer, Registration, Restart, Run, TxnAnswer, TxnStep, Verb, Wait, Write,
+    Deregistration, Finally, NewSession, ReadAnswer, Registration, Restart, Run, Saved, TxnAnswer, TxnStep,
+    Verb, Wait, Write,
 };
 pub use violation::Violation;

@@ -4,9 +4,11 @@
 //! Written from Consul's documentation and recordings, not from the store under test. The state at every
 //! index is kept whole, since a read may be of any of them.
 
-use super::history::{Entry, Found, Instance, Outcome, ReadAnswer, Target, TxnAnswer};
+use super::history::{Entry, Finally, Found, Instance, Outcome, ReadAnswer, Target, TxnAnswer};
+use bytes::Bytes;
 use lictor_core::Str;
-use lictor_core::command::{Command, Deregister, KvCommand, Register, SessionCommand, SessionOp, Txn, TxnOp};
+use lictor_core::command::{Command, Deregister, KvCommand, Register, RestorePart};
+use lictor_core::command::{SessionCommand, SessionOp, Txn, TxnOp};
 use lictor_core::types::{HealthCheck, KvEntry, KvOp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -42,17 +44,36 @@ struct Catalog {
     spelt: BTreeMap<String, String>,
 }
 
+/// From the index at which it was created, or came back, to that at which it ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Life {
+    pub(super) from: u64,
+    pub(super) to: Option<u64>,
+}
+
+/// The parts of an archive that have come, from the first.
+#[derive(Debug)]
+struct Unfinished {
+    id: u64,
+    of: u64,
+    parts: Vec<Bytes>,
+}
+
 /// The committed log played on plain maps.
 #[derive(Debug)]
 pub(super) struct Model {
     /// The key table from each index at which it changed, oldest first; begins with index 0.
     keys: Vec<(u64, Keys)>,
     catalog: Vec<(u64, Catalog)>,
-    /// Those that live at the newest index, by ID.
-    sessions: BTreeMap<String, Lock>,
-    /// Those that have ended, and at which index.
-    ended: BTreeMap<String, u64>,
+    /// Those that live, by ID, from each index at which they changed.
+    sessions: Vec<(u64, BTreeMap<String, Arc<Lock>>)>,
+    /// Names of prepared queries by ID, from each index at which they changed.
+    queries: Vec<(u64, BTreeMap<String, String>)>,
+    /// From which index to which each session has lived; more than once if an archive brought it back.
+    lives: BTreeMap<String, Vec<Life>>,
     applied: u64,
+    /// What has come of an archive.
+    unfinished: Option<Unfinished>,
 }
 
 /// An instance as a health read shows it: node, ID, port, and each check with its status.
@@ -95,8 +116,15 @@ impl Reply {
 impl Default for Model {
     fn default() -> Model {
         let (keys, catalog) = (Keys::default(), Catalog::default());
-        let (sessions, ended) = (BTreeMap::new(), BTreeMap::new());
-        Model { keys: vec![(0, keys)], catalog: vec![(0, catalog)], sessions, ended, applied: 0 }
+        Model {
+            keys: vec![(0, keys)],
+            catalog: vec![(0, catalog)],
+            sessions: vec![(0, BTreeMap::new())],
+            queries: vec![(0, BTreeMap::new())],
+            lives: BTreeMap::new(),
+            applied: 0,
+            unfinished: None,
+        }
     }
 }
 
@@ -105,7 +133,7 @@ impl Model {
     pub(super) fn apply(&mut self, index: u64, command: &Command) -> Reply {
         self.applied = index;
         let reply = match command {
-            Command::Kv(c) if c.op == KvOp::Lock && !self.sessions.contains_key(&*c.dir_ent.session) => {
+            Command::Kv(c) if c.op == KvOp::Lock && !self.living().contains_key(&*c.dir_ent.session) => {
                 Reply::Bool(false)
             }
             Command::Kv(c) => self.on_keys(index, |keys| keys.write(index, c)),
@@ -118,8 +146,18 @@ impl Model {
             Command::Deregister(c) => self.on_catalog(index, |catalog| catalog.deregister(c)),
             // Neither a key nor the catalog.
             Command::Session(c) => self.session(index, c),
-            Command::Autopilot(_) | Command::Coordinates(_) | Command::PreparedQuery(_) => Reply::Bool(true),
-            Command::Restore(_) => unreachable!("no scenario restores an archive"),
+            Command::PreparedQuery(c) => {
+                let mut next = in_force(&self.queries, u64::MAX).clone();
+                match &*c.op {
+                    "delete" => drop(next.remove(&*c.query.id)),
+                    _ => drop(next.insert(c.query.id.to_string(), c.query.name.to_string())),
+                }
+                self.queries.push((index, next));
+                Reply::Bool(true)
+            }
+            Command::Autopilot(_) | Command::Coordinates(_) => Reply::Bool(true),
+            // Of a part nobody hears; what they are together is for `take_part` to say.
+            Command::Restore(_) => Reply::Bool(true),
         };
         self.end_sessions(index);
         reply
@@ -128,9 +166,7 @@ impl Model {
     fn session(&mut self, index: u64, c: &SessionCommand) -> Reply {
         let id = c.session.id.to_string();
         if c.op == SessionOp::Destroy {
-            if let Some(lock) = self.sessions.remove(&id) {
-                self.let_go(index, &id, &lock);
-            }
+            self.end_session(index, &id);
             return Reply::Bool(true);
         }
         let lock = Lock {
@@ -141,7 +177,8 @@ impl Model {
         if self.is_over(&lock) {
             return Reply::Refused;
         }
-        self.sessions.insert(id, lock);
+        self.lives.entry(id.clone()).or_default().push(Life { from: index, to: None });
+        self.on_sessions(index, |sessions| drop(sessions.insert(id, Arc::new(lock))));
         Reply::Bool(true)
     }
 
@@ -155,27 +192,85 @@ impl Model {
 
     fn end_sessions(&mut self, index: u64) {
         let over: Vec<String> =
-            self.sessions.iter().filter(|(_, lock)| self.is_over(lock)).map(|(id, _)| id.clone()).collect();
-        for id in over {
-            if let Some(lock) = self.sessions.remove(&id) {
-                self.let_go(index, &id, &lock);
-            }
-        }
+            self.living().iter().filter(|(_, lock)| self.is_over(lock)).map(|(id, _)| id.clone()).collect();
+        over.iter().for_each(|id| self.end_session(index, id));
     }
 
-    fn let_go(&mut self, index: u64, id: &str, lock: &Lock) {
-        self.ended.insert(id.into(), index);
+    fn end_session(&mut self, index: u64, id: &str) {
+        let Some(lock) = self.living().get(id).cloned() else { return };
+        self.on_sessions(index, |sessions| drop(sessions.remove(id)));
+        self.ends(index, id);
         self.on_keys(index, |keys| (Reply::Bool(true), keys.let_go(index, id, lock.deletes)));
     }
 
-    /// Whether the session of this ID ever was.
-    pub(super) fn has_lived(&self, id: &str) -> bool {
-        self.sessions.contains_key(id) || self.ended.contains_key(id)
+    fn ends(&mut self, index: u64, id: &str) {
+        if let Some(life) = self.lives.get_mut(id).and_then(|lives| lives.last_mut()) {
+            life.to = Some(index);
+        }
     }
 
-    /// At which index the session of this ID has ended, if it has.
-    pub(super) fn ended(&self, id: &str) -> Option<u64> {
-        self.ended.get(id).copied()
+    fn living(&self) -> &BTreeMap<String, Arc<Lock>> {
+        in_force(&self.sessions, u64::MAX)
+    }
+
+    fn on_sessions(&mut self, index: u64, change: impl FnOnce(&mut BTreeMap<String, Arc<Lock>>)) {
+        let mut next = self.living().clone();
+        change(&mut next);
+        self.sessions.push((index, next));
+    }
+
+    /// The lives of the session of this ID, oldest first.
+    pub(super) fn lives(&self, id: &str) -> &[Life] {
+        self.lives.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    /// A leader has begun: of an archive that has come in part nothing more comes.
+    pub(super) fn leader_began(&mut self) {
+        self.unfinished = None;
+    }
+
+    /// What there is at the newest index, as far as no client reads it.
+    pub(super) fn finally(&self) -> Finally {
+        let queries = in_force(&self.queries, u64::MAX);
+        Finally {
+            sessions: self.living().keys().cloned().collect(),
+            queries: queries.values().cloned().collect(),
+        }
+    }
+
+    /// The next part of an archive: the whole if it is the last one, and all before it have come. The first part of
+    /// another one makes an end of this one, as does a part out of order.
+    pub(super) fn take_part(&mut self, part: &RestorePart) -> Option<Vec<u8>> {
+        if part.number == 0 {
+            self.unfinished = Some(Unfinished { id: part.id, of: part.of, parts: Vec::new() });
+        }
+        let unfinished = self.unfinished.as_mut().filter(|unfinished| unfinished.id == part.id)?;
+        unfinished.parts.push(part.data.clone());
+        let (has, of) = (unfinished.parts.len() as u64, unfinished.of);
+        let in_order = has == part.number + 1 && of == part.of;
+        if in_order && has < of {
+            return None;
+        }
+        let whole = self.unfinished.take().map(|unfinished| unfinished.parts.concat());
+        whole.filter(|_| in_order)
+    }
+
+    /// Everything becomes what it was at `of`.
+    pub(super) fn restore(&mut self, index: u64, of: u64) {
+        let keys = in_force(&self.keys, of).clone();
+        let catalog = in_force(&self.catalog, of).clone();
+        let sessions = in_force(&self.sessions, of).clone();
+        let before = self.living().clone();
+        for id in before.keys().filter(|id| !sessions.contains_key(*id)) {
+            self.ends(index, id);
+        }
+        for id in sessions.keys().filter(|id| !before.contains_key(*id)) {
+            self.lives.entry(id.clone()).or_default().push(Life { from: index, to: None });
+        }
+        self.queries.push((index, in_force(&self.queries, of).clone()));
+        self.keys.push((index, keys));
+        self.catalog.push((index, catalog));
+        self.sessions.push((index, sessions));
     }
 
     fn on_keys(&mut self, index: u64, change: impl FnOnce(&mut Keys) -> (Reply, bool)) -> Reply {

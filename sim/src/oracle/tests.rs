@@ -3,4 +3,5 @@
 mod build;
 mod indexed;
 mod linear;
+mod restore;
 mod watch;

@@ -181,6 +181,8 @@ fn likeliest(mutant: lictor_core::Mutant) -> &'static str {
         LeaseBeforeNoop | UnknownAsFailed => "quorum-loss",
         DefaultReadsAnywhere | DeletesWakeNobody | IdenticalWriteRaises => "calm",
         KeepsLocksOfTheEnded | RenewsNothing | WatchesNoNewSessions => "calm",
+        RestoresWithoutTheLastPart | FollowersSkipRestores | RestoreWakesNobody => "restores",
+        WatchesNoRestoredSessions => "restores",
         SnapshotWakesNobody | SnapshotLosesIndexes | InstallsUnread => "snapshot",
         FoundsWhatItSees => "cluster-founding",
         RefutesNothing => "cluster-faults",

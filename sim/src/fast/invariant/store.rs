@@ -12,10 +12,21 @@ use std::collections::VecDeque;
 /// Indexes back to which a server's store can be compared.
 const KEPT: usize = 20_000;
 
-/// One more store, fed with the committed log and with nothing else, at every recent index.
+/// An archive that was restored.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::fast) struct Restore {
+    /// The place of its last part in the log.
+    pub(in crate::fast) place: u64,
+    /// The index that users are shown of it.
+    pub(in crate::fast) index: u64,
+    /// When the first server applied it.
+    pub(in crate::fast) at: u64,
+}
+
+/// One more store, fed with the committed log and with nothing else, at every recent place in the log.
 #[derive(Debug)]
 pub(in crate::fast) struct Reference {
-    /// The first is at index `first`.
+    /// The first is at place `first`.
     stores: VecDeque<Store>,
     first: u64,
 }
@@ -34,13 +45,17 @@ impl Reference {
     /// Applies the next committed entry; the command, if it carries one, and what it did.
     pub(in crate::fast) fn apply(&mut self, entry: &Entry) -> Option<(Command, Applied)> {
         let mut next = self.stores.back().cloned().unwrap_or_default();
+        let index = next.applied() + 1;
         let done = match &entry.payload {
             Payload::Noop | Payload::Membership(_) => {
-                next.skip(entry.index.0);
+                if entry.payload == Payload::Noop {
+                    next.forget_unfinished();
+                }
+                next.skip(index);
                 None
             }
             Payload::Command(bytes) => Command::decode(bytes).ok().map(|command| {
-                let result = next.apply(entry.index.0, &command, &mut ChangeSet::default());
+                let result = next.apply(index, &command, &mut ChangeSet::default());
                 (command, result)
             }),
         };
@@ -52,7 +67,18 @@ impl Reference {
         done
     }
 
-    /// The store at `index`, if it is still kept.
+    /// The index that users are shown of the newest.
+    pub(in crate::fast) fn shown(&self) -> u64 {
+        self.stores.back().map_or(0, Store::applied)
+    }
+
+    /// The store of which users are shown `index`, if there is one and it is still kept.
+    pub(in crate::fast) fn of(&self, index: u64) -> Option<&Store> {
+        let place = self.stores.partition_point(|store| store.applied() < index);
+        self.stores.get(place).filter(|store| store.applied() == index)
+    }
+
+    /// The store at this place in the log, if it is still kept.
     pub(in crate::fast) fn at(&self, index: u64) -> Option<&Store> {
         self.stores.get(usize::try_from(index.checked_sub(self.first)?).ok()?)
     }
@@ -67,12 +93,12 @@ pub(in crate::fast) fn was_there(store: &Store, command: &Command) -> bool {
 /// Equal stores at equal applied indexes, through snapshots and restarts too (thesis, figure 3.2, state
 /// machine safety).
 pub(in crate::fast) fn equal_stores(reference: &Reference, id: &ServerId, store: &Store) -> Checked {
-    let Some(wanted) = reference.at(store.applied()) else { return Ok(()) };
+    let Some(wanted) = reference.at(store.log_index()) else { return Ok(()) };
     hold!(
         wanted == store,
         "equal stores",
         "the store of {id} at index {} differs from what the log gives{}",
-        store.applied(),
+        store.log_index(),
         first_difference(wanted, store)
     );
     Ok(())

@@ -1,9 +1,10 @@
 //! Parked reads, and the bounds of queues.
 
-use super::store::Reference;
+use super::store::{Reference, Restore};
 use super::{Checked, hold};
 use crate::fast::server::{Process, Server};
 use crate::oracle::Target;
+use lictor_core::ids::ReqId;
 use lictor_core::store::Store;
 
 /// Batches that may wait for one disk: a node hands out a few per input and its inputs are bounded by
@@ -12,7 +13,12 @@ const MAX_DISK_BACKLOG: usize = 100_000;
 
 /// No lost wake-up: once a view is published and shown to the front, no read stays parked whose answer is
 /// newer than the index that it waits on.
-pub(in crate::fast) fn no_lost_wakeup(reference: &Reference, server: &Server, process: &Process) -> Checked {
+pub(in crate::fast) fn no_lost_wakeup(
+    reference: &Reference,
+    restores: &[Restore],
+    server: &Server,
+    process: &Process,
+) -> Checked {
     for (req, waiting) in &server.waiting {
         let Some((target, above)) = &waiting.blocks else { continue };
         if !process.front.is_parked(*req) {
@@ -20,16 +26,42 @@ pub(in crate::fast) fn no_lost_wakeup(reference: &Reference, server: &Server, pr
         }
         let news = match news_index(&process.view.store, target) {
             Some(index) => index > *above,
-            // What is gone counts as news if it was there at the index that the client knows.
+            // What is gone counts as news if it was there at the index that the client knows; not if an archive came
+            // in between, which made an end of all indexes.
             None => {
-                *above <= process.view.store.applied()
-                    && reference.at(*above).is_some_and(|then| news_index(then, target).is_some())
+                let applied = process.view.store.applied();
+                let fallen =
+                    restores.iter().any(|restore| *above < restore.index && restore.index <= applied);
+                !fallen
+                    && *above <= applied
+                    && reference.of(*above).is_some_and(|then| news_index(then, target).is_some())
             }
         };
         hold!(
             !news,
             "no lost wake-up",
             "{} holds {target:?} back, which has changed since index {above}",
+            server.id
+        );
+    }
+    Ok(())
+}
+
+/// An archive takes the place of everything: whoever was parked and waits for what is another now is answered, also
+/// where its index has fallen. Consul's blocking queries return when the state that they look at is abandoned.
+pub(in crate::fast) fn a_restore_wakes(
+    parked: &[ReqId],
+    before: &Store,
+    server: &Server,
+    process: &Process,
+) -> Checked {
+    for req in parked.iter().filter(|req| process.front.is_parked(**req)) {
+        let Some((target, above)) = server.waiting.get(req).and_then(|w| w.blocks.as_ref()) else { continue };
+        let (then, now) = (news_index(before, target), news_index(&process.view.store, target));
+        hold!(
+            then == now,
+            "a restore wakes who waits",
+            "{} holds {target:?} back above index {above}, which was {then:?} and is {now:?} in the archive",
             server.id
         );
     }
