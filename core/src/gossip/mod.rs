@@ -39,6 +39,7 @@ mod effect;
 mod exchange;
 mod health;
 mod leave;
+mod names;
 mod probe;
 mod queue;
 mod refusal;

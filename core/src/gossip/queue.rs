@@ -6,9 +6,10 @@
 //!
 //! While a large pool assembles, everybody queues a rumour about everybody: each takes as little room as it can.
 
+use super::names::NameMap;
 use crate::Str;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::cmp::Reverse;
@@ -17,20 +18,30 @@ use core::cmp::Reverse;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RumourId(u64);
 
-/// How often sent, length, age.
-type Rank = (u16, Reverse<u16>, Reverse<RumourId>);
+/// Where a rumour stands: how often sent, length, age. The slot where it lies comes last and decides nothing, for no
+/// two are of one age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    sent: u16,
+    length: Reverse<u16>,
+    id: Reverse<RumourId>,
+    slot: u32,
+}
 
 #[derive(Debug)]
 struct Queued {
     bytes: Box<[u8]>,
     name: Option<Str>,
+    rank: Rank,
 }
 
-/// Rumours in the order in which they are to be sent.
+/// Rumours in the order in which they are to be sent. Being sent moves a rank, and nothing else.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    ranked: BTreeMap<Rank, Queued>,
-    named: BTreeMap<Str, Rank>,
+    ranked: BTreeSet<Rank>,
+    slots: Vec<Option<Queued>>,
+    free: Vec<u32>,
+    named: NameMap<u32>,
     last_id: u64,
 }
 
@@ -41,7 +52,7 @@ impl Queue {
 
     /// Whether the rumour still waits to be sent. Looks at all of them: whoever leaves asks, nobody else.
     pub(super) fn holds(&self, id: RumourId) -> bool {
-        self.ranked.keys().any(|(.., Reverse(queued))| *queued == id)
+        self.ranked.iter().any(|rank| rank.id.0 == id)
     }
 
     /// Whether a rumour about `name` still waits to be sent.
@@ -51,31 +62,44 @@ impl Queue {
 
     /// Whether a rumour was never sent.
     pub(super) fn has_fresh(&self) -> bool {
-        self.ranked.first_key_value().is_some_and(|((sent, ..), _)| *sent == 0)
+        self.ranked.first().is_some_and(|rank| rank.sent == 0)
     }
 
     /// Adds a rumour. It replaces one of the same name; without a name it stands for itself.
     pub(super) fn push(&mut self, name: Option<Str>, bytes: &[u8]) -> RumourId {
-        if let Some(rank) = name.as_ref().and_then(|name| self.named.get(name).copied()) {
-            self.remove(rank);
+        if let Some(name) = &name {
+            self.forget(name);
         }
         self.last_id += 1;
         let id = RumourId(self.last_id);
-        self.insert((0, Reverse(length(bytes.len())), Reverse(id)), Queued { bytes: bytes.into(), name });
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            // As many as there are members, twice.
+            (self.slots.len() - 1) as u32
+        });
+        let rank = Rank { sent: 0, length: Reverse(length(bytes.len())), id: Reverse(id), slot };
+        if let Some(name) = &name {
+            self.named.insert(name.clone(), slot);
+        }
+        self.ranked.insert(rank);
+        self.slots[slot as usize] = Some(Queued { bytes: bytes.into(), name, rank });
         id
     }
 
     /// Drops the rumour about `name`.
     pub(super) fn forget(&mut self, name: &str) {
-        if let Some(rank) = self.named.get(name).copied() {
-            self.remove(rank);
+        if let Some(slot) = self.named.get(name).copied()
+            && let Some(queued) = &self.slots[slot as usize]
+        {
+            self.ranked.remove(&queued.rank);
+            self.clear(slot);
         }
     }
 
     /// Takes rumours for one packet of `room` bytes, to each of which `overhead` is added; each counts
     /// as sent once more.
     pub(super) fn take(&mut self, overhead: usize, room: usize, limit: u32) -> Vec<Bytes> {
-        let last = self.ranked.last_key_value().map_or(0, |((sent, ..), _)| *sent);
+        let last = self.ranked.last().map_or(0, |rank| rank.sent);
         self.take_up_to(last, overhead, room, 1, limit)
     }
 
@@ -105,23 +129,27 @@ impl Queue {
             if free == 0 {
                 break;
             }
-            let longest_that_fits = (tier, Reverse(length(free)), Reverse(RumourId(u64::MAX)));
-            let Some((&rank, _)) = self.ranked.range(longest_that_fits..).next() else { break };
-            if rank.0 > tier {
-                tier = rank.0;
+            let newest = Reverse(RumourId(u64::MAX));
+            let longest_that_fits = Rank { sent: tier, length: Reverse(length(free)), id: newest, slot: 0 };
+            let Some(&rank) = self.ranked.range(longest_that_fits..).next() else { break };
+            if rank.sent > tier {
+                tier = rank.sent;
                 continue;
             }
-            let Some(queued) = self.remove(rank) else { break };
+            self.ranked.remove(&rank);
+            let Some(queued) = &mut self.slots[rank.slot as usize] else { break };
             used += overhead + queued.bytes.len();
             taken.push(Bytes::copy_from_slice(&queued.bytes));
-            let sent = u32::from(rank.0) + times;
-            if let Ok(sent) = u16::try_from(sent)
-                && u32::from(sent) < limit
-            {
-                again.push(((sent, rank.1, rank.2), queued));
+            let sent = u32::from(rank.sent) + times;
+            match u16::try_from(sent) {
+                Ok(sent) if u32::from(sent) < limit => {
+                    queued.rank.sent = sent;
+                    again.push(queued.rank);
+                }
+                _ => self.clear(rank.slot),
             }
         }
-        again.into_iter().for_each(|(rank, queued)| self.insert(rank, queued));
+        self.ranked.extend(again);
         taken
     }
 
@@ -129,26 +157,24 @@ impl Queue {
     pub(super) fn prune(&mut self, max: usize) -> usize {
         let mut dropped = 0;
         while self.ranked.len() > max {
-            let Some((&rank, _)) = self.ranked.last_key_value() else { break };
-            self.remove(rank);
+            let Some(rank) = self.ranked.pop_last() else { break };
+            self.clear(rank.slot);
             dropped += 1;
         }
         dropped
     }
 
-    fn insert(&mut self, rank: Rank, queued: Queued) {
-        if let Some(name) = &queued.name {
-            self.named.insert(name.clone(), rank);
+    /// Empties a slot whose rank is gone.
+    fn clear(&mut self, slot: u32) {
+        if let Some(Queued { name: Some(name), .. }) = self.slots[slot as usize].take() {
+            self.named.remove(&name);
         }
-        self.ranked.insert(rank, queued);
-    }
-
-    fn remove(&mut self, rank: Rank) -> Option<Queued> {
-        let queued = self.ranked.remove(&rank)?;
-        if let Some(name) = &queued.name {
-            self.named.remove(name);
+        self.free.push(slot);
+        if self.free.len() == self.slots.len() {
+            // After a storm, what it took is given back.
+            self.slots = Vec::new();
+            self.free = Vec::new();
         }
-        Some(queued)
     }
 }
 
@@ -209,6 +235,20 @@ mod tests {
         queue.push(Some("n1".into()), b"dead");
         assert!(!queue.holds(old));
         assert_eq!(text(&queue.take(2, 100, 3)), ["other", "dead"]);
+    }
+
+    #[test]
+    fn what_lies_in_a_slot_stays_there_while_others_come_and_go() {
+        let mut queue = Queue::default();
+        queue.push(Some("n1".into()), b"one");
+        assert_eq!(text(&queue.take(2, 100, 2)), ["one"], "it is the only one, and is sent again");
+        queue.push(Some("n2".into()), b"other");
+        assert_eq!(text(&queue.take(2, 100, 2)), ["other", "one"]);
+        assert!(!queue.holds_named("n1"));
+        queue.push(Some("n3".into()), b"third");
+        assert_eq!(text(&queue.take(2, 100, 2)), ["third", "other"]);
+        assert_eq!(text(&queue.take(2, 100, 2)), ["third"]);
+        assert_eq!((queue.len(), queue.slots.len()), (0, 0), "what the rumours took is given back");
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Who is known, and in which order they are probed.
 
+use super::names::NameMap;
 use super::wire::{PushNode, Vsn, WireState, ip_bytes};
 use crate::Str;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -56,7 +56,7 @@ impl Peer {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     /// Boxed, for the nodes of the map are half empty.
-    peers: BTreeMap<Str, Box<Peer>>,
+    peers: NameMap<Box<Peer>>,
     /// Their names in the order of probing: shuffled whenever it was gone through.
     ring: Vec<Str>,
     next: usize,

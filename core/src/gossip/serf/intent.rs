@@ -4,6 +4,7 @@
 //! is kept for a while, for the member may come later than the word about it.
 
 use super::super::leave::Leaving;
+use super::super::names::NameMap;
 use super::super::queue::RumourId;
 use super::super::wire::{COMPOUND_PART, MAX_NAME};
 use super::super::{Effect, Gossip};
@@ -12,7 +13,6 @@ use super::member::{MemberChange, Status};
 use super::message::{self, Join, Leave};
 use crate::Str;
 use crate::time::{Duration, Instant};
-use alloc::collections::BTreeMap;
 use bytes::Bytes;
 
 /// Intents kept for members that are not known yet.
@@ -34,7 +34,7 @@ struct Intent {
 /// The newest intent of each member that is not known yet.
 #[derive(Debug, Default)]
 pub(super) struct Intents {
-    newest: BTreeMap<Str, Intent>,
+    newest: NameMap<Intent>,
 }
 
 impl Intents {

@@ -42,6 +42,7 @@ pub use member::{Member, MemberChange, Status};
 pub use query::QueryOptions;
 pub use tags::{TagsTooLong, decode_tags, encode_tags};
 
+use super::names::NameMap;
 use super::queue::Queue;
 use crate::Str;
 use crate::time::Instant;
@@ -60,7 +61,7 @@ use vivaldi::Vivaldi;
 #[derive(Debug)]
 pub(super) struct Serf {
     /// Boxed, for the nodes of the map are half empty.
-    pub(super) members: BTreeMap<Str, Box<Known>>,
+    pub(super) members: NameMap<Box<Known>>,
     pub(super) intent_queue: Queue,
     pub(super) event_queue: Queue,
     pub(super) query_queue: Queue,
@@ -91,7 +92,7 @@ pub(super) struct Serf {
 impl Serf {
     pub(super) fn new(reap_at: Instant, reconnect_at: Instant) -> Serf {
         Serf {
-            members: BTreeMap::new(),
+            members: NameMap::default(),
             intent_queue: Queue::default(),
             event_queue: Queue::default(),
             query_queue: Queue::default(),

@@ -44,7 +44,7 @@ impl Gossip {
     /// Who meant to leave and is still there does not leave: somebody forced it out when it was failed, it came back,
     /// and nothing newer than that intent was ever said. (serf shows such a member as leaving for good.)
     fn take_back(&mut self) {
-        for (name, known) in &mut self.serf.members {
+        for (name, known) in self.serf.members.iter_mut() {
             let long = self.now.since(known.since) > LEAVING_FOR;
             if known.member.status == Status::Leaving && long && *name != self.config.name {
                 known.member.status = Status::Alive;
