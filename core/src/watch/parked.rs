@@ -66,6 +66,7 @@ impl Parked {
                 (changes.services, WatchKey::Services),
                 (changes.checks, WatchKey::Checks),
                 (changes.coordinates, WatchKey::Coordinates),
+                (changes.queries, WatchKey::Queries),
                 (changes.local, WatchKey::Local),
             ] {
                 if flag {
@@ -139,6 +140,7 @@ impl Parked {
 mod tests {
     use super::*;
     use crate::time::Duration;
+    use alloc::string::String;
     use alloc::vec;
     use proptest::prelude::*;
 
@@ -161,15 +163,26 @@ mod tests {
         assert!(parked.by_key.is_empty());
     }
 
+    fn names() -> impl Strategy<Value = BTreeSet<String>> {
+        proptest::collection::btree_set("[ab]{0,3}", 0..4)
+    }
+
     fn key() -> impl Strategy<Value = WatchKey> {
         let name = "[ab]{0,3}".prop_map(|s| Str::from(s.as_str()));
         prop_oneof![
             Just(WatchKey::Nodes),
+            Just(WatchKey::Services),
+            Just(WatchKey::Checks),
             Just(WatchKey::Coordinates),
+            Just(WatchKey::Sessions),
+            Just(WatchKey::Queries),
             Just(WatchKey::Local),
             name.clone().prop_map(WatchKey::Kv),
             name.clone().prop_map(WatchKey::KvPrefix),
-            name.prop_map(WatchKey::Service),
+            name.clone().prop_map(WatchKey::Service),
+            name.clone().prop_map(WatchKey::Node),
+            name.clone().prop_map(WatchKey::Session),
+            name.prop_map(WatchKey::NodeSessions),
         ]
     }
 
@@ -177,15 +190,28 @@ mod tests {
         #[test]
         fn waking_equals_asking_every_waiter(
             waits in proptest::collection::vec(proptest::collection::vec(key(), 1..4), 0..12),
-            keys in proptest::collection::btree_set("[ab]{0,3}", 0..4),
-            names in proptest::collection::btree_set("[ab]{0,3}", 0..4),
-            nodes: bool,
+            keys in names(),
+            services in names(),
+            on_nodes in names(),
+            sessions in proptest::collection::btree_map("[ab]{0,3}", "[ab]{0,3}", 0..2),
+            any: [bool; 6],
         ) {
+            let all = |names: BTreeSet<String>| names.iter().map(|name| Str::from(name.as_str())).collect();
+            let session = |(id, node): (String, String)| (Str::from(id.as_str()), Str::from(node.as_str()));
+            // Every field is named: a new one has to be thought of here.
             let changes = ChangeSet {
-                nodes,
-                keys: keys.iter().map(|k| Str::from(k.as_str())).collect(),
-                service_names: names.iter().map(|k| Str::from(k.as_str())).collect(),
-                ..ChangeSet::default()
+                all: false,
+                nodes: any[0],
+                services: any[1],
+                checks: any[2],
+                coordinates: any[3],
+                queries: any[4],
+                local: any[5],
+                keys: all(keys),
+                service_names: all(services),
+                node_names: all(on_nodes),
+                sessions: sessions.into_iter().map(session).collect(),
+                freed: BTreeMap::new(),
             };
             let mut parked = Parked::default();
             let mut expected = vec![];

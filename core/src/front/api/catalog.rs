@@ -180,12 +180,12 @@ pub(in crate::front) static SERVICE: Read = Read {
     },
 };
 
-/// The index of a service without instances moves with the catalog, and news is what moves the index.
+/// The index of a service without instances moves when services come and go, and news is what moves the index.
 pub(super) fn watch_service(view: &View, rq: &Request) -> vec::Vec<WatchKey> {
     let own = WatchKey::Service(folded(rq.arg()));
     match view.store.service_instances(rq.arg()).next() {
         Some(_) => vec![own],
-        None => vec![own, WatchKey::Nodes],
+        None => vec![own, WatchKey::Services],
     }
 }
 

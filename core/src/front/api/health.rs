@@ -49,8 +49,8 @@ pub(in crate::front) static NODE: Read = Read {
         let store = &cx.view.store;
         Ok(checks(cx, None, &MetaFilter(vec![]), store.node_checks(name)))
     },
-    // The answer's index is the table's, and so is what moves it.
-    watch: |_, _| vec![WatchKey::Checks],
+    // The answer's index is the table's; what wakes is what is shown.
+    watch: |_, rq| vec![WatchKey::Node(folded(rq.arg()))],
     style: STYLE,
     cacheable: false,
     filter: Some(Subject::Check),
@@ -72,7 +72,7 @@ pub(in crate::front) static CHECKS: Read = Read {
         let found = store.service_checks(name);
         Ok(checks(cx, Near::of_request(cx, rq), &MetaFilter::of(rq), found.iter()))
     },
-    watch: |_, _| vec![WatchKey::Checks],
+    watch: |_, rq| vec![WatchKey::Service(folded(rq.arg()))],
     style: STYLE,
     cacheable: false,
     filter: Some(Subject::Check),

@@ -11,6 +11,7 @@ use crate::types::{CheckServiceNode, HealthCheck, status};
 use crate::watch::WatchKey;
 use alloc::sync::Arc;
 use alloc::vec;
+use alloc::vec::Vec;
 use bytes::Bytes;
 
 fn checks<'a>(cx: &Cx<'_>, args: &Arguments, all: impl Iterator<Item = &'a Arc<HealthCheck>>) -> Answer {
@@ -26,15 +27,15 @@ fn checks<'a>(cx: &Cx<'_>, args: &Arguments, all: impl Iterator<Item = &'a Arc<H
 /// `Health.NodeChecks`. Agents compare them with their own.
 pub(super) static NODE: Read = Read {
     answer: |cx, args| Ok(checks(cx, args, cx.view.store.node_checks(&args.read.node))),
-    // The answer's index is the table's, and so is what moves it.
-    watch: |_| vec![WatchKey::Checks],
+    // The answer's index is the table's; what wakes is what is shown.
+    watch: |args| vec![WatchKey::Node(Str::from(args.read.node.to_lowercase()))],
     filter: Some(Subject::Check),
 };
 
 /// `Health.ServiceChecks`.
 pub(super) static CHECKS: Read = Read {
     answer: |cx, args| Ok(checks(cx, args, cx.view.store.service_checks(&args.read.service_name).iter())),
-    watch: |_| vec![WatchKey::Checks],
+    watch: watch_service,
     filter: Some(Subject::Check),
 };
 
@@ -44,6 +45,10 @@ pub(super) static STATE: Read = Read {
     watch: |_| vec![WatchKey::Checks],
     filter: Some(Subject::Check),
 };
+
+fn watch_service(args: &Arguments) -> Vec<WatchKey> {
+    vec![WatchKey::Service(Str::from(args.read.service_name.to_lowercase()))]
+}
 
 /// Whether the checks of an instance are as healthy as asked for.
 fn healthy(args: &Arguments, entry: &CheckServiceNode) -> bool {
@@ -70,7 +75,7 @@ pub(super) static SERVICE: Read = Read {
         let index = index_of_peer(&args.read.peer_name, store.service_index(name));
         Ok(indexed(cx, index, "Nodes", nodes))
     },
-    watch: |args| vec![WatchKey::Service(Str::from(args.read.service_name.to_lowercase()))],
+    watch: watch_service,
     filter: Some(Subject::Entry),
 };
 
@@ -81,6 +86,6 @@ pub(super) static FOLLOW: Read = Read {
         let index = if index == args.read.min_query_index { 0 } else { u64::MAX };
         Ok(Answer { index, body: Body::Result(Bytes::new()) })
     },
-    watch: |args| vec![WatchKey::Service(Str::from(args.read.service_name.to_lowercase()))],
+    watch: watch_service,
     filter: None,
 };
