@@ -408,6 +408,11 @@ impl<R: Rt> FrontCell<R> {
         state.waiting.clear();
     }
 
+    /// How long a body of this request may say it is, where its endpoint has a limit of its own.
+    pub fn most_of_declared_body(&self, method: &str, target: &str) -> Option<usize> {
+        Front::most_of_declared_body(method, target, &self.view.load().config)
+    }
+
     /// The answer to a request whose body is not read because it is too large.
     pub fn body_too_large(&self, target: &str, len: u64, limit: usize) -> HttpReply {
         Front::body_too_large(target, len, limit, &self.view.load().config)

@@ -120,6 +120,13 @@ fn requests_that_are_no_http_are_refused_or_dropped_and_change_nothing() {
             put("/v1/kv/x", "Content-Length: 99999999999999999999999\r\n", b"v"),
             400,
         ),
+        ("a value that says it is too long", put("/v1/kv/x", "Content-Length: 600000\r\n", b""), 413),
+        (
+            "one that waits to be told to go on",
+            put("/v1/kv/x", "Content-Length: 600000\r\nExpect: 100-continue\r\n", b""),
+            413,
+        ),
+        ("a transaction that says so", put("/v1/txn", "Content-Length: 600000\r\n", b""), 413),
         ("a huge length", put("/v1/kv/x", "Content-Length: 99999999999999\r\n", b"hello"), 413),
         ("two lengths", put("/v1/kv/x", "Content-Length: 5\r\nContent-Length: 6\r\n", b"hello!"), 400),
         ("a length that is never reached", put("/v1/kv/x", "Content-Length: 100\r\n", b"hello"), 400),

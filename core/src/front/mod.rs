@@ -179,6 +179,16 @@ impl Front {
         (method == "PUT" && path == "/v1/snapshot").then_some(crate::archive::MAX_ARCHIVE)
     }
 
+    /// The endpoint's own limit of a body whose length is declared: one that says it is longer is not waited for.
+    pub fn most_of_declared_body(method: &str, target: &str, config: &RuntimeConfig) -> Option<usize> {
+        let max = match target {
+            t if t.starts_with("/v1/kv/") => config.kv_max_value_size,
+            t if t.starts_with("/v1/txn") => config.max_txn_body(),
+            _ => return None,
+        };
+        (method == "PUT").then_some(max)
+    }
+
     /// The answer to a request whose body of `len` bytes is more than the driver reads, which is `limit`.
     /// The endpoints that have a limit of their own name it.
     pub fn body_too_large(target: &str, len: u64, limit: usize, config: &RuntimeConfig) -> HttpReply {

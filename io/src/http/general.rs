@@ -107,7 +107,9 @@ async fn answer<R: Rt>(
     let larger = Front::most_of_body(head.method.as_str(), &target);
     let limit = larger.unwrap_or(settings.max_body_bytes);
     let patience = if larger.is_some() { LARGE_BODY_TIMEOUT } else { BODY_TIMEOUT };
-    let mut reading = pin!(read_body(rt, &head.headers, body, limit, patience, clients));
+    let declared =
+        cell.most_of_declared_body(head.method.as_str(), &target).map_or(limit, |own| own.min(limit));
+    let mut reading = pin!(read_body(rt, &head.headers, body, (declared, limit), patience, clients));
     let read = poll_fn(|cx| {
         let read = reading.as_mut().poll(cx);
         if read.is_pending() && ending.is_kept() {
@@ -219,11 +221,12 @@ enum Refusal {
 
 type Body = (Bytes, Option<OwnedSemaphorePermit>);
 
+/// `declared`, `limit`: how long the body may say that it is, and how long it may be.
 async fn read_body<R: Rt>(
     rt: &R,
     headers: &hyper::HeaderMap,
     body: Incoming,
-    limit: usize,
+    (declared, limit): (usize, usize),
     patience: Duration,
     clients: &ClientLimits,
 ) -> Result<Body, Refusal> {
@@ -234,7 +237,7 @@ async fn read_body<R: Rt>(
         headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     match length {
         Some(0) => return Ok((Bytes::new(), None)),
-        Some(n) if n > limit as u64 => return Err(Refusal::TooLarge(n)),
+        Some(n) if n > declared as u64 => return Err(Refusal::TooLarge(n)),
         _ => {}
     }
     let late = rt.sleep_until(rt.now().mono + patience);
