@@ -87,6 +87,12 @@ impl Store {
     }
 
     fn vet_check(&self, c: &Register, check: &HealthCheck) -> Result<(), String> {
+        if check.check_id.is_empty() {
+            return Err(format!(
+                "failed inserting check on node {:?}: failed health check lookup: {NO_VALUE}",
+                c.node
+            ));
+        }
         if !check.node.is_empty() && fold(&check.node) != fold(&c.node) {
             return Err(format!(
                 "Node '{}' for check '{}' doesn't match register request node '{}'",
@@ -115,6 +121,9 @@ impl Store {
         }
     }
 }
+
+/// Consul's word for a row without a key.
+pub(super) const NO_VALUE: &str = "index error: object is missing a value for this index";
 
 fn node_of(c: &Register) -> Node {
     Node {
