@@ -227,7 +227,8 @@ impl Scenario {
         let luck = Luck::of(seed, self.name, 0);
         let mut draft = Draft { knobs: Knobs::default(), luck, steps: Vec::new() };
         draft.knobs.servers = *draft.luck.pick(&[3, 3, 3, 5]);
-        draft.knobs.holders = Luck::of(seed, "holders", 0).below(4);
+        // None in half of the runs: what they leave behind has to be waited for, and time goes on slower with them.
+        draft.knobs.holders = Luck::of(seed, "holders", 0).below(6).saturating_sub(2);
         draft.knobs.multiplier = *draft.luck.pick(&[1, 1, 2, 5]);
         draft.knobs.seconds = 20 + 10 * draft.knobs.multiplier;
         draft.knobs.repeat_permille = 150;
