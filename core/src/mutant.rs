@@ -46,6 +46,10 @@ mutants! {
     /// Raft paper, figure 2, "persistent state: updated on stable storage before responding to RPCs".
     /// Seen by: election safety (two leaders of one term); then everything.
     VoteBeforeFlush = "vote-before-flush",
+    /// A server that has started is read before it has applied what the cluster has committed: Consul issue 3975,
+    /// templates that are blanked by an empty stale answer.
+    /// Seen by: the rule that no server shows less than it has shown, or than it found at its first leader.
+    ReadBeforeCaughtUp = "read-before-caught-up",
     /// A follower acknowledges entries before they are on disk, so that a crash takes back what the
     /// leader counted. Same rule of figure 2; the fsync bugs of "Protocol-aware recovery" (FAST 2018).
     /// Seen by: leader completeness, committed entries never change, the indexed judge (lost writes).

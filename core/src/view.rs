@@ -67,6 +67,9 @@ pub struct RaftView {
     /// [`Instant::FAR_FUTURE`] for a one-voter cluster, [`Instant::ZERO`] when not leading or not
     /// caught up.
     pub lease_until: Instant,
+    /// Whether reads may be answered from this server's own state, however old an answer they put up with. Not before a
+    /// server that has started has applied what it found committed.
+    pub caught_up: bool,
     /// When the leader was last heard from; `None` if never, or if this is the leader.
     pub last_contact: Option<Instant>,
     /// How the servers do, while this one leads; empty elsewhere.

@@ -307,10 +307,11 @@ impl Reading {
     pub(super) fn gate(&mut self, view: &View, now: Instant) -> Gate {
         if let Consistency::Stale { max } = self.options.consistency {
             let contact = Meta::of(view, now, 0).last_contact_ms;
-            if max.is_none_or(|max| u128::from(contact) <= max.as_millis()) {
+            if view.raft.caught_up && max.is_none_or(|max| u128::from(contact) <= max.as_millis()) {
                 return Gate::Open;
             }
-            // Too far behind: Consul asks the leader then.
+            // Too far behind: Consul asks the leader then. So do we where a server that has started does not know yet
+            // what it has missed.
             self.options.consistency = Consistency::Default;
         }
         if self.cached.is_some_and(Cached::hit) {

@@ -23,7 +23,9 @@ impl Node {
         if mutant!(self, DefaultReadsAnywhere) {
             lease_until = Instant::FAR_FUTURE;
         }
-        if !self.stale_view && lease_until == self.view.raft.lease_until {
+        let shown = &self.view.raft;
+        let same = lease_until == shown.lease_until && self.is_readable() == shown.caught_up;
+        if !self.stale_view && same {
             let only_local = self.changes == ChangeSet { local: true, ..ChangeSet::default() };
             if self.changes.is_empty() || only_local && self.is_shown_with_a_flush() {
                 return;
@@ -31,7 +33,8 @@ impl Node {
         }
         self.heed_sessions();
         let raft = raft_view(&self.raft, Index(self.store.log_index()), &self.id, &self.addresses);
-        let raft = RaftView { lease_until, health: self.health.clone(), ..raft };
+        let caught_up = self.is_readable();
+        let raft = RaftView { lease_until, caught_up, health: self.health.clone(), ..raft };
         self.stale_view = false;
         self.view = Arc::new(View {
             store: self.store.clone(),
@@ -44,6 +47,11 @@ impl Node {
         });
         let changes = Arc::new(core::mem::take(&mut self.changes));
         self.outputs.push_back(Output::Publish { view: self.view.clone(), changes });
+    }
+
+    /// A client agent answers from nothing of its own that could be behind.
+    fn is_readable(&self) -> bool {
+        self.raft.is_caught_up() || !self.config.server
     }
 
     /// Nobody is answered now, and the agent waits for the disk before it answers: what it has changed is shown
@@ -91,6 +99,7 @@ fn raft_view(
         leader_addr,
         term: status.term,
         applied,
+        caught_up: raft.is_caught_up(),
         lease_until: status.lease_until.unwrap_or(Instant::ZERO),
         health: Arc::default(),
         status: Arc::new(status),

@@ -146,7 +146,7 @@ mod tests {
         let founded = Membership::of_voters(["a".into(), "b".into(), "c".into()]).in_cluster(7);
         let first = Entry { index: Index(1), term: Term(1), payload: Payload::Membership(founded) };
         let log = vec![first, key(2, "one"), key(3, "two")];
-        let hard = HardState { term: Term(4), voted_for: Some("a".into()) };
+        let hard = HardState { term: Term(4), voted_for: Some("a".into()), commit: Index(2) };
         let image = DiskImage { raft: raft::Image { hard, snapshot: None, log }, ..DiskImage::default() };
         let wanted = membership(&[peer("a", "1", false)]).expect("sound");
         let (disk, batch) = recover(image, wanted).expect("recovered");

@@ -1,6 +1,7 @@
 //! Starting from what the disk held.
 
 use super::calls::Calls;
+use super::caught_up::CatchUp;
 use super::config::{Config, ConfigError};
 use super::cursor::Cursor;
 use super::effect::Role;
@@ -72,15 +73,17 @@ impl Raft {
         }
         // A follower that restarts must honour the lease it may have granted before; a fresh one, or
         // one that nobody else can lead, has granted none.
-        let free = fresh || members.latest().is_sole_voter(&config.id);
+        let alone = members.latest().is_sole_voter(&config.id);
+        let free = fresh || alone;
+        let commit = image.hard.commit.min(log.last().index).max(snapshot.index);
         let mut raft = Raft {
             now,
-            commit: snapshot.index,
+            commit,
             applied: snapshot.index,
             cursor: Cursor::new(log.last().index),
             announced: (Role::Follower, image.hard.term, None),
-            checked: (image.hard.term, snapshot.index),
-            hard: image.hard,
+            checked: (image.hard.term, commit),
+            hard: HardState { commit, ..image.hard },
             snapshots: Snapshots::new(snapshot.id(), log.end_at(snapshot.index)),
             log,
             members,
@@ -90,6 +93,7 @@ impl Raft {
             quiet_until: if free { now } else { now + config.election_timeout },
             election_at: now,
             calls: Calls::default(),
+            catch_up: CatchUp::new(commit > Index(0), alone && !fresh, now),
             effects: VecDeque::new(),
             rng,
             config,

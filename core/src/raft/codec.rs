@@ -17,6 +17,9 @@ pub const MAX_FRAME: usize = 64 << 20;
 pub const MAX_ID: usize = 255;
 /// In a membership's number of voters: the ID of the cluster follows behind the learners.
 const HAS_CLUSTER: u16 = 1 << 15;
+/// What follows the term of a hard state.
+const HAS_VOTE: u8 = 1;
+const HAS_COMMIT: u8 = 2;
 /// The most servers in one membership, voters and learners together.
 pub const MAX_SERVERS: usize = 1024;
 
@@ -287,8 +290,15 @@ impl Membership {
 impl HardState {
     /// Appends the binary form to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        let commit = Some(self.commit).filter(|commit| *commit > Index(0));
         put_u64(out, self.term.0);
-        put_option(out, self.voted_for.as_deref(), put_id);
+        put_u8(out, u8::from(self.voted_for.is_some()) | if commit.is_some() { HAS_COMMIT } else { 0 });
+        if let Some(id) = &self.voted_for {
+            put_id(out, id);
+        }
+        if let Some(commit) = commit {
+            put_u64(out, commit.0);
+        }
     }
 
     /// Reads a hard state that fills `buf`.
@@ -297,7 +307,14 @@ impl HardState {
     }
 
     fn read(r: &mut Reader) -> Result<HardState, DecodeError> {
-        Ok(HardState { term: Term(r.u64()?), voted_for: r.option(Reader::id)? })
+        let term = Term(r.u64()?);
+        let has = r.u8()?;
+        if has & !(HAS_VOTE | HAS_COMMIT) != 0 {
+            return Err(DecodeError::Value("what a hard state has"));
+        }
+        let voted_for = if has & HAS_VOTE != 0 { Some(r.id()?) } else { None };
+        let commit = if has & HAS_COMMIT != 0 { Index(r.u64()?) } else { Index(0) };
+        Ok(HardState { term, voted_for, commit })
     }
 }
 

@@ -88,6 +88,17 @@ impl Cursor {
         self.hard_at = self.next();
     }
 
+    /// Whether there is a batch to come that has room for more.
+    pub(super) fn is_gathering(&self) -> bool {
+        !self.gathering.is_empty()
+    }
+
+    /// Adds to the batch to come what is known to be committed. `hard` is otherwise what was written last: nothing
+    /// that was promised waits for this.
+    pub(super) fn write_commit(&mut self, hard: HardState) {
+        self.gathering.hard = Some(hard);
+    }
+
     pub(super) fn append(&mut self, entry: Entry) {
         if self.gathering.snapshot.is_some() {
             self.seal();
@@ -220,7 +231,7 @@ mod tests {
     fn what_is_held_leaves_in_ticket_order_and_not_before() {
         let mut c = Cursor::new(Index(0));
         for term in 1..4 {
-            c.write_hard(HardState { term: Term(term), voted_for: None });
+            c.write_hard(HardState { term: Term(term), ..HardState::default() });
             assert!(c.hold(c.hard_at(), Held::OwnVote { term: Term(term) }).is_none());
             c.seal();
         }

@@ -116,7 +116,7 @@ impl Raft {
     /// the disk: were it to forget the term, it could ask again with a shorter log.
     pub(super) fn become_candidate(&mut self, transfer: bool) {
         let term = Term(self.hard.term.0 + 1);
-        self.hard = HardState { term, voted_for: Some(self.config.id.clone()) };
+        self.hard = HardState { term, voted_for: Some(self.config.id.clone()), ..self.hard };
         self.cursor.write_hard(self.hard.clone());
         self.state = State::Candidate(Ballot::default());
         self.leader = None;

@@ -105,6 +105,9 @@ pub struct HardState {
     pub term: Term,
     /// Who got this server's vote in `term`, if anyone.
     pub voted_for: Option<ServerId>,
+    /// What was known to be committed: no promise, but what a server may show after a restart before it hears of a
+    /// leader. It lags behind, for it is written with what is written anyway, or a while later.
+    pub commit: Index,
 }
 
 /// What a snapshot stands for; its data is opaque to raft.

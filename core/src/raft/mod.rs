@@ -28,10 +28,12 @@
 //! | `snapshot` | when to build, what to compact and let go of, sending and receiving |
 //! | `transfer` | handing leadership over |
 //! | `calls` | what became of accepted proposals |
+//! | `caught_up` | whether a server that has started knows enough to be read, and what it may know then |
 //! | `log`, `cursor`, `progress`, `quorum` | the structures below |
 
 mod boot;
 mod calls;
+mod caught_up;
 mod codec;
 mod config;
 mod cursor;
@@ -63,6 +65,7 @@ use crate::rng::Rng;
 use crate::time::Instant;
 use alloc::collections::VecDeque;
 use calls::Calls;
+use caught_up::CatchUp;
 use cursor::{Cursor, Held};
 use election::Ballot;
 use leader::Leader;
@@ -99,6 +102,7 @@ pub struct Raft {
     /// When to campaign.
     election_at: Instant,
     calls: Calls,
+    catch_up: CatchUp,
     effects: VecDeque<Effect>,
     /// What the last `RoleChanged` said.
     announced: (Role, Term, Option<ServerId>),
@@ -147,12 +151,13 @@ impl Raft {
     /// When [`Input::Wake`] is due next; `None` when only another event can change anything. A wake
     /// too early or too late is harmless.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        match &self.state {
+        let of_role = match &self.state {
             State::Leader(leader) => Some(leader.deadline(&self.config, self.is_sole_voter())),
             State::Follower | State::PreCandidate(_) | State::Candidate(_) => {
                 self.may_campaign().then_some(self.election_at)
             }
-        }
+        };
+        of_role.into_iter().chain(self.catch_up_deadline()).min()
     }
 
     /// What a message does depends first on its term (section 3.3), then on its kind.
@@ -277,9 +282,11 @@ impl Raft {
     /// the followers; then what is committed, and the reads that waited for it.
     fn settle(&mut self) {
         self.start_read_round();
+        self.note_commit();
         self.seal();
         self.replicate();
         self.apply();
+        self.look_whether_caught_up();
         self.answer_reads();
         self.maybe_build_snapshot();
         self.release_log();
@@ -315,7 +322,7 @@ impl Raft {
         let newer = term > self.hard.term;
         let before = core::mem::replace(&mut self.state, State::Follower);
         if newer {
-            self.hard = HardState { term, voted_for: None };
+            self.hard = HardState { term, voted_for: None, ..self.hard };
             self.cursor.write_hard(self.hard.clone());
         }
         self.leader = leader;

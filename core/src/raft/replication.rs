@@ -125,6 +125,7 @@ impl Raft {
         if self.contradicts(prev) {
             return self.effects.push_back(Effect::Contradicted { at: prev.index });
         }
+        self.heard_commit(commit);
         if prev.index < self.commit {
             // An old message: everything up to the commit is settled.
             return self.promise_log(from, Body::AppendOk { upto: self.commit });
@@ -298,7 +299,7 @@ mod tests {
         let voters = Membership::of_voters(["a".into(), "b".into()]);
         let id = LogId { index: Index(97), term: Term(3) };
         let meta = SnapshotMeta { index: id.index, term: id.term, membership: voters };
-        let hard = HardState { term: Term(5), voted_for: None };
+        let hard = HardState { term: Term(5), ..HardState::default() };
         let image = Image { hard, snapshot: Some(meta), log: Vec::new() };
         let config = Config::new("a".into());
         let rng = Rng::new(Seed::from_u64(1));

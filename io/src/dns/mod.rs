@@ -105,6 +105,12 @@ impl Responder {
         let from = TokioRt.now();
         let Responder { rng, cache, reply, .. } = self;
         let outcome = cache.answer(&view.store, &view.config, from, rng, query, transport, reply);
+        if !view.raft.caught_up && outcome != Outcome::Recurse && outcome != Outcome::Drop {
+            // An empty answer would be believed. Resolvers ask the next server.
+            dns::server_failure(query, &mut self.reply);
+            self.count(query, from.mono);
+            return Some(&self.reply);
+        }
         if outcome == Outcome::Elsewhere {
             return self.ask_servers(&Arc::clone(&view), query, transport, client);
         }

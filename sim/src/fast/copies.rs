@@ -96,6 +96,7 @@ impl World {
         }
         self.servers[of].disk.wipe();
         self.servers[of].disk.platter = self.servers[slot].disk.platter.clone();
+        self.servers[of].reads = self.servers[slot].reads;
         self.servers[of].moved_to = None;
         self.owners.swap(of, slot);
     }

@@ -4,7 +4,7 @@
 use super::event::Event;
 use super::invariant::{self, Checked, promise, raft, store, watch};
 use super::marks::Mark;
-use super::server::{Process, Server, Shown};
+use super::server::{Process, Readable, Server, Shown};
 use super::verdict::Violation;
 use super::world::{Centre, SECOND, World};
 use crate::oracle::{Committed, Progress};
@@ -12,6 +12,7 @@ use lictor_core::command::Command;
 use lictor_core::ids::{ReqId, ServerId};
 use lictor_core::raft::{Body, Membership, Message, Payload};
 use lictor_core::store::{Applied, Store};
+use lictor_core::time::Duration;
 use lictor_core::view::View;
 use std::sync::Arc;
 
@@ -69,6 +70,7 @@ impl World {
             raft::one_change_at_a_time(&self.servers[slot].shadow, &id, now.term, now.commit)?;
         }
         self.check_lease(slot, &id, view)?;
+        self.check_readable(slot, view)?;
         if now.commit > before.commit {
             self.check_commit(slot, &id, before.commit, now)?;
         }
@@ -92,6 +94,26 @@ impl World {
             other.slot != slot && same && !other.paused && other.up.as_ref().is_some_and(reads)
         });
         promise::one_lease(id, view, others.map(|other| &other.id))
+    }
+
+    fn check_readable(&mut self, slot: usize, view: &View) -> Checked {
+        let server = &mut self.servers[slot];
+        if !server.serves() || !view.raft.caught_up {
+            return Ok(());
+        }
+        let before = server.reads;
+        server.reads = Readable { now: true, ever: before.ever.max(view.raft.applied.0), ..before };
+        if before.now {
+            return Ok(());
+        }
+        let patience = Duration::from_millis(300 * self.plan.knobs.multiplier) * 2;
+        let silent = view.raft.last_contact.map(|at| server.clock.now(self.now).mono.since(at));
+        promise::reads_when_caught_up(
+            &server.id,
+            view,
+            before,
+            silent.is_some_and(|silent| silent < patience),
+        )
     }
 
     fn check_commit(&mut self, slot: usize, id: &ServerId, from: u64, now: Shown) -> Checked {

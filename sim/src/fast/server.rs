@@ -53,6 +53,17 @@ pub(super) struct Shown {
     pub(super) leads: bool,
 }
 
+/// What may be read from a server's own state.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Readable {
+    /// In this life, up to now.
+    pub(super) now: bool,
+    /// What its disk said was committed when it started.
+    pub(super) noted: u64,
+    /// The newest that it has shown with this disk, in all its lives.
+    pub(super) ever: u64,
+}
+
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) slot: usize,
@@ -71,6 +82,7 @@ pub(super) struct Server {
     /// The time of the wake that is scheduled.
     pub(super) wake_at: u64,
     pub(super) shown: Shown,
+    pub(super) reads: Readable,
     pub(super) waiting: BTreeMap<ReqId, Waiting>,
     /// Calls that the front has not answered: connection and stream of each.
     pub(super) calls: BTreeMap<ReqId, (u64, StreamId)>,
@@ -183,6 +195,7 @@ impl Server {
             shadow: Shadow::default(),
             wake_at: u64::MAX,
             shown: Shown::default(),
+            reads: Readable::default(),
             waiting: BTreeMap::new(),
             calls: BTreeMap::new(),
             chore: None,
@@ -239,6 +252,9 @@ impl Server {
         let front = Front::new(FrontId(0), Rng::new(seed).fork("front")).in_parts_of(self.part_bytes);
         self.shadow = Shadow::of(&self.disk.platter);
         self.shown = Shown { applied: self.shadow.base(), commit: self.shadow.base(), ..Shown::default() };
+        let platter = &self.disk.platter;
+        let covered = platter.snapshot.as_ref().map_or(0, |(meta, _)| meta.index.0);
+        self.reads = Readable { now: false, noted: platter.hard.commit.0.max(covered), ..self.reads };
         self.up = Some(Process { node, front, view });
         Ok(())
     }
@@ -276,6 +292,7 @@ impl Server {
         let Copied { of, id, disk, config } = copied;
         (self.copy_of, self.id, self.config) = (Some(of), id, config);
         self.disk.wipe();
+        self.reads = Readable::default();
         self.disk.platter = disk;
     }
 
@@ -285,6 +302,7 @@ impl Server {
             self.config = self.own_config.clone();
         }
         self.disk.wipe();
+        self.reads = Readable::default();
         self.incarnation += 1;
         self.id = server_id(self.slot, self.incarnation);
         self.bootstrap = None;

@@ -206,7 +206,7 @@ fn logs() -> Vec<Vec<u8>> {
         entry(7, Payload::Command(b"x".to_vec().into())),
     ];
     let meta = SnapshotMeta { index: Index(3), term: Term(1), membership };
-    let hard = HardState { term: Term(2), voted_for: Some("a".into()) };
+    let hard = HardState { term: Term(2), voted_for: Some("a".into()), commit: Index(1) };
     let batch = Batch {
         hard: Some(hard.clone()),
         truncate_from: Some(Index(5)),

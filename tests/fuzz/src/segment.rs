@@ -102,7 +102,7 @@ pub(crate) fn batches() -> Vec<DiskBatch> {
         payload: Payload::Command(Bytes::from(vec![index as u8; 20 * index as usize])),
     };
     let raft = |batch| DiskBatch { raft: Some(batch), ..DiskBatch::default() };
-    let hard = HardState { term: Term(1), voted_for: Some("a".into()) };
+    let hard = HardState { term: Term(1), voted_for: Some("a".into()), commit: Index(1) };
     let meta =
         SnapshotMeta { index: Index(3), term: Term(1), membership: Membership::of_voters(["a".into()]) };
     let put = |value: &'static [u8]| LocalWrite::Put { key: "service/web".into(), value: value.into() };

@@ -176,6 +176,7 @@ fn likeliest(mutant: lictor_core::Mutant) -> &'static str {
     match mutant {
         VoteBeforeFlush | AckBeforeFlush | LeaseForEver | NoPreVote | TruncatesWithoutConflict => "partition",
         CommitsOldTerm => "torn-writes",
+        ReadBeforeCaughtUp => "quorum-loss",
         ReadIndexAlone | VotesAgainstLease => "handover",
         TwoChangesAtOnce => "membership",
         LeaseBeforeNoop | UnknownAsFailed => "quorum-loss",

@@ -2,6 +2,7 @@
 
 use super::{Checked, hold};
 use crate::fast::disk::Platter;
+use crate::fast::server::Readable;
 use bytes::Bytes;
 use lictor_core::ids::ServerId;
 use lictor_core::raft::{Body, Message};
@@ -55,6 +56,27 @@ pub(in crate::fast) fn promises_rest_on_the_disk(
         }
         _ => {}
     }
+    Ok(())
+}
+
+/// A server that has started is read when it has applied what was committed (Consul issue 3975): all that it has ever
+/// shown, where it has heard of a leader; what its disk says is committed, where it has not for a while, and never
+/// nothing.
+pub(in crate::fast) fn reads_when_caught_up(
+    id: &ServerId,
+    view: &View,
+    before: Readable,
+    hears_a_leader: bool,
+) -> Checked {
+    let alone = view.raft.status.membership.is_sole_voter(id);
+    let told = alone || view.raft.is_leader || hears_a_leader;
+    let (floor, applied) = (if told { before.ever } else { before.noted }, view.raft.applied.0);
+    hold!(
+        applied >= floor && (told || floor > 0),
+        "reads begin when the server has caught up",
+        "{id} may be read at index {applied}, and {} {floor}",
+        if told { "has shown index" } else { "knows to be committed" }
+    );
     Ok(())
 }
 
