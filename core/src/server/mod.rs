@@ -151,7 +151,7 @@ impl Leader {
             let reaped = changed.iter().filter(|name| !known.contains_key(&name.to_lowercase()));
             commands.extend(reaped.filter_map(|name| self.me.gone(store, name, "reaped")));
             if members.is_empty() {
-                commands.extend(self.me.reconcile(store).map(|command| (None, command)));
+                commands.extend(self.me.reconcile(store).into_iter().map(|command| (None, command)));
             } else if all && terms.began + RECONCILE_EVERY <= now {
                 // Whoever has just come up may not have heard of everybody yet.
                 commands.extend(self.me.forgotten(store, &known));

@@ -2,13 +2,13 @@
 //! `consul` service besides.
 
 use crate::Str;
-use crate::command::{Command, Deregister, Register};
+use crate::command::{CatalogVerb, Command, Deregister, Register, Txn, TxnOp};
 use crate::event::{Event, Level};
 use crate::gossip::consul::{Build, Server};
 use crate::gossip::wire::Vsn;
 use crate::gossip::{Member, Status, VSN};
 use crate::store::Store;
-use crate::types::{HealthCheck, NodeService, status};
+use crate::types::{HealthCheck, Node, NodeService, status};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -52,8 +52,8 @@ struct Present {
 pub(super) type Change = (Option<Event>, Command);
 
 impl ServerRecord {
-    /// The command that makes the catalog show this server, or `None` if it already does.
-    pub fn reconcile(&self, store: &Store) -> Option<Command> {
+    /// The commands that make the catalog show this server; none if it already does.
+    pub fn reconcile(&self, store: &Store) -> Vec<Command> {
         let service = service(self.port, self.version, 3, &VSN, &BTreeMap::new());
         let present = Present {
             id: self.id.clone(),
@@ -71,9 +71,11 @@ impl ServerRecord {
             Status::Alive => {
                 let Some(present) = present(member) else { return Vec::new() };
                 let taken = self.give_up_name(store, member, &present.id);
-                let Some(command) = self.alive(store, present) else { return Vec::new() };
+                let commands = self.alive(store, present);
+                let taken = taken.filter(|_| !commands.is_empty());
                 let joined = event("member joined, marking health alive", &member.name);
-                taken.into_iter().chain([(Some(joined), command)]).collect()
+                let lines = core::iter::once(Some(joined)).chain(core::iter::repeat(None));
+                taken.into_iter().chain(lines.zip(commands)).collect()
             }
             Status::Failed => {
                 let Some(command) = self.failed(store, member) else { return Vec::new() };
@@ -123,23 +125,26 @@ impl ServerRecord {
             .filter_map(|name| self.gone(store, name, "reaped"))
     }
 
-    /// The agent of the same node owns the node's record. A node that exists when the command is applied
-    /// is left alone, even if the agent made it after this looked; unless its address is known to be old.
-    fn alive(
-        &self,
-        store: &Store,
-        Present { id, name, address, version, service }: Present,
-    ) -> Option<Command> {
+    /// The agent of the same node owns the node's record: what it writes after this looked, and before the commands are
+    /// applied, stays. So a node that exists by then is left alone, and an address that is known to be old is changed
+    /// only in the very record that was seen.
+    fn alive(&self, store: &Store, Present { id, name, address, version, service }: Present) -> Vec<Command> {
+        let mut commands = Vec::new();
         let node = store.node(&name);
+        let same_id = node.is_some_and(|node| *node.id == *id);
+        if let Some(node) = node.filter(|node| same_id && *node.address != *address) {
+            let moved = Node { address: Str::from(&*address), ..Node::clone(node) };
+            let ops = Vec::from([TxnOp::Node(CatalogVerb::Cas, Box::new(moved))]);
+            commands.push(Command::Txn(Txn { ops }));
+        }
         let service_ok = service.as_ref().is_none_or(|service| {
             let known = store.service(&name, "consul");
             known.is_some_and(|known| known.port == service.port && known.meta == service.meta)
         });
         let check = store.check(&name, SERF_HEALTH);
         let check_ok = check.is_some_and(|c| &*c.status == status::PASSING && &*c.output == SERF_ALIVE);
-        let node_ok = node.is_some_and(|n| *n.id == *id && *n.address == *address);
-        if node_ok && service_ok && check_ok {
-            return None;
+        if same_id && service_ok && check_ok {
+            return commands;
         }
         let mut register = Register {
             datacenter: self.datacenter.to_string(),
@@ -147,7 +152,7 @@ impl ServerRecord {
             node: name.to_string(),
             address,
             node_meta: BTreeMap::from([(Str::from("consul-version"), Str::from(version))]),
-            skip_node_update: node.is_none() || node_ok,
+            skip_node_update: node.is_none() || same_id,
             service,
             check: Some(check_of(&name, status::PASSING, SERF_ALIVE)),
             ..Register::default()
@@ -158,7 +163,8 @@ impl ServerRecord {
             register.tagged_addresses = pairs(&node.tagged_addresses);
             register.node_meta = pairs(&node.meta);
         }
-        Some(Command::Register(Box::new(register)))
+        commands.push(Command::Register(Box::new(register)));
+        commands
     }
 
     fn failed(&self, store: &Store, member: &Member) -> Option<Command> {
@@ -244,7 +250,7 @@ fn check_of(node: &Str, status: &str, output: &str) -> HealthCheck {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Node;
+    use crate::store::Applied;
 
     /// The leader looks before the agent has registered its node, and its command is applied after: the
     /// addresses that the agent gave must not be wiped.
@@ -259,7 +265,7 @@ mod tests {
             version: "1.21.5",
         };
         let mut store = Store::default();
-        let late = record.reconcile(&store).expect("nothing is registered yet");
+        let late = record.reconcile(&store);
         let agent = Register {
             datacenter: String::from("dc1"),
             id: record.id.to_string(),
@@ -270,10 +276,40 @@ mod tests {
         };
         let mut changes = crate::watch::ChangeSet::default();
         store.apply(1, &Command::Register(Box::new(agent)), &mut changes);
-        store.apply(2, &late, &mut changes);
+        assert_eq!(late.len(), 1, "nothing was registered yet");
+        store.apply(2, &late[0], &mut changes);
         let node: &Node = store.node("n1").expect("it is registered");
         assert_eq!(node.tagged_addresses.len(), 1);
-        assert!(record.reconcile(&store).is_none(), "service and check are there");
+        assert!(record.reconcile(&store).is_empty(), "service and check are there");
+    }
+
+    /// A member has moved; the leader looks, the agent writes its new addresses, and then the leader's commands are
+    /// applied.
+    #[test]
+    fn a_command_made_before_the_agent_told_that_it_moved_does_not_bring_the_old_addresses_back() {
+        let mut store = Store::default();
+        let id = "11111111-882b-9ddc-4a9d-5b6758e4159e";
+        let agent = |at: &str| Register {
+            id: id.to_string(),
+            node: "c1".into(),
+            address: at.to_string(),
+            tagged_addresses: BTreeMap::from([(Str::from("lan"), Str::from(at))]),
+            ..Register::default()
+        };
+        let write = |at: &str| Vec::from([(None, Command::Register(Box::new(agent(at))))]);
+        play(&mut store, write("127.0.0.8"));
+        let moved = member("c1", id, "consul", Status::Alive);
+        let late = record().member(&store, &moved);
+        let alone = &mut store.clone();
+        play(&mut store, write("127.0.0.9"));
+        play(&mut store, late.clone());
+        let node = store.node("c1").expect("it is registered");
+        assert_eq!(node.tagged_addresses.get("lan").map(|at| &**at), Some("127.0.0.9"));
+        assert!(store.service("c1", "consul").is_some(), "the rest is written");
+        assert_eq!(meet(&mut store, &moved), 0);
+
+        play(alone, late);
+        assert_eq!(&*alone.node("c1").expect("it is registered").address, "127.0.0.9");
     }
 
     fn record() -> ServerRecord {
@@ -309,7 +345,7 @@ mod tests {
         for (_, command) in changes {
             let index = store.applied() + 1;
             let applied = store.apply(index, &command, &mut crate::watch::ChangeSet::default());
-            assert_eq!(applied, crate::store::Applied::Ok);
+            assert!(matches!(applied, Applied::Ok | Applied::Txn(_)), "{applied:?}");
         }
         count
     }
