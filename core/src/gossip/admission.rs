@@ -2,6 +2,9 @@
 
 use super::consul;
 use super::serf::Member;
+use crate::Str;
+use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 
 /// The rule that every member must meet, when it is heard of and when its cluster is joined.
@@ -25,9 +28,18 @@ impl Admission {
         }
     }
 
-    /// Whether a node ID has one name.
-    pub(super) fn has_unique_ids(&self) -> bool {
-        matches!(self, Admission::ConsulLan(_))
+    /// What one name alone may have: the node ID; in the pool of all servers that of its datacenter, for a datacenter
+    /// may have begun as a copy of another.
+    pub(super) fn identity(&self, tags: &BTreeMap<Str, Str>) -> Option<Str> {
+        let id = tags.get("id").filter(|id| !id.is_empty())?;
+        match self {
+            Admission::Any => None,
+            Admission::ConsulLan(_) => Some(id.clone()),
+            Admission::ConsulWan => {
+                let datacenter = tags.get("dc").map_or("", |datacenter| datacenter);
+                Some(Str::from(format!("{id}.{datacenter}")))
+            }
+        }
     }
 
     /// Whether members must say all their versions.

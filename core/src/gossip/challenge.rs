@@ -313,9 +313,12 @@ impl Gossip {
     /// node came later and the other one answers, this one stops.
     pub(super) fn meets_its_id(&mut self, alive: &Alive, addr: SocketAddr, source: Source) {
         let later = self.is_new() && source.tells_of(addr);
-        let unique = self.config.admission.has_unique_ids() && self.config.challenges;
-        let other = unique && alive.node != self.config.name && self.has_own_id(&alive.meta);
+        let other = self.config.challenges && alive.node != self.config.name;
         if !later || !other || self.double.is_some() || self.has_left() {
+            return;
+        }
+        let own = self.config.admission.identity(&self.config.tags);
+        if own.is_none() || own != self.config.admission.identity(&decode_tags(&alive.meta)) {
             return;
         }
         let seq_no = self.next_seq_no();
@@ -326,22 +329,24 @@ impl Gossip {
         self.open(addr, Talk::Pinging { ping, until });
     }
 
-    /// Another member that is there has this node ID.
-    pub(super) fn owner_of(&self, id: &str, name: &str) -> Option<(Str, SocketAddr)> {
-        let owner = self.owners.get(id).filter(|owner| !owner.eq_ignore_ascii_case(name))?;
+    /// Another member that is there has this identity.
+    fn owner_of(&self, identity: &str, name: &str) -> Option<(Str, SocketAddr)> {
+        let owner = self.owners.get(identity).filter(|owner| !owner.eq_ignore_ascii_case(name))?;
         let member = &self.serf.members.get(owner)?.member;
         let there = matches!(member.status, super::Status::Alive | super::Status::Leaving);
-        (there && member.tag("id") == id).then(|| (owner.clone(), member.addr))
+        let is_its_own = self.config.admission.identity(&member.tags).is_some_and(|own| *own == *identity);
+        (there && is_its_own).then(|| (owner.clone(), member.addr))
     }
 
     /// Refuses a second name of a node ID whose owner is there; true if it did.
     pub(super) fn refuses_second_name(&mut self, alive: &Alive, addr: SocketAddr) -> bool {
-        if !self.config.admission.has_unique_ids() || alive.node == self.config.name {
+        if alive.node == self.config.name {
             return false;
         }
         let tags = decode_tags(&alive.meta);
-        let Some(id) = tags.get("id").filter(|id| !id.is_empty()) else { return false };
-        let Some((owner, at)) = self.owner_of(id, &alive.node) else { return false };
+        let Some(identity) = self.config.admission.identity(&tags) else { return false };
+        let Some((owner, at)) = self.owner_of(&identity, &alive.node) else { return false };
+        let id = tags.get("id").cloned().unwrap_or_default();
         let text = format!(
             "Member '{}' at {addr} has conflicting node ID '{id}' with member '{owner}' at {at}, and is kept out: \
              if its data directory is a copy, remove node-id from it",
@@ -376,6 +381,12 @@ mod tests {
         pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
     }
 
+    fn server_tags(dc: &str, id: &str) -> BTreeMap<Str, Str> {
+        let pairs = [("role", "consul"), ("dc", dc), ("id", id), ("port", "8300"), ("build", "1.21.5:x")];
+        let more = [("vsn", "2"), ("raft_vsn", "3")];
+        pairs.into_iter().chain(more).map(|(name, value)| (name.into(), value.into())).collect()
+    }
+
     /// A member `me` with the ID `own` at the address 1.
     struct Me {
         gossip: Gossip,
@@ -385,12 +396,18 @@ mod tests {
     fn me() -> Me {
         let rules =
             consul::LanRules { datacenter: "dc1".into(), node_id: "own".into(), node_name: "me".into() };
-        let config = Config {
-            tags: tags("own"),
-            admission: Admission::ConsulLan(rules),
-            challenges: true,
-            ..Config::lan("me".into(), addr(1))
-        };
+        let admission = Admission::ConsulLan(rules);
+        boot(Config { tags: tags("own"), admission, ..Config::lan("me".into(), addr(1)) })
+    }
+
+    /// In the pool of all servers.
+    fn server() -> Me {
+        let (tags, admission) = (server_tags("dc1", "own"), Admission::ConsulWan);
+        boot(Config { tags, admission, ..Config::wan("me.dc1".into(), addr(1)) })
+    }
+
+    fn boot(config: Config) -> Me {
+        let config = Config { challenges: true, ..config };
         let mut effects = Vec::new();
         let gossip = Gossip::boot(config, &Rng::new(Seed::from_u64(1)), at(0), &mut effects).expect("sound");
         Me { gossip, effects }
@@ -408,10 +425,14 @@ mod tests {
         }
 
         fn alive(&mut self, ms: u64, name: &str, id: &str, n: u8, incarnation: u32) {
+            self.alive_with(ms, name, &tags(id), n, incarnation);
+        }
+
+        fn alive_with(&mut self, ms: u64, name: &str, tags: &BTreeMap<Str, Str>, n: u8, incarnation: u32) {
             let alive = Alive {
                 addr: ip_bytes(addr(n).ip()),
                 incarnation,
-                meta: Bytes::from(encode_tags(&tags(id)).expect("short")),
+                meta: Bytes::from(encode_tags(tags).expect("short")),
                 node: name.into(),
                 port: 8301,
                 vsn: Bytes::copy_from_slice(&VSN),
@@ -656,5 +677,21 @@ mod tests {
         me.hears(20, &Message::Dead(dead));
         me.alive(30, "b", "x", 3, 1);
         assert_eq!(me.place("b"), Some(addr(3)), "it was renamed");
+    }
+
+    #[test]
+    fn in_the_pool_of_all_servers_a_node_id_has_one_name_in_each_datacenter() {
+        let mut me = server();
+        me.alive_with(0, "a.dc1", &server_tags("dc1", "x"), 2, 1);
+        me.alive_with(10, "b.dc1", &server_tags("dc1", "x"), 3, 1);
+        assert_eq!(me.place("b.dc1"), None, "a copy of the data directory of a");
+        me.alive_with(20, "c.dc1", &server_tags("dc1", "own"), 4, 1);
+        assert_eq!(me.place("c.dc1"), None, "a copy of this one's");
+        me.alive_with(30, "a.dc2", &server_tags("dc2", "x"), 5, 1);
+        assert_eq!(me.place("a.dc2"), Some(addr(5)), "another datacenter");
+        let dead = super::super::wire::Dead { from: "c".into(), incarnation: 1, node: "a.dc1".into() };
+        me.hears(40, &Message::Dead(dead));
+        me.alive_with(50, "b.dc1", &server_tags("dc1", "x"), 3, 2);
+        assert_eq!(me.place("b.dc1"), Some(addr(3)), "it was renamed");
     }
 }

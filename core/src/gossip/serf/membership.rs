@@ -73,25 +73,30 @@ impl Gossip {
 
     /// A node ID is this member's.
     fn own_id(&mut self, member: &Member) {
-        let id = member.tag("id");
+        let identity = self.config.admission.identity(&member.tags);
         // It may have come back under another ID.
         let known = self.serf.members.get(&member.name);
-        if let Some(old) = known.map(|known| known.member.tag("id")).filter(|old| *old != id)
-            && self.owners.get(old).is_some_and(|owner| *owner == member.name)
-        {
-            self.owners.remove(old);
+        let old = known.and_then(|known| self.config.admission.identity(&known.member.tags));
+        if old != identity {
+            self.disown(old, &member.name);
         }
-        if !id.is_empty() && self.config.admission.has_unique_ids() {
-            self.owners.insert(id.into(), member.name.clone());
+        if let Some(identity) = identity {
+            self.owners.insert(identity, member.name.clone());
+        }
+    }
+
+    /// A node ID is not this member's any more.
+    fn disown(&mut self, identity: Option<Str>, name: &str) {
+        if let Some(identity) = identity.filter(|i| self.owners.get(i).is_some_and(|owner| **owner == *name))
+        {
+            self.owners.remove(&identity);
         }
     }
 
     /// Forgets a member.
     pub(super) fn erase(&mut self, name: &str) {
         let Some(mut known) = self.serf.members.remove(name) else { return };
-        if self.owners.get(known.member.tag("id")).is_some_and(|owner| **owner == *name) {
-            self.owners.remove(known.member.tag("id"));
-        }
+        self.disown(self.config.admission.identity(&known.member.tags), name);
         self.serf.vivaldi.forget(name);
         self.serf.coordinates.remove(name);
         self.serf.prunes.remove(name);
