@@ -122,6 +122,8 @@ impl Raft {
         if let Some(successor) = self.best_successor() {
             self.send(successor, Body::TimeoutNow);
         }
+        // Whoever asked for it is to hear that it is done: what comes of calls after leadership nobody says.
+        self.apply();
         self.become_follower(self.hard.term, None);
     }
 
