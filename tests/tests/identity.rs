@@ -151,11 +151,19 @@ fn a_server_that_is_told_so_by_peers_json_goes_on_without_the_others() {
     let file = left.data().join("raft/peers.json");
     std::fs::create_dir_all(left.data().join("raft")).expect("made");
 
-    std::fs::write(&file, r#"[{"id": "", "address": "127.0.0.1:1"}]"#).expect("written");
-    let refused = left.run_to_end();
-    let said = String::from_utf8_lossy(&[refused.stdout, refused.stderr].concat()).into_owned();
-    assert_eq!(refused.status.code(), Some(1), "{said}");
-    assert!(said.contains("recovery failed to parse peers.json: empty ID in configuration"), "{said}");
+    for (wrong, why) in [
+        ("", "empty ID in configuration"),
+        ("nope", "id \"nope\" is not the node ID of a server"),
+        ("11111111-2222-3333-4444-555555555555", "is not in configuration"),
+    ] {
+        std::fs::write(&file, format!(r#"[{{"id": "{wrong}", "address": "127.0.0.1:1"}}]"#))
+            .expect("written");
+        let refused = left.run_to_end();
+        let said = String::from_utf8_lossy(&[refused.stdout, refused.stderr].concat()).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.contains("recovery failed to parse peers.json: ") && said.contains(why), "{said}");
+        assert!(file.exists(), "it is left for the operator");
+    }
 
     let address = format!("127.0.0.1:{}", left.rpc);
     let peers = serde_json::json!([{"id": id, "address": address, "non_voter": false}]);

@@ -21,11 +21,12 @@ pub struct Peer {
     pub non_voter: bool,
 }
 
-/// What an operator's list of servers says, or Consul's words for what is wrong with it.
+/// What an operator's list of servers says to the one that is `own`, or Consul's words for what is wrong with it. Consul
+/// takes a list without the server that reads it, which then waits for ever: here it is refused.
 ///
 /// # Errors
-/// An ID or an address is empty or there twice, or nobody has a vote.
-pub fn membership(peers: &[Peer]) -> Result<Membership, String> {
+/// An ID or an address is empty or there twice, nobody has a vote, or `own` is not among them.
+pub fn membership(peers: &[Peer], own: &str) -> Result<Membership, String> {
     let mut membership = Membership::default();
     let mut addresses: Vec<&str> = Vec::new();
     for Peer { id, address, non_voter } in peers {
@@ -50,6 +51,11 @@ pub fn membership(peers: &[Peer]) -> Result<Membership, String> {
     }
     if peers.len() > raft::MAX_SERVERS {
         return Err(format!("more than {} servers in configuration", raft::MAX_SERVERS));
+    }
+    if !membership.contains(own) {
+        return Err(format!(
+            "this server, {own}, is not in configuration: name it, or start it with an empty data directory"
+        ));
     }
     Ok(membership)
 }
@@ -128,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_list_of_servers_is_refused_in_consuls_words() {
-        let refused = |peers: &[Peer]| membership(peers).expect_err("refused");
+        let refused = |peers: &[Peer]| membership(peers, "a").expect_err("refused");
         assert_eq!(refused(&[]), "need at least one voter in configuration");
         assert_eq!(refused(&[peer("a", "1", true)]), "need at least one voter in configuration");
         assert_eq!(refused(&[peer("", "1", false)]), "empty ID in configuration");
@@ -137,7 +143,8 @@ mod tests {
         assert_eq!(refused(&twice), "found duplicate ID in configuration: a");
         let twice = [peer("a", "1", false), peer("b", "1", false)];
         assert_eq!(refused(&twice), "found duplicate address in configuration: 1");
-        let taken = membership(&[peer("a", "1", false), peer("b", "2", true)]).expect("sound");
+        assert!(refused(&[peer("A", "1", false)]).starts_with("this server, a, is not in configuration"));
+        let taken = membership(&[peer("a", "1", false), peer("b", "2", true)], "b").expect("sound");
         assert!(taken.is_voter("a") && taken.learners.contains("b"));
     }
 
@@ -148,7 +155,7 @@ mod tests {
         let log = vec![first, key(2, "one"), key(3, "two")];
         let hard = HardState { term: Term(4), voted_for: Some("a".into()), commit: Index(2) };
         let image = DiskImage { raft: raft::Image { hard, snapshot: None, log }, ..DiskImage::default() };
-        let wanted = membership(&[peer("a", "1", false)]).expect("sound");
+        let wanted = membership(&[peer("a", "1", false)], "a").expect("sound");
         let (disk, batch) = recover(image, wanted).expect("recovered");
         let meta = disk.raft.snapshot.clone().expect("a snapshot");
         assert_eq!((meta.index, meta.term), (Index(3), Term(2)));
@@ -165,7 +172,7 @@ mod tests {
 
     #[test]
     fn an_empty_disk_has_nothing_to_recover() {
-        let wanted = membership(&[peer("a", "1", false)]).expect("sound");
+        let wanted = membership(&[peer("a", "1", false)], "a").expect("sound");
         let refused = recover(DiskImage::default(), wanted).expect_err("refused");
         assert!(refused.starts_with("refused to recover cluster with no initial state"));
     }

@@ -1,6 +1,7 @@
 //! Files of Consul in the data directory: `raft/peers.json` and the keyrings of gossip, which operators put there or
 //! left there, and `raft/peers.info`, which tells them of the former.
 
+use super::data_dir::uuid;
 use crate::storage::Storage;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -62,9 +63,10 @@ fn read(path: &Path) -> Result<Option<String>, String> {
     }
 }
 
-/// Recovers from the loss of a majority, if `raft/peers.json` says with whom; the file is removed then.
+/// Recovers the server `own` from the loss of a majority, if `raft/peers.json` says with whom; the file is removed then.
 pub(super) async fn recover<S: Storage>(
     data_dir: &Path,
+    own: &str,
     image: DiskImage,
     storage: &mut S,
     say: impl Fn(Event),
@@ -72,7 +74,7 @@ pub(super) async fn recover<S: Storage>(
     let path = data_dir.join("raft/peers.json");
     let Some(text) = read(&path)? else { return Ok(image) };
     say(Event::new(Level::Info, "agent.server", "found peers.json file, recovering Raft configuration..."));
-    let peers = peers(&text).and_then(|peers| recovery::membership(&peers));
+    let peers = peers(&text).and_then(|peers| recovery::membership(&peers, own));
     let peers =
         peers.map_err(|e| format!("recovery failed to parse peers.json: {e} ({})", path.display()))?;
     let servers = peers.voters.iter().chain(&peers.learners).map(|id| &**id).collect::<Vec<_>>().join(", ");
@@ -95,7 +97,11 @@ fn peers(text: &str) -> Result<Vec<Peer>, String> {
         )?;
         let text = |name: &str| peer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let non_voter = peer.get("non_voter").and_then(Value::as_bool).unwrap_or(false);
-        Ok(Peer { id: Str::from(text("id")), address: text("address"), non_voter })
+        let id = text("id");
+        if !id.is_empty() {
+            uuid(&id).map_err(|e| format!("id {id:?} is not the node ID of a server: {e}"))?;
+        }
+        Ok(Peer { id: Str::from(id), address: text("address"), non_voter })
     };
     list.iter().map(entry).collect()
 }
@@ -173,7 +179,7 @@ mod tests {
         let text = fs::read_to_string(&file).expect("read");
         let (from, to) = (text.find("\n[").expect("begins"), text.find("\n]").expect("ends"));
         let shown = peers(&text[from..to + 2]).expect("taken");
-        assert!(recovery::membership(&shown).is_ok(), "{shown:?}");
+        assert!(recovery::membership(&shown, &shown[0].id).is_ok(), "{shown:?}");
         fs::write(&file, "mine").expect("written");
         explain_peers(&dir).expect("left alone");
         assert_eq!(fs::read_to_string(&file).expect("read"), "mine");
@@ -182,8 +188,12 @@ mod tests {
 
     #[test]
     fn peers_json_is_a_list_of_objects() {
-        let taken = peers(r#"[{"id": "a", "address": "10.0.0.1:8300", "non_voter": true}]"#).expect("read");
-        assert_eq!(taken, [Peer { id: "a".into(), address: "10.0.0.1:8300".into(), non_voter: true }]);
+        let id = "11111111-2222-3333-4444-555555555555";
+        let list = |id: &str| format!(r#"[{{"id": "{id}", "address": "10.0.0.1:8300", "non_voter": true}}]"#);
+        let taken = peers(&list(id)).expect("read");
+        assert_eq!(taken, [Peer { id: id.into(), address: "10.0.0.1:8300".into(), non_voter: true }]);
+        let refused = peers(&list("nope")).expect_err("refused");
+        assert_eq!(refused, "id \"nope\" is not the node ID of a server: uuid string is wrong length");
         assert!(peers(r#"["10.0.0.1:8300"]"#).expect_err("refused").contains("raft protocol 2"));
         assert!(peers("{").is_err() && peers("{}").is_err());
     }

@@ -128,7 +128,9 @@ fn open(config: &RuntimeConfig, rt: &TokioRt, log: &Log) -> Result<Opened, Strin
                         Event::new(Level::Warn, "agent.server", "raft/peers.info could not be written");
                     log.write(&event.with("error", e.to_string()));
                 }
-                image = consul_files::recover(path, image, &mut storage, |event| log.write(&event)).await?;
+                image =
+                    consul_files::recover(path, &dir.node_id, image, &mut storage, |event| log.write(&event))
+                        .await?;
             }
             consul_files::keyrings(path, config, &mut image, &mut storage).await?;
             Ok::<_, String>((storage, image))
