@@ -27,7 +27,8 @@ const STALE_AFTER: Duration = Duration::from_secs(60);
 /// A server that an operator took out of raft, but that is still there, is taken in again after this: Consul does it
 /// when it compares members and catalog next.
 const TAKE_BACK_AFTER: Duration = Duration::from_secs(60);
-/// A change that was refused, for another was under way, is tried again.
+/// A change that was refused, for another was under way, is tried again; who is there and does not answer is looked at
+/// again.
 const RETRY: Duration = Duration::from_millis(200);
 
 const LOG: &str = "agent.server.autopilot";
@@ -37,7 +38,7 @@ const LOG: &str = "agent.server.autopilot";
 pub struct Raft<'a> {
     /// The picture.
     pub status: &'a crate::raft::Status,
-    /// Time between heartbeats: nobody answers more often.
+    /// Time between heartbeats: nobody answers more often, and so much of the last contact is nobody's fault.
     pub heartbeat: Duration,
 }
 
@@ -48,7 +49,7 @@ pub struct Health {
     pub healthy: bool,
     /// Since when it has been so.
     pub stable_since: Instant,
-    /// How late its last answer is, beyond the time between questions; `None`: it never answered.
+    /// How long ago it answered last; `None`: it has not answered this leader.
     pub last_contact: Option<Duration>,
     /// How far its log is known to match.
     pub last_index: u64,
@@ -189,14 +190,18 @@ impl Watch {
                 (Some(Duration::ZERO), status.last_index.0, true)
             } else {
                 let heard = peer.and_then(|peer| peer.last_heard);
-                let late = heard.map(|at| now.since(at).saturating_sub(raft.heartbeat));
                 let matched = peer.map_or(0, |peer| peer.matched.0);
-                (late, matched, peer.is_some_and(|peer| peer.mode == "replicate"))
+                (heard.map(|at| now.since(at)), matched, peer.is_some_and(|peer| peer.mode == "replicate"))
             };
             let alive = known.get(id).is_some_and(|s| matches!(s.status, Status::Alive | Status::Leaving));
-            let heard = last_contact.is_some_and(|late| late <= config.last_contact());
+            let late = last_contact.map(|ago| ago.saturating_sub(raft.heartbeat));
+            let heard = late.is_some_and(|late| late <= config.last_contact());
             let caught_up = last_index.saturating_add(config.max_trailing_logs) >= status.last_index.0;
             let healthy = alive && heard && matches && caught_up;
+            if alive && !healthy {
+                // It may be about to answer, as the slower ones are when a leader has just begun.
+                self.look_at = self.look_at.min(now + RETRY);
+            }
             let stable_since = match before.get(id) {
                 Some(health) if health.healthy == healthy => health.stable_since,
                 _ => now,

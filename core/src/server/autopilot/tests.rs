@@ -17,6 +17,8 @@ struct World {
     known: BTreeMap<ServerId, Server>,
     /// Those that do not answer.
     silent: Vec<ServerId>,
+    /// How long ago the others did.
+    ago: Duration,
 }
 
 fn server(id: &str, status: Status) -> (ServerId, Server) {
@@ -56,6 +58,7 @@ impl World {
             membership: Membership::of_voters(voters.iter().map(|id| ServerId::from(*id))),
             known: voters.iter().map(|id| server(id, Status::Alive)).collect(),
             silent: Vec::new(),
+            ago: Duration::ZERO,
         }
     }
 
@@ -72,7 +75,7 @@ impl World {
             next: Index(101),
             mode: "replicate",
             inflight: 0,
-            last_heard: (!self.silent.contains(&id)).then_some(self.now),
+            last_heard: (!self.silent.contains(&id)).then_some(self.now - self.ago),
             id,
         };
         RaftStatus {
@@ -282,4 +285,29 @@ fn a_server_of_another_cluster_is_not_taken_in_and_one_that_lost_its_data_is() {
     let changes = world.pass(Duration::from_secs(60));
     let taken = |id: &str| changes.contains(&Change::AddLearner(id.into()));
     assert!(taken("e") && taken("f") && !taken("d") && !taken("g"), "{changes:?}");
+}
+
+/// A leader has the votes of a majority when it begins, and of the others perhaps not a word yet.
+#[test]
+fn who_answers_a_new_leader_a_little_later_is_healthy_a_little_later() {
+    let mut world = World::new(&["a", "b", "c"]);
+    world.silent.push("c".into());
+    world.pass(Duration::from_millis(1));
+    let of = |world: &World, id: &str| world.autopilot.health()[id];
+    assert_eq!((of(&world, "b").healthy, of(&world, "c").healthy), (true, false));
+    assert_eq!(of(&world, "c").last_contact, None);
+    world.silent.clear();
+    world.pass(RETRY);
+    assert!(of(&world, "c").healthy);
+}
+
+#[test]
+fn the_last_contact_is_as_long_ago_as_it_was_and_may_be_a_heartbeat_more_than_the_threshold() {
+    let mut world = World::new(&["a", "b", "c"]);
+    for (ago, healthy) in [(70, true), (300, true), (301, false)] {
+        world.ago = Duration::from_millis(ago);
+        world.pass(SECOND * 4);
+        let health = world.autopilot.health()["b"];
+        assert_eq!((health.last_contact, health.healthy), (Some(world.ago), healthy));
+    }
 }
