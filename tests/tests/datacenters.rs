@@ -6,6 +6,7 @@ use lictor_tests::consul::Consul;
 use lictor_tests::server::free_ports;
 use lictor_tests::{Server, dns, request, wait};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 const QUICK: &str = r#""performance": {"raft_multiplier": 1, "rpc_hold_timeout": "2s"},
     "telemetry": {"prometheus_retention_time": "60s"}"#;
@@ -160,6 +161,24 @@ fn another_datacenter_is_read_and_written_by_servers_and_clients_and_its_loss_is
     let counted = one.get("/v1/agent/metrics?format=prometheus").text();
     assert!(counted.contains("consul_rpc_cross_dc{datacenter=\"dc2\"}"), "{counted}");
 
+    // While it is frozen no call is answered; a resolver is, before it gives up.
+    let known = r#"{"Node": "k", "Address": "10.0.0.8", "Service": {"Service": "known", "Port": 6}}"#;
+    assert_eq!(two.put("/v1/catalog/register", known).text(), "true");
+    let ask = |here: &Server, name: &str, within: Duration| {
+        let began = Instant::now();
+        let answer = dns::ask(here.dns, name, dns::SRV).expect("an answer");
+        assert!(began.elapsed() < within, "{name} took {:?}", began.elapsed());
+        answer
+    };
+    for here in [&one, &client] {
+        let there = dns::ask(here.dns, "known.service.dc2.consul", dns::SRV).expect("an answer");
+        assert_eq!(there.ports(), [6]);
+    }
+    two.signal("STOP");
+    for here in [&one, &client] {
+        assert_eq!(ask(here, "known.service.dc2.consul", Duration::from_secs(2)).ports(), [6]);
+        assert_eq!(ask(here, "other.service.dc2.consul", Duration::from_millis(4500)).code, 2);
+    }
     two.kill();
     for here in [&one, &client] {
         let answer = here.get("/v1/kv/a?dc=dc2");

@@ -1,7 +1,7 @@
 //! Servers that stop answering without ending a connection: SIGSTOP, as a cut cable does it.
 
 use lictor_tests::cluster::leader;
-use lictor_tests::{Server, request, wait};
+use lictor_tests::{Server, dns, request, wait};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -103,4 +103,38 @@ fn writes_through_an_agent_go_on_when_the_leader_is_frozen_whichever_server_the_
         let same = || servers[frozen].get("/v1/kv/key?raw").text() == client.get("/v1/kv/key?raw").text();
         assert!(wait(same), "{}", servers[frozen].log());
     }
+}
+
+/// DNS goes on from what was told last, and what was never told fails before a resolver gives up.
+fn names_go_on(client: &Server, how: &str) {
+    let ask = |name: &str, within: Duration| {
+        let began = Instant::now();
+        let answer = dns::ask(client.dns, name, dns::SRV).expect("an answer");
+        assert!(began.elapsed() < within, "{how}: {name} took {:?}\n{}", began.elapsed(), client.log());
+        answer
+    };
+    for _ in 0..3 {
+        assert_eq!(ask("web.service.consul", Duration::from_secs(2)).ports(), [8080], "{how}");
+    }
+    // A name that nobody has asked for yet.
+    let new = format!("{how}.service.consul");
+    assert_eq!(ask(&new, Duration::from_millis(4500)).code, 2, "{how}");
+}
+
+#[test]
+fn names_are_answered_by_an_agent_at_once_while_all_servers_are_frozen_and_when_all_are_killed() {
+    let mut servers = cluster();
+    let client = client(&servers);
+    let web = r#"{"Name": "web", "Port": 8080}"#;
+    let register = || client.put("/v1/agent/service/register", web).status == 200;
+    assert!(wait(register), "{}", client.log());
+    let port = || dns::ask(client.dns, "web.service.consul", dns::SRV).expect("an answer").ports() == [8080];
+    assert!(wait(port), "{}", client.log());
+    servers.iter().for_each(|server| server.signal("STOP"));
+    names_go_on(&client, "frozen");
+    servers.iter().for_each(|server| server.signal("CONT"));
+    assert!(wait(|| client.get("/v1/kv/key?stale").status == 200), "{}", client.log());
+    assert!(wait(|| dns::ask(client.dns, "other.service.consul", dns::SRV).expect("an answer").code == 3));
+    servers.iter_mut().for_each(Server::kill);
+    names_go_on(&client, "killed");
 }

@@ -5,6 +5,11 @@
 //! fetched for it, the part is fetched and the question answered again. Who asks for what is already being
 //! fetched waits for the same answer. A part that no server could tell is taken from the last time that one
 //! could, unless that is longer ago than `dns_config.max_stale`; else the client hears of a failure.
+//!
+//! Servers that are dead or frozen may leave a call without an answer for long, and resolvers wait 5 s at most.
+//! So who has such an earlier part waits for a newer one only a moment, and not at all while the datacenter is
+//! silent: a call was not answered in that moment, and none since. The call goes on, and what it brings is for
+//! who asks next. Who has none is told of the failure while it still listens.
 
 use super::recursion::{Recursion, server_failure};
 use super::{Outcome, Stores, Transport, answer_with};
@@ -15,10 +20,10 @@ use crate::rng::Rng;
 use crate::router::{Ask, Kind, To};
 use crate::rpc::arguments::ReadArguments;
 use crate::store::{Excerpt, Store};
-use crate::time::{Instant, Now};
+use crate::time::{Duration, Instant, Now};
 use crate::types::QueryFound;
 use crate::wire::msgpack;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -31,6 +36,14 @@ const MAX_WAITING: usize = 8192;
 const MAX_REMEMBERED: usize = 1024;
 /// Times that one question may turn out to depend on more: as often as host names are followed, and once.
 const MAX_ROUNDS: usize = 5;
+/// How long a call may take when there is what was told before.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// The same in another datacenter.
+const PATIENCE_FAR: Duration = Duration::from_secs(1);
+/// How long a question waits of which something was never told: as long as it takes to find one server deaf.
+const LONGEST: Duration = Duration::from_secs(3);
+/// The same while the datacenter is silent.
+const LONGEST_OF_SILENT: Duration = Duration::from_secs(1);
 
 /// A part of a datacenter's catalog.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -168,8 +181,28 @@ struct Question<C> {
     /// What was fetched for it.
     parts: BTreeMap<Need, Arc<Excerpt>>,
     /// What is still being fetched.
-    missing: usize,
+    missing: BTreeSet<Need>,
     rounds: usize,
+    /// When it has waited long enough.
+    until: Instant,
+}
+
+/// A call under way.
+#[derive(Debug)]
+struct Fetching {
+    /// Who waits for it.
+    asking: BTreeSet<u64>,
+    /// When who has an earlier answer does not wait any longer.
+    until: Instant,
+    /// It is later than that.
+    overdue: bool,
+}
+
+/// Who has waited long enough.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Fetch(Need),
+    Question(u64),
 }
 
 /// The questions of one responder that wait for servers. `C` is a client's way back.
@@ -177,15 +210,25 @@ struct Question<C> {
 pub struct Remote<C> {
     next: u64,
     waiting: BTreeMap<u64, Question<C>>,
-    /// Who waits for what is being fetched.
-    fetching: BTreeMap<Need, Vec<u64>>,
+    fetching: BTreeMap<Need, Fetching>,
+    /// By when: each question that waits, and each call that is not overdue yet.
+    due: BTreeSet<(Instant, Due)>,
+    /// The datacenters that have told nothing since a call there was overdue.
+    silent: BTreeSet<Str>,
     /// What servers told last, and when.
     remembered: BTreeMap<Need, (Instant, Arc<Excerpt>)>,
 }
 
 impl<C> Default for Remote<C> {
     fn default() -> Remote<C> {
-        Remote { next: 0, waiting: BTreeMap::new(), fetching: BTreeMap::new(), remembered: BTreeMap::new() }
+        Remote {
+            next: 0,
+            waiting: BTreeMap::new(),
+            fetching: BTreeMap::new(),
+            due: BTreeSet::new(),
+            silent: BTreeSet::new(),
+            remembered: BTreeMap::new(),
+        }
     }
 }
 
@@ -199,8 +242,9 @@ impl<C> Remote<C> {
         rng: &mut Rng,
         (to, query, transport): (C, &[u8], Transport),
     ) -> Vec<Order<C>> {
-        let query = query.to_vec();
-        let question = Question { to, query, transport, parts: BTreeMap::new(), missing: 0, rounds: 0 };
+        let (query, parts, missing) = (query.to_vec(), BTreeMap::new(), BTreeSet::new());
+        let question =
+            Question { to, query, transport, parts, missing, rounds: 0, until: now.mono + LONGEST };
         self.next += 1;
         let mut orders = Vec::new();
         self.go_on(own, config, now, rng, (self.next, question), &mut orders);
@@ -217,38 +261,109 @@ impl<C> Remote<C> {
         (need, told): (&Need, Told<'_>),
     ) -> Vec<Order<C>> {
         let mut orders = Vec::new();
-        let Some(asking) = self.fetching.remove(need) else { return orders };
+        let Some(call) = self.fetching.remove(need) else { return orders };
+        self.due.remove(&(call.until, Due::Fetch(need.clone())));
+        if told != Told::Nothing {
+            self.silent.remove(&need.datacenter);
+        }
         let fresh = match told {
             Told::Body(body) => need.read(body).ok().map(Arc::new),
             // What is nowhere has no records.
             Told::NoPath => Some(Arc::default()),
-            // Another place may have it.
-            Told::Nothing if matches!(need.part, Part::QueryOf(_)) => Some(Arc::default()),
             Told::Nothing => None,
         };
         if let (Some(excerpt), Told::Body(_)) = (&fresh, told) {
             self.remember(now.mono, need, excerpt);
         }
-        let last = || {
-            let (at, excerpt) = self.remembered.get(need)?;
-            let young = config.dns.allow_stale && now.mono.since(*at) <= config.dns.max_stale;
-            young.then(|| excerpt.clone())
-        };
-        let part = fresh.or_else(last);
+        let part = fresh.or_else(|| self.earlier(config, now.mono, need));
+        self.give(own, config, now, rng, (need, part.as_ref(), call.asking), &mut orders);
+        orders
+    }
+
+    /// When [`Remote::wake`] has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Answers those who have waited long enough. `own` is as for [`Remote::ask`].
+    pub fn wake(
+        &mut self,
+        own: Option<&Store>,
+        config: &RuntimeConfig,
+        now: Now,
+        rng: &mut Rng,
+    ) -> Vec<Order<C>> {
+        let mut orders = Vec::new();
+        while self.poll_timeout().is_some_and(|at| at <= now.mono)
+            && let Some((_, due)) = self.due.pop_first()
+        {
+            match due {
+                Due::Question(id) => {
+                    let Some(question) = self.waiting.remove(&id) else { continue };
+                    self.withdraw(id, &question);
+                    orders.push(fail(question));
+                }
+                Due::Fetch(need) => {
+                    let Some(call) = self.fetching.get_mut(&need) else { continue };
+                    call.overdue = true;
+                    self.silent.insert(need.datacenter.clone());
+                    let Some(part) = self.earlier(config, now.mono, &need) else { continue };
+                    let asking = self.fetching.get_mut(&need).map(|call| core::mem::take(&mut call.asking));
+                    let asking = asking.unwrap_or_default();
+                    self.give(own, config, now, rng, (&need, Some(&part), asking), &mut orders);
+                }
+            }
+        }
+        orders
+    }
+
+    /// What may stand for what servers do not tell now.
+    fn earlier(&self, config: &RuntimeConfig, now: Instant, need: &Need) -> Option<Arc<Excerpt>> {
+        // Another place may have it.
+        if matches!(need.part, Part::QueryOf(_)) {
+            return Some(Arc::default());
+        }
+        let (at, excerpt) = self.remembered.get(need)?;
+        let young = config.dns.allow_stale && now.since(*at) <= config.dns.max_stale;
+        young.then(|| excerpt.clone())
+    }
+
+    /// Goes on with those who waited for a part; without one they fail.
+    fn give(
+        &mut self,
+        own: Option<&Store>,
+        config: &RuntimeConfig,
+        now: Now,
+        rng: &mut Rng,
+        (need, part, asking): (&Need, Option<&Arc<Excerpt>>, BTreeSet<u64>),
+        orders: &mut Vec<Order<C>>,
+    ) {
         for id in asking {
             let Some(mut question) = self.waiting.remove(&id) else { continue };
-            let Some(part) = &part else {
+            question.missing.remove(need);
+            let Some(part) = part else {
+                self.due.remove(&(question.until, Due::Question(id)));
+                self.withdraw(id, &question);
                 orders.push(fail(question));
                 continue;
             };
             question.parts.insert(need.clone(), part.clone());
-            question.missing -= 1;
-            match question.missing {
-                0 => self.go_on(own, config, now, rng, (id, question), &mut orders),
-                _ => drop(self.waiting.insert(id, question)),
+            if question.missing.is_empty() {
+                self.due.remove(&(question.until, Due::Question(id)));
+                self.go_on(own, config, now, rng, (id, question), orders);
+            } else {
+                self.waiting.insert(id, question);
             }
         }
-        orders
+    }
+
+    /// A question waits for nothing any more.
+    fn withdraw(&mut self, id: u64, question: &Question<C>) {
+        for need in &question.missing {
+            if let Some(call) = self.fetching.get_mut(need) {
+                call.asking.remove(&id);
+            }
+        }
     }
 
     fn remember(&mut self, now: Instant, need: &Need, excerpt: &Arc<Excerpt>) {
@@ -271,45 +386,82 @@ impl<C> Remote<C> {
         (id, mut question): (u64, Question<C>),
         orders: &mut Vec<Order<C>>,
     ) {
-        let mut known: BTreeMap<Str, Excerpt> = BTreeMap::new();
-        for (need, part) in &question.parts {
-            known.entry(need.datacenter.clone()).or_default().merge(part);
-        }
-        let mut others: BTreeMap<Str, Store> =
-            known.into_iter().map(|(datacenter, excerpt)| (datacenter, excerpt.into_store())).collect();
-        let fetched = others.remove(&config.datacenter).unwrap_or_default();
-        let of_query = |need: &Need| matches!(need.part, Part::Query(_) | Part::QueryOf(_));
-        let executed = question.parts.iter().filter(|(need, _)| of_query(need));
-        // Who could not tell has found nothing.
-        let executed: BTreeMap<Need, QueryFound> =
-            executed.map(|(need, part)| (need.clone(), part.found().cloned().unwrap_or_default())).collect();
-        let stores = Stores { own: own.unwrap_or(&fetched), others: &others, executed: &executed };
-        let (mut recursion, mut packet) = (Recursion::default(), Vec::new());
-        let (query, transport) = (&question.query, question.transport);
-        let answer = answer_with(stores, config, now, rng, query, transport, &mut recursion, &mut packet);
-        let lacks = |need: &&Need| !question.parts.contains_key(*need);
-        let missing: Vec<Need> = recursion.needs().iter().filter(lacks).cloned().collect();
-        if missing.is_empty() {
-            let Question { to, query, transport, .. } = question;
-            let outcome = if answer.0 == Outcome::Elsewhere { Outcome::Reply } else { answer.0 };
-            return orders.push(Order::Answer { to, query, transport, outcome, packet });
-        }
-        question.rounds += 1;
-        if question.rounds > MAX_ROUNDS || self.waiting.len() >= MAX_WAITING {
-            return orders.push(fail(question));
-        }
-        question.missing = missing.len();
-        for need in missing {
-            match self.fetching.get_mut(&need) {
-                Some(asking) => asking.push(id),
-                None => {
-                    orders.push(Order::Fetch { ask: need.ask(config), need: need.clone() });
-                    self.fetching.insert(need, alloc::vec![id]);
+        loop {
+            let (outcome, packet, missing) = attempt(own, config, now, rng, &question);
+            if missing.is_empty() {
+                let Question { to, query, transport, .. } = question;
+                return orders.push(Order::Answer { to, query, transport, outcome, packet });
+            }
+            question.rounds += 1;
+            if question.rounds > MAX_ROUNDS || self.waiting.len() >= MAX_WAITING {
+                return orders.push(fail(question));
+            }
+            for need in missing {
+                self.fetch(config, now.mono, &need, orders);
+                let silent = self.silent.contains(&need.datacenter);
+                let call = self.fetching.get_mut(&need);
+                if (silent || call.as_ref().is_some_and(|call| call.overdue))
+                    && let Some(part) = self.earlier(config, now.mono, &need)
+                {
+                    question.parts.insert(need, part);
+                    continue;
                 }
+                if silent {
+                    question.until = question.until.min(now.mono + LONGEST_OF_SILENT);
+                }
+                if let Some(call) = self.fetching.get_mut(&need) {
+                    call.asking.insert(id);
+                }
+                question.missing.insert(need);
+            }
+            if !question.missing.is_empty() {
+                self.due.insert((question.until, Due::Question(id)));
+                self.waiting.insert(id, question);
+                return;
             }
         }
-        self.waiting.insert(id, question);
     }
+
+    /// Has a part asked for, if it is not being asked for already.
+    fn fetch(&mut self, config: &RuntimeConfig, now: Instant, need: &Need, orders: &mut Vec<Order<C>>) {
+        if self.fetching.contains_key(need) {
+            return;
+        }
+        let near = need.datacenter == config.datacenter;
+        let until = now + if near { PATIENCE } else { PATIENCE_FAR };
+        orders.push(Order::Fetch { ask: need.ask(config), need: need.clone() });
+        self.fetching.insert(need.clone(), Fetching { asking: BTreeSet::new(), until, overdue: false });
+        self.due.insert((until, Due::Fetch(need.clone())));
+    }
+}
+
+/// Answers from what was fetched; what else has to be.
+fn attempt<C>(
+    own: Option<&Store>,
+    config: &RuntimeConfig,
+    now: Now,
+    rng: &mut Rng,
+    question: &Question<C>,
+) -> (Outcome, Vec<u8>, Vec<Need>) {
+    let mut known: BTreeMap<Str, Excerpt> = BTreeMap::new();
+    for (need, part) in &question.parts {
+        known.entry(need.datacenter.clone()).or_default().merge(part);
+    }
+    let mut others: BTreeMap<Str, Store> =
+        known.into_iter().map(|(datacenter, excerpt)| (datacenter, excerpt.into_store())).collect();
+    let fetched = others.remove(&config.datacenter).unwrap_or_default();
+    let of_query = |need: &Need| matches!(need.part, Part::Query(_) | Part::QueryOf(_));
+    let executed = question.parts.iter().filter(|(need, _)| of_query(need));
+    // Who could not tell has found nothing.
+    let executed: BTreeMap<Need, QueryFound> =
+        executed.map(|(need, part)| (need.clone(), part.found().cloned().unwrap_or_default())).collect();
+    let stores = Stores { own: own.unwrap_or(&fetched), others: &others, executed: &executed };
+    let (mut recursion, mut packet) = (Recursion::default(), Vec::new());
+    let (query, transport) = (&question.query, question.transport);
+    let (outcome, _) = answer_with(stores, config, now, rng, query, transport, &mut recursion, &mut packet);
+    let outcome = if outcome == Outcome::Elsewhere { Outcome::Reply } else { outcome };
+    let lacks = |need: &&Need| !question.parts.contains_key(*need);
+    (outcome, packet, recursion.needs().iter().filter(lacks).cloned().collect())
 }
 
 fn fail<C>(question: Question<C>) -> Order<C> {
@@ -393,7 +545,7 @@ mod tests {
         let (config, mut rng) = (config(), Rng::new(Seed::from_u64(1)));
         let mut remote = Remote::default();
         let need = here(Part::Service(Str::from("web")));
-        let mut asked = |now, body: Option<Bytes>| {
+        let mut asked = |now: Now, body: Option<Bytes>| {
             remote.ask(None, &config, now, &mut rng, (1u8, &question(), Transport::Udp));
             let told = body.as_ref().map_or(Told::Nothing, Told::Body);
             let orders = remote.told(None, &config, now, &mut rng, (&need, told));
@@ -404,6 +556,60 @@ mod tests {
         assert_eq!(asked(at(62), None), (1, 0, 1));
         assert_eq!(asked(at(63), None), (1, 2, 0), "too long ago");
         assert_eq!(asked(at(64), Some(Bytes::from_static(&[0xc1]))), (1, 2, 0), "not readable");
+    }
+
+    #[test]
+    fn silent_servers_are_waited_for_a_moment_once_and_not_at_all_by_who_asks_after() {
+        let (config, mut rng) = (config(), Rng::new(Seed::from_u64(1)));
+        let (mut remote, need) = (Remote::default(), here(Part::Service(Str::from("web"))));
+        let mut to = 0u8;
+        let mut ask = |remote: &mut Remote<u8>, rng: &mut Rng, now, name| {
+            to += 1;
+            remote.ask(None, &config, now, rng, (to, &of(name), Transport::Udp))
+        };
+        let web = "web.service.consul";
+        ask(&mut remote, &mut rng, at(1), web);
+        remote.told(None, &config, at(1), &mut rng, (&need, Told::Body(&told())));
+        assert_eq!(remote.poll_timeout(), None, "nobody waits");
+        // Nobody answers: a moment, and the last answer.
+        assert!(matches!(ask(&mut remote, &mut rng, at(2), web)[..], [Order::Fetch { .. }]));
+        assert_eq!(remote.poll_timeout(), Some(at(2).mono + PATIENCE));
+        assert_eq!(remote.wake(None, &config, at(2), &mut rng), [], "it is too early");
+        let answers = remote.wake(None, &config, at(3), &mut rng);
+        assert_eq!(answers.iter().map(shown).collect::<Vec<_>>(), [(2, 0, 1)]);
+        // The call goes on, and who asks meanwhile is answered at once; so after it has failed, beside another.
+        assert_eq!(ask(&mut remote, &mut rng, at(4), web).iter().map(shown).collect::<Vec<_>>(), [(3, 0, 1)]);
+        assert_eq!(remote.told(None, &config, at(9), &mut rng, (&need, Told::Nothing)), []);
+        let orders = ask(&mut remote, &mut rng, at(10), web);
+        assert!(
+            matches!(&orders[..], [Order::Fetch { .. }, answer] if shown(answer) == (4, 0, 1)),
+            "{orders:?}"
+        );
+        // What was never told fails in good time.
+        assert!(matches!(
+            ask(&mut remote, &mut rng, at(10), "other.service.consul")[..],
+            [Order::Fetch { .. }]
+        ));
+        let answers = remote.wake(None, &config, at(11), &mut rng);
+        assert_eq!(answers.iter().map(shown).collect::<Vec<_>>(), [(5, 2, 0)]);
+        // One word, and they are waited for again.
+        assert_eq!(remote.told(None, &config, at(12), &mut rng, (&need, Told::Body(&told()))), []);
+        assert!(matches!(ask(&mut remote, &mut rng, at(13), web)[..], [Order::Fetch { .. }]));
+        assert!(remote.waiting.len() == 1 && remote.due.len() == 2, "{:?}", remote.due);
+    }
+
+    #[test]
+    fn nobody_waits_for_another_datacenter_longer_than_resolvers_do() {
+        let (config, mut rng) = (config(), Rng::new(Seed::from_u64(1)));
+        let mut remote = Remote::default();
+        let name = of("web.service.dc2.consul");
+        for (to, now) in [(1u8, 1), (2, 10)] {
+            remote.ask(None, &config, at(now), &mut rng, (to, &name, Transport::Udp));
+            let answers = remote.wake(None, &config, at(now + 3), &mut rng);
+            assert_eq!(answers.iter().map(shown).collect::<Vec<_>>(), [(to, 2, 0)]);
+        }
+        assert!(remote.waiting.is_empty() && remote.due.is_empty());
+        assert!(remote.fetching.values().all(|call| call.asking.is_empty()));
     }
 
     #[test]

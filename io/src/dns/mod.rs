@@ -287,12 +287,18 @@ impl Server {
         }
     }
 
-    /// Answers those who waited for what servers have told.
+    /// Answers those who waited for what servers have told, or have waited long enough.
     fn told(&mut self, now: Instant) {
         loop {
             let view = Arc::clone(&self.responder.view.load());
             let Responder { servers, rng, .. } = &mut self.responder;
-            let Some(orders) = servers.told(&view, TokioRt.now(), rng) else { return };
+            let (told, at) = (servers.told(&view, TokioRt.now(), rng), TokioRt.now());
+            let late = servers.next_deadline().is_some_and(|due| due <= at.mono);
+            let orders = match told {
+                Some(orders) => orders,
+                None if late => servers.wake(&view, at, rng),
+                None => return,
+            };
             drop(view);
             for (client, packet) in self.responder.carry_out(orders) {
                 self.responder.reply.clone_from(&packet);
@@ -305,7 +311,9 @@ impl Server {
     fn wait(&self) -> Option<Duration> {
         let now = TokioRt.now().mono;
         let streams = (!self.connections.is_empty()).then_some(TICK);
-        self.recursor.next_deadline().map(|deadline| deadline.since(now)).into_iter().chain(streams).min()
+        let deadlines =
+            self.recursor.next_deadline().into_iter().chain(self.responder.servers.next_deadline());
+        deadlines.map(|deadline| deadline.since(now)).chain(streams).min()
     }
 
     /// Leaves none waiting: an answer to one query of a connection may let its next one in.

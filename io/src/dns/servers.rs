@@ -7,7 +7,7 @@ use lictor_core::ids::{CallId, FrontId};
 use lictor_core::node::{Input, Request};
 use lictor_core::rng::Rng;
 use lictor_core::store::Store;
-use lictor_core::time::Now;
+use lictor_core::time::{Instant, Now};
 use lictor_core::view::View;
 use std::collections::{BTreeMap, VecDeque};
 use tokio::sync::mpsc;
@@ -55,6 +55,17 @@ impl Servers {
         let told = reply.as_ref().map_or(Told::Nothing, Told::of);
         let orders = self.remote.told(own(view), &view.config, now, rng, (&need, told));
         Some(self.fetch(orders))
+    }
+
+    /// When [`Servers::wake`] has something to do.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.remote.poll_timeout()
+    }
+
+    /// Answers those who have waited long enough.
+    pub(super) fn wake(&mut self, view: &View, now: Now, rng: &mut Rng) -> Vec<Order<Client>> {
+        let orders = self.remote.wake(own(view), &view.config, now, rng);
+        self.fetch(orders)
     }
 
     /// Sends the calls among the orders on their way; the answers are left.
