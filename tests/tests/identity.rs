@@ -122,6 +122,10 @@ fn three_servers_that_all_come_back_under_other_addresses_have_a_leader_soon() {
 fn two_clusters_that_meet_in_gossip_stay_two_and_say_what_to_do() {
     let one = Server::start("one", r#"{"node_name": "one"}"#);
     let two = Server::start("two", r#"{"node_name": "two"}"#);
+    let mut agent = client("c1", "127.0.0.1", one.serf);
+    agent.launch();
+    let writes = |agent: &Server| agent.is_there() && agent.put("/v1/kv/agent", "a").status == 200;
+    assert!(wait(|| writes(&agent)), "{}", agent.log());
     for (server, value) in [(&one, "1"), (&two, "2")] {
         assert!(wait(|| server.put("/v1/kv/key", value).status == 200));
     }
@@ -138,6 +142,19 @@ fn two_clusters_that_meet_in_gossip_stay_two_and_say_what_to_do() {
         let lines = server.log().matches("not taking in a server of another cluster").count();
         assert_eq!(lines, 1, "said once");
     }
+    // A client agent uses the servers of its own cluster, also after a restart, and also when they are gone.
+    for starts in 1..=2 {
+        let said = || agent.log().matches("not using servers of another cluster").count();
+        assert!(wait(|| said() == starts), "{}", agent.log());
+        assert!((0..10).all(|_| writes(&agent)));
+        assert_eq!((two.get("/v1/kv/agent").status, said()), (404, starts), "{}", agent.log());
+        agent.kill();
+        agent.launch();
+        assert!(wait(|| agent.is_there() && agent.get("/v1/kv/key?raw").text() == "1"), "{}", agent.log());
+    }
+    drop(one);
+    assert_eq!(agent.put("/v1/kv/agent", "b").status, 500);
+    assert_eq!(two.get("/v1/kv/agent").status, 404);
 }
 
 #[test]

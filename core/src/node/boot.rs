@@ -24,7 +24,7 @@ use crate::server::{Leader, ServerRecord};
 use crate::store::Store;
 use crate::time::{Duration, Now};
 use crate::watch::ChangeSet;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::net::SocketAddr;
@@ -179,6 +179,8 @@ impl Node {
             promises: VecDeque::new(),
             shown_cluster: cluster,
             stranger_told: None,
+            used_cluster: kept.cluster,
+            clusters_told: BTreeSet::new(),
             pools,
             joins,
             flooded: now.mono,

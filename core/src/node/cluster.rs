@@ -3,17 +3,24 @@
 //! The ID is made when a cluster is founded, and is part of raft's membership: in the log, in snapshots, in every
 //! later membership. Servers show it in gossip, and autopilot takes in only servers of no cluster. Messages of raft
 //! carry it too, and those of another cluster are dropped.
+//!
+//! A client agent uses servers of one cluster: the one that it used last, as long as gossip shows a server of it that
+//! has not left, else the one that most servers show. Servers that show none (Consul's, and those that belong to none
+//! yet) it uses as well.
 
 use super::Node;
 use super::pools;
 use crate::Str;
 use crate::event::{Event, Level};
-use crate::gossip::Input;
-use crate::gossip::consul::NO_CLUSTER;
+use crate::gossip::consul::{NO_CLUSTER, Server};
+use crate::gossip::{Input, Status};
 use crate::ids::{Pool, ServerId};
 use crate::raft::{Membership, Raft};
 use crate::time::{Duration, Now};
+use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::vec::Vec;
+use core::cmp::Reverse;
 
 /// Between two lines of log about messages of another cluster.
 const TELL_EVERY: Duration = Duration::from_secs(300);
@@ -36,7 +43,54 @@ pub(super) fn of_founders(founders: &Membership) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
 
+/// Whose servers a client agent uses that used those of `last`; empty: no server shows a cluster.
+fn chosen(last: &Str, servers: &BTreeMap<ServerId, Server>) -> Str {
+    let mut shown: BTreeMap<&Str, usize> = BTreeMap::new();
+    for server in servers.values().filter(|server| server.status != Status::Left && names_one(server)) {
+        *shown.entry(&server.cluster).or_default() += 1;
+    }
+    if shown.contains_key(last) {
+        return last.clone();
+    }
+    let most = shown.into_iter().max_by_key(|(cluster, servers)| (*servers, Reverse(*cluster)));
+    most.map_or_else(Str::default, |(cluster, _)| cluster.clone())
+}
+
+fn names_one(server: &Server) -> bool {
+    !server.cluster.is_empty() && *server.cluster != *NO_CLUSTER
+}
+
 impl Node {
+    /// Of the servers that there are, those that this client agent uses.
+    pub(super) fn of_own_cluster(&mut self, mut servers: BTreeMap<ServerId, Server>) -> Vec<Server> {
+        let own = chosen(&self.used_cluster, &servers);
+        if own.is_empty() {
+            return servers.into_values().collect();
+        }
+        if own != self.used_cluster {
+            self.keep_cluster(&own);
+            self.used_cluster = own.clone();
+        }
+        let mut others: BTreeMap<Str, Vec<Str>> = BTreeMap::new();
+        servers.retain(|_, server| {
+            let foreign = names_one(server) && server.cluster != own;
+            if foreign && server.status == Status::Alive {
+                others.entry(server.cluster.clone()).or_default().push(server.short_name.clone());
+            }
+            !foreign
+        });
+        self.clusters_told.retain(|cluster| others.contains_key(cluster));
+        for (cluster, names) in others {
+            if self.clusters_told.insert(cluster.clone()) {
+                let text = "not using servers of another cluster: this agent is of the one that it used last, or that \
+                            most servers show; part the two in gossip";
+                let event = Event::new(Level::Warn, "agent.client", text).with("cluster", &*own);
+                self.log(event.with("other_cluster", &*cluster).with("servers", names.join(",")));
+            }
+        }
+        servers.into_values().collect()
+    }
+
     /// Shows in gossip which cluster this server is of, once that has changed.
     pub(super) fn show_cluster(&mut self, now: Now) {
         if !self.config.server {
@@ -65,5 +119,48 @@ impl Node {
             self.log(event.with("other_cluster", format!("{cluster:016x}")));
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gossip::Member;
+
+    /// Servers by name, cluster and whether they are there.
+    fn pool(shown: &[(&str, &str, Status)]) -> BTreeMap<ServerId, Server> {
+        let server = |(name, cluster, status): &(&str, &str, Status)| {
+            let tags = crate::gossip::consul::ServerTags {
+                id: Str::from(*name),
+                datacenter: Str::from("dc1"),
+                build: Str::from("1.21.5"),
+                port: 8300,
+                cluster: Str::from(*cluster),
+                ..Default::default()
+            };
+            let member = Member {
+                name: Str::from(*name),
+                addr: ([10, 0, 0, 1], 8301).into(),
+                tags: tags.tags(),
+                status: *status,
+                vsn: [1, 5, 2, 2, 5, 4],
+            };
+            let server = Server::from_member(&member).expect("a server");
+            (server.id.clone(), server)
+        };
+        shown.iter().map(server).collect()
+    }
+
+    #[test]
+    fn an_agent_is_of_the_cluster_that_it_used_last_or_else_of_the_one_with_most_servers() {
+        use Status::{Alive, Failed, Left};
+        let of = |last: &str, shown: &[_]| chosen(&Str::from(last), &pool(shown));
+        let four = [("a", "x", Alive), ("b", "x", Failed), ("c", "x", Failed), ("d", "w", Alive)];
+        assert_eq!(&*of("", &four), "x", "those that have failed count");
+        assert_eq!(&*of("w", &four), "w");
+        assert_eq!(&*of("gone", &four), "x");
+        assert_eq!(&*of("x", &[("a", "x", Failed), ("d", "w", Alive)]), "x", "it may come back");
+        assert_eq!(&*of("x", &[("a", "x", Left), ("d", "w", Alive)]), "w");
+        assert_eq!(&*of("", &[("a", "", Alive), ("b", "none", Alive)]), "", "Consul's, and a new one");
     }
 }

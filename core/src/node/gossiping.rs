@@ -32,6 +32,8 @@ pub(super) const MEMBERS: [(Pool, &str); 2] =
     [(Pool::Lan, "gossip/lan/members"), (Pool::Wan, "gossip/wan/members")];
 /// Where the record of a pool's keys stands.
 pub(super) const KEYS: [(Pool, &str); 2] = [(Pool::Lan, "gossip/lan/keys"), (Pool::Wan, "gossip/wan/keys")];
+/// Where a client agent writes down whose servers it uses.
+const CLUSTER: &str = "gossip/lan/cluster";
 /// Members that are remembered for the next start; enough to find the rest.
 const REMEMBERED: usize = 64;
 /// How often servers of the LAN pool that the WAN pool lacks are asked into it, as Consul.
@@ -48,6 +50,8 @@ fn key_of(table: &[(Pool, &'static str); 2], pool: Pool) -> &'static str {
 pub(super) struct Remembered {
     pub(super) keys: BTreeMap<Pool, Vec<Key>>,
     pub(super) members: BTreeMap<Pool, Vec<String>>,
+    /// Empty: none.
+    pub(super) cluster: Str,
 }
 
 impl Remembered {
@@ -59,6 +63,8 @@ impl Remembered {
             let text = record.and_then(|(_, bytes)| core::str::from_utf8(bytes).ok()).unwrap_or("");
             text.lines().map(String::from).collect::<Vec<_>>()
         };
+        let cluster = records.iter().find(|(key, _)| key == CLUSTER);
+        found.cluster = cluster.and_then(|(_, id)| core::str::from_utf8(id).ok()).unwrap_or("").into();
         for pool in [Pool::Lan, Pool::Wan] {
             let keys = lines(&KEYS, pool).into_iter();
             let keys =
@@ -141,6 +147,11 @@ impl Node {
         self.tickets.local_in_next();
         let value = Bytes::from(lines.join("\n").into_bytes());
         self.records.push(LocalWrite::Put { key: key.into(), value });
+    }
+
+    /// Writes down whose servers this client agent uses.
+    pub(super) fn keep_cluster(&mut self, cluster: &Str) {
+        self.keep(CLUSTER, &[cluster.to_string()]);
     }
 
     /// The first key of a node without any is kept at once, so that gossip stays encrypted when `encrypt` is taken out

@@ -86,7 +86,7 @@ use crate::time::{Instant, Now};
 use crate::user_event::UserEvent;
 use crate::view::{Members, View};
 use crate::watch::ChangeSet;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -126,6 +126,9 @@ pub struct Node {
     /// What gossip shows of this server's cluster, and when the log last heard of another one.
     shown_cluster: Str,
     stranger_told: Option<Instant>,
+    /// The cluster whose servers this client agent uses, and the others that the log has heard of.
+    used_cluster: Str,
+    clusters_told: BTreeSet<Str>,
     pools: Pools,
     joins: Joins,
     /// When the WAN pool was last compared with the LAN pool.

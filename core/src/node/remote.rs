@@ -84,11 +84,13 @@ impl Node {
         }
     }
 
-    fn servers_here(&self) -> BTreeMap<Str, Vec<Server>> {
-        let own = &self.config.datacenter;
-        let servers = self.pools.servers().into_values();
-        let there = servers.filter(|server| server.status == Status::Alive && server.datacenter == *own);
-        BTreeMap::from([(own.clone(), there.map(routed).collect())])
+    fn servers_here(&mut self) -> BTreeMap<Str, Vec<Server>> {
+        let own = self.config.datacenter.clone();
+        let mut servers = self.pools.servers();
+        servers.retain(|_, server| server.datacenter == own);
+        let there = self.of_own_cluster(servers).into_iter().filter(|server| server.status == Status::Alive);
+        let there = there.map(routed).collect();
+        BTreeMap::from([(own, there)])
     }
 
     /// The servers of the other datacenters; one whose servers have all failed is known all the same.
