@@ -13,13 +13,14 @@ use lictor_core::time::Duration;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 /// Connections that others may have open to one pool at once.
 const MAX_ACCEPTED: usize = 256;
+/// Of them, those of one address: as many as the machine talks with, and as many that are being closed.
+const MAX_OF_ADDRESS: usize = 32;
 /// Bytes read from a connection at a time.
 const READ: usize = 32 << 10;
 /// The longest datagram there is.
@@ -72,7 +73,7 @@ pub async fn run<R: Rt>(
     }
     let mut lan = hands.remove(&Pool::Lan);
     let mut wan = hands.remove(&Pool::Wan);
-    let open = Arc::new(AtomicUsize::new(0));
+    let open = Arc::new(Accepted::default());
     loop {
         tokio::select! {
             biased;
@@ -109,18 +110,54 @@ async fn knock<R: Rt>(hand: &mut Option<Hand<R>>) -> Option<(R::Stream, SocketAd
 async fn adopt<R: Rt>(
     hand: &mut Option<Hand<R>>,
     new: Option<(R::Stream, SocketAddr)>,
-    open: &Arc<AtomicUsize>,
+    open: &Arc<Accepted>,
 ) {
     let (Some((_, streams, _, count)), Some((connection, from))) = (hand, new) else { return };
-    if open.load(Ordering::Relaxed) >= MAX_ACCEPTED {
+    let Some(place) = open.enter(from.ip()) else {
+        // Counted when the node has time for it.
+        let told = Input::Gossip { pool: streams.pool, input: Told::StreamTurnedAway { from } };
+        let _ = streams.inbox.try_send(told);
         return;
-    }
-    open.fetch_add(1, Ordering::Relaxed);
+    };
     *count += 1;
     let stream = Stream::Accepted(*count);
     let told = Input::Gossip { pool: streams.pool, input: Told::StreamAccepted { stream, from } };
     if streams.inbox.send(told).await.is_ok() {
-        streams.start(stream, connection, Some(open.clone()));
+        streams.start(stream, connection, place);
+    }
+}
+
+/// The connections that others have open, by address.
+#[derive(Default)]
+struct Accepted(Mutex<BTreeMap<IpAddr, usize>>);
+
+/// One of them; dropping it gives the place back.
+struct Place {
+    all: Arc<Accepted>,
+    from: IpAddr,
+}
+
+impl Accepted {
+    fn enter(self: &Arc<Self>, from: IpAddr) -> Option<Place> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = open.get(&from).copied().unwrap_or(0);
+        if own >= MAX_OF_ADDRESS || open.values().sum::<usize>() >= MAX_ACCEPTED {
+            return None;
+        }
+        open.insert(from, own + 1);
+        Some(Place { all: self.clone(), from })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = open.get_mut(&self.from) {
+            *own -= 1;
+            if *own == 0 {
+                open.remove(&self.from);
+            }
+        }
     }
 }
 
@@ -223,16 +260,14 @@ impl<R: Rt> Streams<R> {
         });
     }
 
-    fn start(&mut self, stream: Stream, connection: R::Stream, counted: Option<Arc<AtomicUsize>>) {
+    fn start(&mut self, stream: Stream, connection: R::Stream, place: Place) {
         self.ends.retain(|_, end| !end.is_closed());
         let (end, lines) = mpsc::unbounded_channel();
         self.ends.insert(stream, end);
         let (rt, pool, inbox) = (self.rt.clone(), self.pool, self.inbox.clone());
         self.rt.spawn(async move {
             serve(rt, pool, stream, connection, lines, inbox).await;
-            if let Some(open) = counted {
-                open.fetch_sub(1, Ordering::Relaxed);
-            }
+            drop(place);
         });
     }
 }

@@ -5,6 +5,7 @@ use lictor_core::gossip::wire::{
 };
 use lictor_core::gossip::{VSN, encode_tags};
 use lictor_core::rng::{Rng, Seed};
+use lictor_tests::http::connect_from;
 use lictor_tests::prometheus::{Point, parse};
 use lictor_tests::{Server, process, wait};
 use std::io::{Read, Write};
@@ -107,6 +108,11 @@ fn more_streams_than_there_is_room_for_are_closed_and_members_get_in_again() {
     let streams = [("kind", "streams"), ("network", "lan")];
     assert!(wait(|| value(&scrape(&server), "consul_gossip_refused", &streams) > 0.0), "all were taken");
     assert_eq!(server.get("/v1/status/leader").status, 200);
+    // They are of one address: there is room for another.
+    let mut other = connect_from([127, 0, 0, 78], server.serf).expect("it listens");
+    other.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+    let _ = other.write_all(b"nonsense");
+    assert!(told(&mut other).contains("not supported"));
     // Whoever says nothing is closed after a while, though he stays.
     assert!(wait(|| {
         let mut stream = TcpStream::connect(("127.0.0.1", server.serf)).expect("it listens");

@@ -39,6 +39,11 @@ pub enum Input {
         /// Who.
         from: SocketAddr,
     },
+    /// Somebody connected, and the driver had no room for it.
+    StreamTurnedAway {
+        /// Who.
+        from: SocketAddr,
+    },
     /// A connection that was ordered is there.
     StreamOpened {
         /// Which.

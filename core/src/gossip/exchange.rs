@@ -13,10 +13,12 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use bytes::Bytes;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 /// Streams that others may have open to us at once: memberlist's limit.
 const MAX_ACCEPTED: usize = 128;
+/// Of them, those of one address: nobody shuts out all others.
+const MAX_OF_ADDRESS: usize = 16;
 /// Streams that one join opens at most.
 const MAX_JOIN: usize = 256;
 
@@ -24,7 +26,7 @@ const MAX_JOIN: usize = 256;
 #[derive(Debug)]
 pub(super) enum Talk {
     /// Somebody wants something.
-    Accepted { until: Instant },
+    Accepted { from: IpAddr, until: Instant },
     /// A probe that packets did not answer.
     Pinging { ping: Ping, until: Instant },
     /// Tables are exchanged.
@@ -52,7 +54,9 @@ pub(super) struct Open {
 impl Open {
     fn until(&self) -> Instant {
         match self.talk {
-            Talk::Accepted { until } | Talk::Pinging { until, .. } | Talk::Exchanging { until, .. } => until,
+            Talk::Accepted { until, .. } | Talk::Pinging { until, .. } | Talk::Exchanging { until, .. } => {
+                until
+            }
         }
     }
 }
@@ -83,13 +87,24 @@ impl Gossip {
     }
 
     pub(super) fn on_accepted(&mut self, stream: Stream, from: SocketAddr) {
-        let accepted = self.streams.keys().filter(|stream| matches!(stream, Stream::Accepted(_))).count();
-        if accepted >= MAX_ACCEPTED {
-            self.refuse("streams", &format!("Too many pending streams, closing the one from {from}"));
+        let (mut accepted, mut own) = (0, 0);
+        for open in self.streams.values() {
+            if let Talk::Accepted { from: other, .. } = open.talk {
+                accepted += 1;
+                own += usize::from(other == from.ip());
+            }
+        }
+        if accepted >= MAX_ACCEPTED || own >= MAX_OF_ADDRESS {
+            self.on_stream_turned_away(from);
             return self.effects.push(Effect::Close { stream });
         }
-        let talk = Talk::Accepted { until: self.now + self.config.tcp_timeout };
+        let talk = Talk::Accepted { from: from.ip(), until: self.now + self.config.tcp_timeout };
         self.streams.insert(stream, Open { talk, reader: StreamReader::new(true) });
+    }
+
+    /// There was no room for a stream.
+    pub(super) fn on_stream_turned_away(&mut self, from: SocketAddr) {
+        self.refuse("streams", &format!("Too many pending streams, closing the one from {from}"));
     }
 
     pub(super) fn on_opened(&mut self, stream: Stream) {

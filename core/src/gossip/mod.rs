@@ -217,6 +217,10 @@ impl Gossip {
                 self.counts.streams_in += 1;
                 self.on_accepted(stream, from);
             }
+            Input::StreamTurnedAway { from } => {
+                self.counts.streams_in += 1;
+                self.on_stream_turned_away(from);
+            }
             Input::StreamOpened { stream } => self.on_opened(stream),
             Input::StreamBytes { stream, bytes } => self.on_bytes(stream, &bytes),
             Input::StreamClosed { stream, reason } => self.on_closed(stream, &reason),
