@@ -26,7 +26,11 @@ fn open_files() -> usize {
 
 #[test]
 fn a_client_over_its_connections_is_told_so_and_others_are_not_touched() {
-    let server = Server::start("limit", r#"{"limits": {"http_max_conns_per_client": 20}}"#);
+    let server = Server::start(
+        "limit",
+        r#"{"limits": {"http_max_conns_per_client": 20},
+        "telemetry": {"prometheus_retention_time": "60s"}}"#,
+    );
     let mut kept: Vec<Connection> = (0..20).map(|_| Connection::open(server.http).expect("open")).collect();
     for connection in &mut kept {
         assert_eq!(connection.ask("GET", "/v1/status/leader", b"").expect("answered").status, 200);
@@ -39,6 +43,11 @@ fn a_client_over_its_connections_is_told_so_and_others_are_not_touched() {
         assert!(refusal.contains("too many concurrent connections"), "{refusal}");
     }
     assert!(bystander_is_answered(&server));
+    let told = || server.log().matches("agent.http: connection refused: from=127.0.0.1").count();
+    assert!(wait(|| told() == 1), "once, not each time:\n{}", server.log());
+    let mut scrape = Connection::open_from(BYSTANDER, server.http).expect("open");
+    let counts = scrape.ask("GET", "/v1/agent/metrics?format=prometheus", b"").expect("answered").text();
+    assert!(counts.contains("consul_http_conn_refused 5\n"), "{counts}");
     assert_eq!(kept[0].ask("PUT", "/v1/kv/a", b"b").expect("kept ones go on").text(), "true");
     drop(kept);
     assert!(wait(|| Connection::open(server.http)
@@ -178,4 +187,15 @@ fn large_answers_that_nobody_reads_take_bounded_memory_and_stop_no_small_ones() 
     drop(unread);
     assert!(wait(|| server.get("/v1/kv/large?recurse").status == 200), "large ones do not resume");
     assert!(server.runs());
+}
+
+#[test]
+fn a_client_over_its_dns_connections_is_counted_and_told_of_once() {
+    let server = Server::start("dns-limit", r#"{"telemetry": {"prometheus_retention_time": "60s"}}"#);
+    let _held: Vec<TcpStream> =
+        (0..300).filter_map(|_| TcpStream::connect(("127.0.0.1", server.dns)).ok()).collect();
+    let counted =
+        || server.get("/v1/agent/metrics?format=prometheus").text().contains("consul_dns_conn_refused 44\n");
+    assert!(wait(counted), "{}", server.get("/v1/agent/metrics?format=prometheus").text());
+    assert_eq!(server.log().matches("agent.dns: connection refused").count(), 1, "{}", server.log());
 }

@@ -61,12 +61,14 @@ metrics! {
     ClientRpcExceeded Counter "client.rpc.exceeded" "Requests of this agent that its own rate limit refused.";
     ClientRpcFailed Counter "client.rpc.failed" "Requests of this agent to a server that failed.";
     DnsDomainQuery Sample "dns.domain_query" "Milliseconds to answer a DNS query for a name in the domain.";
+    DnsConnRefused Counter "dns.conn_refused" "DNS connections that were refused, for there were too many.";
     DnsPtrQuery Sample "dns.ptr_query" "Milliseconds to answer a reverse DNS query.";
     DnsQuery Sample "dns.query" "Milliseconds to answer a DNS query, by type.";
     HealthServiceQuery Counter "health.service.query" "Health queries for a service.";
     HealthServiceQueryTag Counter "health.service.query-tag" "Health queries for a service with a tag; also counted as query_tags.";
     HealthServiceQueryTags Counter "health.service.query-tags" "Health queries for a service with tags.";
     HealthServiceNotFound Counter "health.service.not-found" "Health queries for a service that is not registered.";
+    HttpConnRefused Counter "http.conn_refused" "HTTP connections that were refused, for their address has too many.";
     KvsApply Sample "kvs.apply" "Milliseconds from a key's write being proposed to its application.";
     LeaderReconcile Sample "leader.reconcile" "Milliseconds to bring the catalog in line with the members.";
     RaftApply Counter "raft.apply" "Entries proposed by this leader.";

@@ -263,7 +263,8 @@ fn live(
         let metrics = Arc::new(Mutex::new(Recorder::default()));
         resolvers.push(metrics.clone());
         let id = FrontId(mailboxes.len() as u64);
-        let started = dns::start(*address, view.clone(), rt.entropy(), metrics, id, inbox.clone());
+        let (inbox, log) = (inbox.clone(), log.clone());
+        let started = dns::start(*address, view.clone(), rt.entropy(), metrics, id, inbox, log);
         mailboxes
             .push(started.map_err(|e| format!("failed to start DNS server on {address}: {}", cause(&e)))?);
     }

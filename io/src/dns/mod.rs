@@ -6,6 +6,8 @@ mod tcp;
 
 use crate::driver::SharedView;
 use crate::front::FrontMailbox;
+use crate::log::Log;
+use crate::rpc::Refused;
 use crate::rt::{Rt, TokioRt};
 use lictor_core::dns::{self, Order, Outcome, Recursion, Transport};
 use lictor_core::ids::FrontId;
@@ -36,8 +38,8 @@ const BURST: usize = 256;
 /// How often idle streams are looked at.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Answers on `address` over UDP and TCP until the process ends, and counts in `metrics`. On a client agent it
-/// asks servers through `inbox` as caller `from`, whose mailbox is returned.
+/// Answers on `address` over UDP and TCP until the process ends, and counts in `metrics`; `log` hears of connections
+/// that are refused. On a client agent it asks servers through `inbox` as caller `from`, whose mailbox is returned.
 ///
 /// # Errors
 /// Only what binding and starting the thread report.
@@ -48,6 +50,7 @@ pub fn start(
     metrics: Arc<Mutex<Recorder>>,
     from: FrontId,
     inbox: mpsc::Sender<Input>,
+    log: Arc<Log>,
 ) -> io::Result<Arc<FrontMailbox>> {
     let mut udp = UdpSocket::bind(address)?;
     let mut listener = TcpListener::bind(address)?;
@@ -65,6 +68,8 @@ pub fn start(
         waiting: Vec::new(),
         metrics,
         servers: Servers::new(from, inbox, replies),
+        refused: Refused::default(),
+        log,
     };
     std::thread::Builder::new().name("dns".into()).stack_size(1 << 20).spawn(move || {
         Server { poll, udp, listener, responder, recursor, connections: Connections::default() }.run();
@@ -92,6 +97,9 @@ struct Responder {
     metrics: Arc<Mutex<Recorder>>,
     /// Who is asked on a client agent, and about other datacenters.
     servers: Servers,
+    /// Who was sent away.
+    refused: Refused,
+    log: Arc<Log>,
 }
 
 impl Responder {
@@ -187,6 +195,15 @@ impl Responder {
         metrics.time(now, metric, took);
     }
 
+    /// There was no room for a connection.
+    fn refused(&self, from: SocketAddr) {
+        let now = TokioRt.now();
+        let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+        metrics.count(now, Metric::DnsConnRefused);
+        drop(metrics);
+        self.refused.tell_of("agent.dns", now.mono, from, "too many connections", &self.log);
+    }
+
     /// Sets the job up to ask recursors; `None` when its answer is in `reply`.
     fn next_step(&mut self, mut job: Job) -> Option<Job> {
         let view = self.view.load();
@@ -267,7 +284,11 @@ impl Server {
             for event in &events {
                 match event.token() {
                     UDP => datagrams = true,
-                    TCP => self.connections.accept(&self.listener, self.poll.registry(), now),
+                    TCP => {
+                        for from in self.connections.accept(&self.listener, self.poll.registry(), now) {
+                            self.responder.refused(from);
+                        }
+                    }
                     TOLD => {}
                     Token(id) if Recursor::owns(id) => {
                         if let Some((job, told)) = self.recursor.ready(id, self.poll.registry(), now) {

@@ -7,7 +7,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Connections at once; more are closed as they come.
 const MAX_CONNECTIONS: usize = 1024;
@@ -41,11 +41,19 @@ struct Connection {
 }
 
 impl Connections {
-    pub(super) fn accept(&mut self, listener: &TcpListener, registry: &Registry, now: Instant) {
+    /// Takes in who has come; those for whom there is no room.
+    pub(super) fn accept(
+        &mut self,
+        listener: &TcpListener,
+        registry: &Registry,
+        now: Instant,
+    ) -> Vec<SocketAddr> {
+        let mut refused = Vec::new();
         while let Ok((mut stream, from)) = listener.accept() {
             let client = from.ip();
             let own = self.open.values().filter(|connection| connection.client == client).count();
             if self.open.len() >= MAX_CONNECTIONS || own >= MAX_OF_CLIENT {
+                refused.push(from);
                 continue;
             }
             self.next += 1;
@@ -65,6 +73,7 @@ impl Connections {
                 self.open.insert(id, connection);
             }
         }
+        refused
     }
 
     pub(super) fn ready(&mut self, id: usize, responder: &mut Responder, registry: &Registry, now: Instant) {

@@ -11,10 +11,11 @@ use crate::rt::Rt;
 use bytes::Bytes;
 use lictor_core::event::Level;
 use lictor_core::front::{HttpReply, HttpRequest};
+use lictor_core::metrics::Metric;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -39,6 +40,11 @@ pub(super) async fn connection<R: Rt, S: Stream>(
     let max_head = serving.settings.max_header_bytes;
     let mut conn = Conn { stream, max_head, early: Vec::new(), ended: false };
     let Some(place) = serving.clients.enter(from.map(|from| from.ip())) else {
+        let told = from.unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into());
+        let why = "too many connections from this address (limits.http_max_conns_per_client)";
+        serving.cell.count(Metric::HttpConnRefused);
+        let now = serving.rt.now().mono;
+        serving.clients.refused.tell_of("agent.http", now, told, why, serving.cell.log());
         // As Consul: a bare 429 before any request is read.
         let text = b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nContent-Length: 81\r\n\
             Connection: close\r\n\r\n\

@@ -2,6 +2,7 @@
 //! and memory over all, for large request bodies and for large answers that are read slowly. The server port counts
 //! its connections and the calls that come in the same way.
 
+use crate::rpc::Refused;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,6 +32,8 @@ pub struct ClientLimits {
     /// 0: no limit.
     max: AtomicUsize,
     held: Mutex<Held>,
+    /// Who was sent away.
+    pub refused: Refused,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +68,7 @@ impl ClientLimits {
             bodies: Arc::new(Semaphore::new(memory / UNIT)),
             max: AtomicUsize::new(max),
             held: Mutex::default(),
+            refused: Refused::default(),
         })
     }
 

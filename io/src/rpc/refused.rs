@@ -19,7 +19,12 @@ pub struct Refused(Mutex<BTreeMap<IpAddr, Instant>>);
 impl Refused {
     /// Writes why a peer was sent away, unless the log has heard of it lately.
     pub fn tell(&self, now: Instant, from: SocketAddr, why: &str, log: &Log) {
-        let event = Event::new(Level::Warn, "agent.server.rpc", "connection refused");
+        self.tell_of("agent.server.rpc", now, from, why, log);
+    }
+
+    /// The same of another port.
+    pub fn tell_of(&self, part: &'static str, now: Instant, from: SocketAddr, why: &str, log: &Log) {
+        let event = Event::new(Level::Warn, part, "connection refused");
         self.write(now, from, &event.with("from", from.to_string()).with("reason", why), log);
     }
 
