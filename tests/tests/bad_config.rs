@@ -35,6 +35,11 @@ fn broken_files_are_refused_by_name() {
         ("list.json", b"[1, 2]".to_vec(), vec!["list.json"]),
         ("unknown.json", b"{\"sever\": true}".to_vec(), vec!["unknown.json", "sever"]),
         ("nested.json", b"{\"ports\": {\"htpp\": 1}}".to_vec(), vec!["nested.json", "ports.htpp"]),
+        (
+            "cloud.json",
+            br#"{"retry_join": ["provider=aws tag_key=x secret_access_key=y"]}"#.to_vec(),
+            vec!["retry_join: cloud join (provider=aws) is not built"],
+        ),
         ("type.json", b"{\"server\": \"perhaps\"}".to_vec(), vec!["server"]),
         (
             "number.json",

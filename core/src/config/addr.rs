@@ -141,6 +141,14 @@ fn expand(key: &str, text: &str, host: &HostFacts) -> Result<String, String> {
 pub(super) fn names(key: &str, texts: &[String], host: &HostFacts, errors: &mut Vec<String>) -> Vec<String> {
     let mut all = Vec::new();
     for text in texts.iter().filter(|text| !text.is_empty()) {
+        // What Consul hands to go-discover. The rest of it may hold secrets.
+        if let Some((_, provider)) = text.split_once("provider=") {
+            let provider = provider.split_whitespace().next().unwrap_or_default();
+            errors.push(format!(
+                "{key}: cloud join (provider={provider}) is not built: name host names or addresses instead"
+            ));
+            continue;
+        }
         match expand(key, text, host) {
             Err(why) => errors.push(why),
             Ok(same) if same == *text => all.push(same),
