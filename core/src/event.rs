@@ -1,6 +1,6 @@
 //! Events: what the log shows, the counters count and tests assert, as values.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 
 /// How loud an event is. Names and order are Consul's log levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +38,31 @@ pub struct Event {
     /// What happened, in Consul's words where operators grep for them.
     pub message: String,
     /// `key=value` pairs, in order.
-    pub fields: alloc::vec::Vec<(&'static str, String)>,
+    pub fields: alloc::vec::Vec<(&'static str, Field)>,
+}
+
+/// What a field says. It reads as a text, whichever it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// A text.
+    Text(String),
+    /// A number, in decimal digits: in JSON it stands without quotes.
+    Number(String),
+}
+
+impl core::ops::Deref for Field {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        let (Field::Text(text) | Field::Number(text)) = self;
+        text
+    }
+}
+
+impl core::fmt::Display for Field {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.pad(self)
+    }
 }
 
 impl Event {
@@ -49,7 +73,13 @@ impl Event {
 
     /// Adds a field.
     pub fn with(mut self, key: &'static str, value: impl Into<String>) -> Event {
-        self.fields.push((key, value.into()));
+        self.fields.push((key, Field::Text(value.into())));
+        self
+    }
+
+    /// Adds a field that is a number.
+    pub fn with_number(mut self, key: &'static str, value: u64) -> Event {
+        self.fields.push((key, Field::Number(value.to_string())));
         self
     }
 }

@@ -1,22 +1,29 @@
 //! What a reload may change while the node runs.
 
 use super::RuntimeConfig;
-use alloc::format;
-use alloc::string::String;
+use crate::event::{Event, Level};
 use alloc::vec::Vec;
 
-/// The configuration to go on with, and one warning for each key whose change needs a restart.
+/// The configuration to go on with, and one warning for each key whose change needs a restart or means nothing.
 ///
 /// Everything takes the new value except what is bound, joined or elected at start: those keys keep
 /// the old one, and the warning says so. A key that did not change gives no warning.
-pub fn reload(old: &RuntimeConfig, new: RuntimeConfig) -> (RuntimeConfig, Vec<String>) {
+pub fn reload(old: &RuntimeConfig, new: RuntimeConfig) -> (RuntimeConfig, Vec<Event>) {
     let mut next = new;
     let mut warnings = Vec::new();
+    if Level::parse(&next.log_level).is_none() {
+        warnings.push(
+            Event::new(Level::Warn, "agent", "Invalid log level in new configuration")
+                .with("level", &*next.log_level),
+        );
+        next.log_level = old.log_level.clone();
+    }
     macro_rules! keep {
         ($($key:literal => $($field:ident).+;)*) => {$(
             if next.$($field).+ != old.$($field).+ {
                 next.$($field).+ = old.$($field).+.clone();
-                warnings.push(format!("{} was changed; the change takes effect after a restart", $key));
+                let text = concat!($key, " was changed; the change takes effect after a restart");
+                warnings.push(Event::new(Level::Warn, "agent", text));
             }
         )*};
     }

@@ -407,7 +407,7 @@ impl Node {
                     }
                     let text = "Join cluster completed. Synced with initial agents";
                     let event = Event::new(Level::Info, "agent", text).with("cluster", cluster);
-                    return self.log(event.with("num_agents", contacted.to_string()));
+                    return self.log(event.with_number("num_agents", contacted as u64));
                 }
                 let max = pools::of(&self.config, pool).retry_max;
                 if self.joins.is_given_up(pool, max) {

@@ -127,7 +127,7 @@ impl Node {
         let text = "a snapshot from the leader cannot be read and is not taken: this server keeps what it has, \
                     and asks again later";
         let event = Event::new(Level::Error, "agent.server.raft", text);
-        let event = event.with("leader", &*leader).with("index", meta.index.to_string());
+        let event = event.with("leader", &*leader).with_number("index", meta.index.0);
         self.log(event.with("error", error));
         false
     }
@@ -219,7 +219,7 @@ impl Node {
         }
         self.to_agent.push_back(AgentInput::ServerUp);
         let event = Event::new(Level::Info, "agent.server.snapshot", "restored snapshot");
-        self.log(event.with("index", self.store.applied().to_string()));
+        self.log(event.with_number("index", self.store.applied()));
     }
 
     pub(super) fn role_changed(&mut self, now: Now, role: Role, term: Term, leader: Option<ServerId>) {
@@ -289,7 +289,7 @@ impl Node {
         };
         let event = Event::new(Level::Debug, "agent.server.raft", text);
         let event = event.with(way, &*self.server_name(other));
-        self.log(event.with("term", message.term.0.to_string()));
+        self.log(event.with_number("term", message.term.0));
     }
 
     fn log_role(&mut self, role: Role, term: Term) {
@@ -305,7 +305,7 @@ impl Node {
             Role::Leader => "entering leader state",
         };
         let level = if role == Role::PreCandidate { Level::Warn } else { Level::Info };
-        self.log(Event::new(level, "agent.server.raft", name).with("term", term.to_string()));
+        self.log(Event::new(level, "agent.server.raft", name).with_number("term", term.0));
         if role == Role::Leader {
             self.log(Event::new(Level::Info, "agent.server", "cluster leadership acquired"));
         }

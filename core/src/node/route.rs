@@ -406,9 +406,7 @@ impl Node {
                 let (config, warnings) = config::reload(&self.config, new);
                 self.config = Arc::new(config);
                 self.cache.set_rate(self.now.mono, self.config.cache);
-                for warning in warnings {
-                    self.log(Event::new(Level::Warn, "agent", warning));
-                }
+                warnings.into_iter().for_each(|warning| self.log(warning));
                 self.to_agent.push_back(AgentInput::Reloaded(self.config.clone()));
                 self.stale_view = true;
                 self.log(Event::new(Level::Info, "agent", "configuration reloaded"));

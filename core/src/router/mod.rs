@@ -451,7 +451,7 @@ impl<W> Router<W> {
             return;
         }
         let event = Event::new(Level::Warn, "agent.client", "server does not answer, its calls go elsewhere");
-        let event = event.with("server", at.to_string()).with("calls", moving.len().to_string());
+        let event = event.with("server", at.to_string()).with_number("calls", moving.len() as u64);
         self.effects.push_back(Effect::Event(event));
         for id in moving {
             let Some(mut call) = self.calls.remove(&id) else { continue };

@@ -7,7 +7,6 @@ use crate::event::{Event, Level};
 use crate::time::Instant;
 use crate::types::NodeCoordinate;
 use alloc::collections::BTreeMap;
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
 /// What was said since the last time.
@@ -45,7 +44,7 @@ impl Pending {
         if let (1.., Some((event, _))) = (dropped, commands.first_mut()) {
             let text = "Discarded coordinate updates";
             let warning = Event::new(Level::Warn, "agent.server.coordinate", text);
-            *event = Some(warning.with("number_discarded", dropped.to_string()));
+            *event = Some(warning.with_number("number_discarded", dropped as u64));
         }
         commands
     }

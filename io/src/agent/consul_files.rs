@@ -135,6 +135,13 @@ pub(super) async fn keyrings<S: Storage>(
     Ok(())
 }
 
+/// Whether gossip of the datacenter will be encrypted: keys are given, or kept from before.
+pub(super) fn has_keys(config: &RuntimeConfig, image: &DiskImage) -> bool {
+    let [(_, record), _] = KEYRINGS;
+    let kept = !config.gossip.disable_keyring_file && image.local.iter().any(|(key, _)| key == record);
+    config.gossip.encrypt.is_some() || kept
+}
+
 /// Whether it is 16, 24 or 32 bytes in base64.
 fn is_key(text: &str) -> bool {
     BASE64_STANDARD.decode(text).is_ok_and(|key| matches!(key.len(), 16 | 24 | 32))
@@ -160,6 +167,7 @@ mod tests {
         fs::write(dir.join("serf/local.keyring"), format!("[\"{one}\",\"{two}\"]")).expect("written");
         let (config, mut image) = (RuntimeConfig::default(), DiskImage::default());
         keyrings(&dir, &config, &mut image, &mut Memory).await.expect("taken");
+        assert!(has_keys(&config, &image) && !has_keys(&config, &DiskImage::default()));
         let taken = vec![("gossip/lan/keys".to_owned(), format!("{one}\n{two}").into())];
         assert_eq!(image.local, taken);
         fs::write(dir.join("serf/local.keyring"), "[]").expect("written");

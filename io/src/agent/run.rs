@@ -81,7 +81,10 @@ fn start(launch: Launch) -> Result<u8, String> {
 
     let (data_dir, node_id, storage, image) = open(&config, &rt, &log)?;
     let config = Arc::new(config);
-    print!("{}", banner(&config, &node_id));
+    // Who asks for JSON gets nothing else, as from Consul.
+    if !config.log_json {
+        print!("{}", banner(&config, &node_id, consul_files::has_keys(&config, &image)));
+    }
     for warning in &config.warnings {
         log.write(&Event::new(Level::Warn, "agent", warning.as_str()));
     }
@@ -191,6 +194,12 @@ impl Addresses {
 
 fn gossip_name((pool, address): &(Pool, SocketAddr)) -> (&'static str, SocketAddr) {
     (if *pool == Pool::Lan { "LAN Serf" } else { "WAN Serf" }, *address)
+}
+
+/// Tells that HTTP is answered at an address.
+fn starting(address: impl Into<String>, network: &str) -> Event {
+    let event = Event::new(Level::Info, "agent", "Starting server").with("address", address);
+    event.with("network", network).with("protocol", "http")
 }
 
 #[expect(clippy::too_many_arguments, reason = "everything that was made ready")]
@@ -333,13 +342,15 @@ fn live(
         if what != "HTTP" && what != "DNS" {
             continue;
         }
-        let text = if what == "DNS" { "Started DNS server" } else { "Starting server" };
-        let network = if what == "DNS" { "tcp" } else { "tcp protocol=http" };
-        log.write(&Event::new(Level::Info, "agent", format!("{text}: address={address} network={network}")));
+        log.write(&if what == "DNS" {
+            let event = Event::new(Level::Info, "agent", "Started DNS server");
+            event.with("address", address.to_string()).with("network", "tcp")
+        } else {
+            starting(address.to_string(), "tcp")
+        });
     }
     for path in &addresses.sockets {
-        let text = format!("Starting server: address={path} network=unix protocol=http");
-        log.write(&Event::new(Level::Info, "agent", text));
+        log.write(&starting(path.as_str(), "unix"));
     }
     log.write(&Event::new(Level::Info, "agent", "Consul agent running!"));
 

@@ -1,6 +1,6 @@
 //! How a line looks.
 
-use lictor_core::event::{Event, Level};
+use lictor_core::event::{Event, Field, Level};
 use lictor_core::time::WallTime;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -52,7 +52,7 @@ fn json(event: &Event, at: SystemTime) -> String {
         Level::Warn => "warn",
         Level::Error => "error",
     };
-    let mut fields: Vec<&(&'static str, String)> = event.fields.iter().collect();
+    let mut fields: Vec<&(&'static str, Field)> = event.fields.iter().collect();
     fields.sort_by_key(|(key, _)| *key);
     let mut out = lictor_core::json::to_vec(|w| {
         w.object(|w| {
@@ -60,7 +60,10 @@ fn json(event: &Event, at: SystemTime) -> String {
             w.field_str("@message", &event.message);
             w.field_str("@module", event.module);
             w.field_str("@timestamp", &timestamp(at, 6));
-            fields.iter().for_each(|(key, value)| w.field_str(key, value));
+            fields.iter().for_each(|(key, value)| match value {
+                Field::Text(text) => w.field_str(key, text),
+                Field::Number(digits) => w.field_raw(key, digits.as_bytes()),
+            });
         });
     });
     out.push(b'\n');
@@ -139,11 +142,14 @@ mod tests {
 
     #[test]
     fn json_has_consuls_names_its_fields_sorted_and_microseconds() {
-        let event = Event::new(Level::Warn, "agent", "a\nb").with("z", "1").with("check", "x\"y");
+        let event = Event::new(Level::Warn, "agent", "a\nb")
+            .with("z", "1")
+            .with("check", "x\"y")
+            .with_number("term", 7);
         assert_eq!(
             line(&event, LogFormat::Json, at(1_000_002)),
             "{\"@level\":\"warn\",\"@message\":\"a\\nb\",\"@module\":\"agent\",\
-             \"@timestamp\":\"1970-01-01T00:00:01.000002Z\",\"check\":\"x\\\"y\",\"z\":\"1\"}\n"
+             \"@timestamp\":\"1970-01-01T00:00:01.000002Z\",\"check\":\"x\\\"y\",\"term\":7,\"z\":\"1\"}\n"
         );
     }
 }

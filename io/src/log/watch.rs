@@ -79,7 +79,7 @@ impl Drop for Watcher {
         log.unwatch(self.number);
         if self.dropped() > 0 {
             let event = Event::new(Level::Warn, "agent", "Dropped logs during monitor request");
-            log.write(&event.with("dropped_count", self.dropped().to_string()));
+            log.write(&event.with_number("dropped_count", self.dropped()));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Founding among servers whose messages are lost, doubled and delayed, and that crash.
 
 use super::*;
+use crate::event::Field;
 use crate::gossip::consul::Build;
 use crate::rng::{Rng, Seed};
 use core::net::SocketAddr;
@@ -200,7 +201,7 @@ fn too_few_servers_wait_and_say_for_how_many() {
     world.servers[0].step(Instant::ZERO, &seen, true);
     let Some(Effect::Log(event)) = world.servers[0].poll_effect() else { panic!("nothing is said") };
     assert_eq!(event.message, "waiting for 1 more of 3 servers to found a cluster with");
-    assert_eq!(event.fields, [("seen", String::from("s0, s1"))]);
+    assert_eq!(event.fields, [("seen", Field::Text("s0, s1".into()))]);
     world.servers[0].step(Instant::ZERO + PAUSE, &seen, true);
     assert_eq!(world.servers[0].poll_effect(), None, "it is not said every second");
 }
