@@ -1,7 +1,7 @@
 //! Configuration files: found, read, and handed to the pure loader.
 
 use crate::go_error;
-use lictor_core::config::{self, Flags, Format, HostFacts, Interface, RuntimeConfig, Source};
+use lictor_core::config::{self, DataDirectory, Flags, Format, HostFacts, Interface, RuntimeConfig, Source};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -25,7 +25,20 @@ pub struct ConfigFiles {
 /// The message as Consul prints it, possibly of several lines; names the file.
 pub fn load(files: &ConfigFiles) -> Result<RuntimeConfig, String> {
     let sources = sources(files)?;
-    config::load(&sources, &files.flags, &host()).map_err(|e| e.to_string())
+    let mut host = host();
+    if let Some(path) = config::data_dir(&sources, &files.flags) {
+        host.data_dir = look_at(Path::new(&path));
+    }
+    config::load(&sources, &files.flags, &host).map_err(|e| e.to_string())
+}
+
+/// What is at a path that is to be the data directory.
+fn look_at(path: &Path) -> DataDirectory {
+    match fs::metadata(path) {
+        Ok(found) if !found.is_dir() => DataDirectory::Other,
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => DataDirectory::Unreadable(go_error::cause(&e)),
+        _ => DataDirectory::Usable,
+    }
 }
 
 /// The files in the order in which they are merged: a directory gives its `.json` and `.hcl` files
@@ -117,7 +130,7 @@ pub fn host() -> HostFacts {
             name: i.name,
         }
     });
-    HostFacts { hostname, interfaces: interfaces.collect() }
+    HostFacts { hostname, interfaces: interfaces.collect(), ..HostFacts::default() }
 }
 
 /// The interface's flags in Linux's numbers; elsewhere put together from what the system tells otherwise.

@@ -340,7 +340,7 @@ mod tests {
 
     #[test]
     fn configuration_knows_the_key_of_every_flag_and_takes_its_kind() {
-        let host = HostFacts { hostname: "h".to_owned(), interfaces: Vec::new() };
+        let host = HostFacts { hostname: "h".to_owned(), ..HostFacts::default() };
         for flag in KEYS_TABLE {
             let value = match flag.kind {
                 Kind::Bool => "true",

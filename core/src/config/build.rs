@@ -7,7 +7,7 @@ use super::runtime::{
 };
 use super::survey::Survey;
 use super::tree::{self, Tree};
-use super::{check_tls, definition, gossip};
+use super::{check_tls, definition, gossip, unprotected};
 use super::{source, template, validate};
 use crate::metrics::Filter;
 use crate::types::AutopilotConfig;
@@ -28,6 +28,20 @@ pub struct HostFacts {
     pub hostname: String,
     /// Every address of every interface that is up.
     pub interfaces: Vec<Interface>,
+    /// What is at the path that [`super::data_dir`] tells.
+    pub data_dir: DataDirectory,
+}
+
+/// What is at the path of the data directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum DataDirectory {
+    /// A directory, or nothing yet.
+    #[default]
+    Usable,
+    /// Something that is no directory.
+    Other,
+    /// The system does not tell; its words.
+    Unreadable(String),
 }
 
 /// Builds and validates. `Err`: the message as Consul prints it, possibly of several lines.
@@ -46,6 +60,7 @@ pub(super) fn build(
     if !addresses(&mut config, tree, host, &mut errors)? {
         return Err(source::several(&errors));
     }
+    validate::between(tree)?;
     servers(&mut config, tree);
     gossip::read(&mut config.gossip, tree, dev)?;
     config.http = http(tree, &mut errors);
@@ -57,10 +72,11 @@ pub(super) fn build(
     logging(&mut config, tree);
     config.watches = tree::objects(tree, "watches").cloned().collect();
     telemetry(&mut config, tree, &mut warnings);
-    validate::validate(&config, tree, &mut warnings, &mut errors)?;
+    validate::validate(&config, tree, &host.data_dir, &mut warnings, &mut errors)?;
     warnings.extend(survey.enterprise.into_iter().map(|(_, warning)| warning));
-    config.unprotected = unprotected(tree);
+    config.unprotected = unprotected::of(&config, tree);
     config.not_built_yet = survey.not_built;
+    config.not_built_yet.retain(|key| key != unprotected::LIMITS || !unprotected::limits_are_off(tree));
     if config.tls_for_checks.is_some() {
         config.not_built_yet.retain(|key| !check_tls::is_read(key));
     }
@@ -409,23 +425,6 @@ fn telemetry(config: &mut RuntimeConfig, tree: &Tree, warnings: &mut Vec<String>
     if let Some(prefix) = tree::text(tree, "telemetry.metrics_prefix") {
         config.metrics_prefix = prefix.to_owned();
     }
-}
-
-/// Protection asked for that this version does not give.
-fn unprotected(tree: &Tree) -> Vec<String> {
-    let mut out = Vec::new();
-    if tree::flag(tree, "acl.enabled").unwrap_or(false) {
-        out.push("acl.enabled = true, but ACLs are not built yet: every request is allowed".into());
-    }
-    for group in ["defaults", "internal_rpc", "https", "grpc"] {
-        for key in ["verify_incoming", "verify_outgoing", "verify_server_hostname"] {
-            let path = format!("tls.{group}.{key}");
-            if tree::flag(tree, &path).unwrap_or(false) {
-                out.push(format!("{path} = true, but TLS is not built yet: connections are not encrypted"));
-            }
-        }
-    }
-    out
 }
 
 fn autopilot(tree: &Tree) -> AutopilotConfig {

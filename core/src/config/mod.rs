@@ -22,10 +22,11 @@ mod source;
 mod survey;
 mod template;
 mod tree;
+mod unprotected;
 mod validate;
 
 pub use addr::Interface;
-pub use build::HostFacts;
+pub use build::{DataDirectory, HostFacts};
 pub use flags::Flags;
 pub use network::Network;
 pub use reload::reload;
@@ -79,22 +80,34 @@ const DEV: &str = r#"{
 /// files sorted by name, not those below it. The result's warnings are to be printed.
 pub fn load(sources: &[Source], flags: &Flags, host: &HostFacts) -> Result<RuntimeConfig, ConfigError> {
     let fail = |text: String| ConfigError::new(&text);
+    let (tree, warnings) = merged(sources, flags).map_err(fail)?;
+    build::build(&tree, flags.dev, host, warnings).map_err(fail)
+}
+
+/// The data directory that [`load`] would find for the same sources, for the driver to look at before.
+pub fn data_dir(sources: &[Source], flags: &Flags) -> Option<String> {
+    let (tree, _) = merged(sources, flags).ok()?;
+    Some(tree::owned(&tree, "data_dir")).filter(|path| !path.is_empty())
+}
+
+/// Every source over the one before it, and what there is to warn of.
+fn merged(sources: &[Source], flags: &Flags) -> Result<(tree::Tree, Vec<String>), String> {
     let mut layers = Vec::new();
     if flags.dev {
-        layers.push(source::read_text("-dev", DEV).map_err(fail)?);
+        layers.push(source::read_text("-dev", DEV)?);
     }
     let (lists, values) = match flags.overrides.clone() {
         Value::Object(given) => given.into_iter().partition::<tree::Tree, _>(|(_, value)| value.is_array()),
         _ => Default::default(),
     };
-    layers.push(source::read_value("command line", lists.into()).map_err(fail)?);
+    layers.push(source::read_value("command line", lists.into())?);
     for source in sources {
-        layers.push(source::read(source).map_err(fail)?);
+        layers.push(source::read(source)?);
     }
-    layers.push(source::read_value("command line", values.into()).map_err(fail)?);
+    layers.push(source::read_value("command line", values.into())?);
     for (i, text) in flags.hcl.iter().enumerate() {
         let fragment = Source { name: format!("flags-{i}.hcl"), format: Format::Hcl, text: text.clone() };
-        layers.push(source::read(&fragment).map_err(fail)?);
+        layers.push(source::read(&fragment)?);
     }
 
     let mut tree = tree::Tree::new();
@@ -103,7 +116,7 @@ pub fn load(sources: &[Source], flags: &Flags, host: &HostFacts) -> Result<Runti
         warnings.extend(survey::replace_deprecated(&mut layer));
         merge::merge(&mut tree, layer);
     }
-    build::build(&tree, flags.dev, host, warnings).map_err(fail)
+    Ok((tree, warnings))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::keys::{Key, Kind, ROOT, State};
 use super::order;
 use super::source::join;
 use super::tree::{self, Tree};
+use super::validate::tls;
 use crate::duration;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -32,7 +33,15 @@ pub(super) fn replace_deprecated(tree: &mut Tree) -> Vec<String> {
             }
             _ => {}
         }
+        let version = value.as_str().filter(|_| path == "tls_min_version").and_then(tls::version_of_old);
         match (tree::get(tree, successor), value) {
+            (None, Value::String(old)) if version.is_some() => {
+                let version = version.unwrap_or_default();
+                warnings.push(format!(
+                    "'tls_min_version' value '{old}' is deprecated, please specify '{version}' instead"
+                ));
+                tree::set(tree, successor, version.into());
+            }
             (None, value) => tree::set(tree, successor, value),
             (Some(Value::Array(items)), Value::Array(old)) => {
                 let all = items.iter().cloned().chain(old).collect();

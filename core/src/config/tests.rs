@@ -1,6 +1,7 @@
 //! Goal: the same answer as Consul for the same texts, and nothing lost on the way.
 //! Method: recorded golden cases; properties against naive twins.
 
+use super::data_dir as data_dir_of;
 use super::*;
 use alloc::borrow::ToOwned;
 use alloc::string::ToString;
@@ -30,6 +31,7 @@ fn host() -> HostFacts {
     HostFacts {
         hostname: "web-1".into(),
         interfaces: vec![interface("lo", [127, 0, 0, 1], false), interface("eth0", [10, 244, 2, 7], true)],
+        ..HostFacts::default()
     }
 }
 
@@ -292,6 +294,10 @@ fn a_reload_keeps_what_was_bound_at_start_and_warns_once_for_it() {
     assert_eq!(next.log_level, "DEBUG");
     assert_eq!((next.ports, next.bootstrap_expect), (old.ports, old.bootstrap_expect));
     assert_eq!(warnings.len(), 2, "{warnings:?}");
+    let (kept, warnings) = reload(&old, RuntimeConfig { log_level: "loud".into(), ..old.clone() });
+    assert_eq!((kept, warnings.len()), (old.clone(), 1));
+    assert_eq!(warnings[0].message, "Invalid log level in new configuration");
+    assert_eq!(warnings[0].fields, [("level", crate::event::Field::Text("loud".into()))]);
     assert_eq!(reload(&old, old.clone()), (old.clone(), vec![]));
 }
 
@@ -299,7 +305,11 @@ fn a_reload_keeps_what_was_bound_at_start_and_warns_once_for_it() {
 fn the_address_to_advertise_is_the_only_private_one_or_an_error() {
     let on = |addresses: &[[u8; 4]]| {
         let interface = |a: &[u8; 4]| Interface { loopback: a[0] == 127, ..interface("eth0", *a, true) };
-        let host = HostFacts { hostname: "h".into(), interfaces: addresses.iter().map(interface).collect() };
+        let host = HostFacts {
+            hostname: "h".into(),
+            interfaces: addresses.iter().map(interface).collect(),
+            ..HostFacts::default()
+        };
         let source =
             Source { name: "a.json".into(), format: Format::Json, text: r#"{"data_dir": "/x"}"#.into() };
         load(&[source], &Flags::default(), &host)
@@ -330,4 +340,28 @@ fn in_settings_that_nothing_interprets_a_list_of_one_stands_for_its_element_at_e
             {"args": ["a", ["b"]], "more": [{"x": [{"y": ["z"]}]}, 1]}
         ])
     );
+}
+
+#[test]
+fn what_is_at_the_path_of_the_data_directory_is_judged_after_the_pages_and_before_the_name() {
+    let told = |more: &str, flags: &Flags, data_dir: DataDirectory| {
+        let text = format!(r#"{{"data_dir": "/a \"b\"", "bind_addr": "127.0.0.1"{more}}}"#);
+        let sources = [Source { name: "a.json".into(), format: Format::Json, text }];
+        assert_eq!(data_dir_of(&sources, flags).as_deref(), Some("/a \"b\""));
+        load(&sources, flags, &HostFacts { data_dir, ..host() }).map(|_| ()).map_err(|e| e.to_string())
+    };
+    let (files, dev) = (Flags::default(), Flags { dev: true, ..Flags::default() });
+    let not = || Err(String::from(r#"data_dir "/a \"b\"" is not a directory"#));
+    let unreadable = || DataDirectory::Unreadable("permission denied".into());
+    assert_eq!(told("", &files, DataDirectory::Usable), Ok(()));
+    assert_eq!(told("", &files, DataDirectory::Other), not());
+    assert_eq!(
+        told(r#", "alt_domain": "service.a", "recursors": ["::"]"#, &files, DataDirectory::Other),
+        not()
+    );
+    let content_path = told(r#", "ui_config": {"content_path": "!"}"#, &files, DataDirectory::Other);
+    assert!(content_path.is_err() && content_path != not());
+    let why = "Error getting info on data_dir: stat /a \"b\": permission denied";
+    assert_eq!(told("", &files, unreadable()), Err(why.into()));
+    assert_eq!(told("", &dev, DataDirectory::Other), Ok(()));
 }

@@ -1,17 +1,23 @@
 //! Rules between keys, with Consul's texts, in Consul's order.
 
+mod mesh;
+pub(super) mod tls;
+mod ui;
+mod url;
+
+use super::build::DataDirectory;
 use super::runtime::RuntimeConfig;
 use super::source;
 use super::tree::{self, Tree};
-use crate::b64;
 use crate::types::rules;
+use crate::{b64, strconv};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
-/// The first rule that is broken before anything is derived.
+/// The first rule that is broken before addresses are read.
 pub(super) fn before(config: &RuntimeConfig, tree: &Tree) -> Result<(), String> {
     if config.ports.server == 0 {
         return Err("server-port must be greater than zero".into());
@@ -29,15 +35,15 @@ pub(super) fn before(config: &RuntimeConfig, tree: &Tree) -> Result<(), String> 
             ));
         }
     }
-    if let Some(version) = tree::int(tree, "raft_protocol").filter(|version| *version != 3) {
-        return Err(format!("raft_protocol version {version} is not supported by this version of Consul"));
+    Ok(())
+}
+
+/// The first rule that is broken once there are addresses, and before gossip is read.
+pub(super) fn between(tree: &Tree) -> Result<(), String> {
+    if let Some(n) = tree::int(tree, "performance.raft_multiplier").filter(|n| !(1..=10).contains(n)) {
+        return Err(format!("performance.raft_multiplier cannot be {n}. Must be between 1 and 10"));
     }
-    match tree::int(tree, "performance.raft_multiplier") {
-        Some(n) if !(1..=10).contains(&n) => {
-            Err(format!("performance.raft_multiplier cannot be {n}. Must be between 1 and 10"))
-        }
-        _ => Ok(()),
-    }
+    mesh::before(tree)
 }
 
 fn range_start(range: &str) -> i64 {
@@ -53,25 +59,10 @@ fn range_start(range: &str) -> i64 {
 pub(super) fn validate(
     config: &RuntimeConfig,
     tree: &Tree,
+    data_dir: &DataDirectory,
     warnings: &mut Vec<String>,
     errors: &mut Vec<String>,
 ) -> Result<(), String> {
-    identity(config, warnings)?;
-    if config.data_dir.is_empty() && !config.dev_mode {
-        return Err("data_dir cannot be empty".into());
-    }
-    if tree::text(tree, "addresses.dns").is_some_and(|text| text.contains("unix://")) {
-        return Err("DNS address cannot be a unix socket".into());
-    }
-    user_interface(tree)?;
-    bootstrap(config, tree, warnings)?;
-    roles(config, tree)?;
-    numbers(tree)?;
-    if config.locality.as_ref().is_some_and(|l| l.region.is_empty() && !l.zone.is_empty()) {
-        return Err("locality is invalid: zone cannot be set without region".into());
-    }
-    rules::metadata(rules::pairs(&config.node_meta)).map_err(|why| format!("node_meta invalid: {why}"))?;
-    listeners(config, tree)?;
     if config.client_addrs.is_empty() {
         warnings.push(
             "client_addr is empty, client services (DNS, HTTP, HTTPS, GRPC) will not be listening for \
@@ -79,12 +70,40 @@ pub(super) fn validate(
                 .into(),
         );
     }
-    encryption(tree)?;
-    if tree::text(tree, "segment").is_some_and(|name| !name.is_empty())
-        || tree::objects(tree, "segments").next().is_some()
-    {
-        return Err("Network segments are not supported in this version of Consul".into());
+    tls::judge(config, tree, errors)?;
+    cache(tree)?;
+    if let Some(version) = tree::int(tree, "raft_protocol").filter(|version| *version != 3) {
+        return Err(format!("raft_protocol version {version} is not supported by this version of Consul"));
     }
+    basic_name("datacenter", &config.datacenter, false)?;
+    if config.data_dir.is_empty() && !config.dev_mode {
+        return Err("data_dir cannot be empty".into());
+    }
+    ui::judge(tree)?;
+    if !config.dev_mode {
+        data_directory(config, data_dir)?;
+    }
+    node_name(config, warnings)?;
+    if config.locality.as_ref().is_some_and(|l| l.region.is_empty() && !l.zone.is_empty()) {
+        return Err("locality is invalid: zone cannot be set without region".into());
+    }
+    names(config, tree)?;
+    bootstrap(config, tree)?;
+    numbers(tree)?;
+    basic_name("primary_datacenter", &config.primary_datacenter, true)?;
+    if !config.dev_mode {
+        ui::directory(tree)?;
+    }
+    for key in ["dns_config.udp_answer_limit", "dns_config.a_record_limit"] {
+        not_negative(tree, key)?;
+    }
+    rules::metadata(rules::pairs(&config.node_meta)).map_err(|why| format!("node_meta invalid: {why}"))?;
+    encryption(tree)?;
+    mesh::gateways(config, tree)?;
+    if config.server {
+        raft_logstore(tree)?;
+    }
+    listeners(config, tree)?;
     values(config, errors);
     if let Some(mode) = tree::text(tree, "limits.request_limits.mode")
         && !["", "disabled", "permissive", "enforcing"].contains(&mode)
@@ -94,38 +113,54 @@ pub(super) fn validate(
     if !errors.is_empty() {
         return Err(source::several(errors));
     }
-    roles_of_encryption(config, tree)?;
     definitions(config)?;
+    mesh::authority(tree)?;
+    tls::roles(config, tree)?;
+    if config.server && tree::text(tree, "advertise_reconnect_timeout").is_some_and(|text| !text.is_empty()) {
+        return Err("advertise_reconnect_timeout can only be used on a client".into());
+    }
+    few_servers(tree, warnings);
     streaming(config, tree, warnings);
+    tls::auto_config(config, tree, warnings)?;
     scripts(config, tree, warnings);
     Ok(())
 }
 
-fn identity(config: &RuntimeConfig, warnings: &mut Vec<String>) -> Result<(), String> {
-    let datacenter = &config.datacenter;
-    if datacenter.is_empty() {
-        return Err("datacenter cannot be empty".into());
+/// Lower-case letters, digits, `-` and `_`, as where names become parts of others.
+fn basic_name(key: &str, name: &str, may_be_empty: bool) -> Result<(), String> {
+    if name.is_empty() && !may_be_empty {
+        return Err(format!("{key} cannot be empty"));
     }
-    if !datacenter.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b)) {
+    if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b)) {
+        let name = strconv::quote(name.as_bytes());
         return Err(format!(
-            "datacenter can only contain lowercase alphanumeric, - or _ characters. received: {datacenter:?}"
+            "{key} can only contain lowercase alphanumeric, - or _ characters. received: {name}"
         ));
     }
-    let primary = &config.primary_datacenter;
-    if !primary.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b)) {
-        return Err(format!(
-            "primary_datacenter can only contain lowercase alphanumeric, - or _ characters. received: {primary:?}"
-        ));
+    Ok(())
+}
+
+/// What is at the path may be a directory or nothing.
+fn data_directory(config: &RuntimeConfig, found: &DataDirectory) -> Result<(), String> {
+    match found {
+        DataDirectory::Usable => Ok(()),
+        DataDirectory::Other => {
+            let path = strconv::quote(config.data_dir.as_bytes());
+            Err(format!("data_dir {path} is not a directory"))
+        }
+        DataDirectory::Unreadable(why) => {
+            Err(format!("Error getting info on data_dir: stat {}: {why}", config.data_dir))
+        }
     }
-    let first = config.alt_domain.split('.').next().unwrap_or("");
-    if ["service", "connect", "node", "query", "addr", datacenter].contains(&first) {
-        return Err(format!("alt_domain cannot start with {{service,connect,node,query,addr,{datacenter}}}"));
-    }
+}
+
+fn node_name(config: &RuntimeConfig, warnings: &mut Vec<String>) -> Result<(), String> {
     let name = &config.node_name;
     if name.is_empty() {
         return Err("node_name cannot be empty".into());
     }
-    let unreachable = if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+    // The backslash is in Consul's class by mistake, and so is allowed.
+    let unreachable = if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-\\".contains(&b)) {
         "invalid characters. Valid characters include all alpha-numerics and dashes."
     } else if name.len() > 63 {
         "it being too long. Valid lengths are between 1 and 63 bytes."
@@ -136,33 +171,40 @@ fn identity(config: &RuntimeConfig, warnings: &mut Vec<String>) -> Result<(), St
     Ok(())
 }
 
-fn user_interface(tree: &Tree) -> Result<(), String> {
-    let dir = tree::text(tree, "ui_config.dir").is_some_and(|dir| !dir.is_empty());
-    if dir && tree::flag(tree, "ui_config.enabled").unwrap_or(false) {
-        return Err(
-            "Both the ui_config.enabled and ui_config.dir (or -ui and -ui-dir) were specified, please \
-                    provide only one.\nIf trying to use your own web UI resources, use ui_config.dir or the \
-                    -ui-dir flag.\nThe web UI is included in the binary so use ui_config.enabled or the -ui \
-                    flag to enable it"
-                .into(),
-        );
+/// Segments, and what DNS is told.
+fn names(config: &RuntimeConfig, tree: &Tree) -> Result<(), String> {
+    if tree::text(tree, "segment").is_some_and(|name| !name.is_empty())
+        || tree::objects(tree, "segments").next().is_some()
+    {
+        return Err("Network segments are not supported in this version of Consul".into());
     }
-    let path = tree::text(tree, "ui_config.content_path").unwrap_or("");
-    if !path.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_/".contains(&b)) {
-        let path = format!("/{}/", path.trim_matches('/'));
-        return Err(format!("ui-content-path can only contain alphanumeric, -, _, or /. received: {path:?}"));
+    if tree::text(tree, "addresses.dns").is_some_and(|text| text.contains("unix://")) {
+        return Err("DNS address cannot be a unix socket".into());
+    }
+    if config.recursors.iter().any(|recursor| ["0.0.0.0", "::", "[::]"].contains(&recursor.as_str())) {
+        return Err("DNS recursor address cannot be 0.0.0.0, :: or [::]".into());
+    }
+    let datacenter = &config.datacenter;
+    let first = config.alt_domain.split('.').next().unwrap_or("");
+    if ["service", "connect", "node", "query", "addr", datacenter].contains(&first) {
+        return Err(format!("alt_domain cannot start with {{service,connect,node,query,addr,{datacenter}}}"));
     }
     Ok(())
 }
 
-fn bootstrap(config: &RuntimeConfig, tree: &Tree, warnings: &mut Vec<String>) -> Result<(), String> {
+/// Whether the node may elect itself alone, and for how many servers it is to wait.
+fn servers_to_wait_for(tree: &Tree) -> (bool, i64) {
     let expect = tree::int(tree, "bootstrap_expect").unwrap_or(0);
-    let alone = tree::flag(tree, "bootstrap").unwrap_or(false) || expect == 1;
-    if expect < 0 {
-        return Err(format!("bootstrap_expect cannot be {expect}. Must be greater than or equal to zero"));
-    }
+    (tree::flag(tree, "bootstrap").unwrap_or(false) || expect == 1, expect)
+}
+
+fn bootstrap(config: &RuntimeConfig, tree: &Tree) -> Result<(), String> {
+    let (alone, expect) = servers_to_wait_for(tree);
     if alone && !config.server {
         return Err("'bootstrap = true' requires 'server = true'".into());
+    }
+    if expect < 0 {
+        return Err(format!("bootstrap_expect cannot be {expect}. Must be greater than or equal to zero"));
     }
     if expect > 0 && !config.server {
         return Err("'bootstrap_expect > 0' requires 'server = true'".into());
@@ -173,6 +215,11 @@ fn bootstrap(config: &RuntimeConfig, tree: &Tree, warnings: &mut Vec<String>) ->
     if expect > 1 && alone {
         return Err("'bootstrap_expect > 0' and 'bootstrap = true' are mutually exclusive".into());
     }
+    Ok(())
+}
+
+fn few_servers(tree: &Tree, warnings: &mut Vec<String>) {
+    let (alone, expect) = servers_to_wait_for(tree);
     let advice = "See https://developer.hashicorp.com/docs/internals/consensus.html#deployment-table";
     match expect {
         1 => warnings.push("BootstrapExpect is set to 1; this is the same as Bootstrap mode.".into()),
@@ -190,45 +237,52 @@ fn bootstrap(config: &RuntimeConfig, tree: &Tree, warnings: &mut Vec<String>) ->
     } else if alone {
         warnings.push("bootstrap = true: do not enable unless necessary".into());
     }
-    Ok(())
 }
 
-/// What only a server or only a client may ask for.
-fn roles(config: &RuntimeConfig, tree: &Tree) -> Result<(), String> {
-    let on = |key: &str| tree::flag(tree, key).unwrap_or(false);
-    let given = |key: &str| tree::text(tree, key).is_some_and(|text| !text.is_empty());
-    if config.server && given("advertise_reconnect_timeout") {
-        return Err("advertise_reconnect_timeout can only be used on a client".into());
+fn cache(tree: &Tree) -> Result<(), String> {
+    let number = |key: &str| tree::get(tree, key).and_then(serde_json::Value::as_f64);
+    if let Some(burst) = number("cache.entry_fetch_max_burst").filter(|n| *n <= 0.0) {
+        return Err(format!("cache.entry_fetch_max_burst must be strictly positive, was: {burst}"));
     }
-    if !config.server && !tree::texts(tree, "primary_gateways").is_empty() {
-        return Err("'primary_gateways' requires 'server = true'".into());
-    }
-    if !config.server && on("connect.enable_mesh_gateway_wan_federation") {
-        return Err("'connect.enable_mesh_gateway_wan_federation = true' requires 'server = true'".into());
+    // A negative rate is none.
+    if number("cache.entry_fetch_rate") == Some(0.0) {
+        return Err("cache.entry_fetch_rate must be strictly positive, was: 0".into());
     }
     Ok(())
 }
 
 fn numbers(tree: &Tree) -> Result<(), String> {
-    let number = |key: &str| tree::get(tree, key).and_then(serde_json::Value::as_f64);
-    // A negative rate is none.
-    if number("cache.entry_fetch_rate") == Some(0.0) {
-        return Err("cache.entry_fetch_rate must be strictly positive, was: 0".into());
-    }
-    if let Some(burst) = number("cache.entry_fetch_max_burst").filter(|n| *n <= 0.0) {
-        return Err(format!("cache.entry_fetch_max_burst must be strictly positive, was: {burst}"));
-    }
-    for key in ["autopilot.max_trailing_logs", "dns_config.udp_answer_limit", "dns_config.a_record_limit"] {
-        if let Some(number) = tree::int(tree, key).filter(|n| *n < 0) {
-            return Err(format!("{key} cannot be {number}. Must be greater than or equal to zero"));
-        }
-    }
     if tree::int(tree, "check_output_max_size").is_some_and(|n| n < 1) {
         return Err("check_output_max_size must be positive, to discard check output use the \
                     discard_check_output flag"
             .into());
     }
-    Ok(())
+    not_negative(tree, "autopilot.max_trailing_logs")
+}
+
+fn not_negative(tree: &Tree, key: &str) -> Result<(), String> {
+    match tree::int(tree, key) {
+        Some(number) if number < 0 => {
+            Err(format!("{key} cannot be {number}. Must be greater than or equal to zero"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How Consul would keep the log: judged, though this version keeps it its own way.
+fn raft_logstore(tree: &Tree) -> Result<(), String> {
+    if let Some(backend) = tree::text(tree, "raft_logstore.backend")
+        && !["default", "boltdb", "wal"].contains(&backend)
+    {
+        return Err("raft_logstore.backend must be one of 'boltdb' or 'wal'".into());
+    }
+    match tree::int(tree, "raft_logstore.wal.segment_size_mb") {
+        Some(size) if size < 1 => Err("raft_logstore.wal.segment_size_mb cannot be less than 1MB".into()),
+        Some(size) if size > 1024 => {
+            Err("raft_logstore.wal.segment_size_mb cannot be greater than 1024 (1GiB)".into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Two listeners at one address, in the order in which Consul looks. It looks at what is advertised of the server
@@ -267,17 +321,6 @@ fn encryption(tree: &Tree) -> Result<(), String> {
     match b64::decode(key.as_bytes()) {
         Ok(_) => Ok(()),
         Err(error) => Err(format!("encrypt has invalid key: {error}")),
-    }
-}
-
-fn roles_of_encryption(config: &RuntimeConfig, tree: &Tree) -> Result<(), String> {
-    let on = |key: &str| tree::flag(tree, key).unwrap_or(false);
-    match config.server {
-        true if on("auto_encrypt.tls") => Err("auto_encrypt.tls can only be used on a client.".into()),
-        false if on("auto_encrypt.allow_tls") => {
-            Err("auto_encrypt.allow_tls can only be used on a server.".into())
-        }
-        _ => Ok(()),
     }
 }
 

@@ -82,6 +82,7 @@ fn config(data: &[u8], format: Format) {
             multicast: false,
             default_route: false,
         }],
+        ..HostFacts::default()
     };
     let first = config::load(std::slice::from_ref(&source), &flags, &host);
     match &first {

@@ -34,7 +34,7 @@ fn host() -> HostFacts {
             });
         }
     }
-    HostFacts { hostname: "h".into(), interfaces }
+    HostFacts { hostname: "h".into(), interfaces, ..HostFacts::default() }
 }
 
 /// What the table shows of an outcome.
