@@ -326,7 +326,7 @@ impl<R: Rt> FrontCell<R> {
         if let Some(Answer::Http(reply)) = answer {
             if let Some(endpoint) = routed {
                 let now = self.rt.now();
-                state.front.metrics().time_endpoint(now, endpoint, now.mono.since(since));
+                state.front.metrics().answered(now, endpoint, reply.status, now.mono.since(since));
             }
             return Asked::Now(reply);
         }
@@ -459,7 +459,8 @@ impl<R: Rt> FrontCell<R> {
                         {
                             if let Some(endpoint) = routed {
                                 let now = ended.get_or_insert_with(|| self.rt.now());
-                                state.front.metrics().time_endpoint(*now, endpoint, now.mono.since(since));
+                                let took = now.mono.since(since);
+                                state.front.metrics().answered(*now, endpoint, reply.status, took);
                             }
                             // The client may have gone: then nobody wants the reply.
                             let _ = waiting.send(reply);

@@ -13,6 +13,9 @@ use alloc::string::String;
 impl Front {
     /// Counts a request on its way to its handler.
     pub(super) fn count(&mut self, now: Now, view: &View, rq: &Request, handler: Handler) {
+        if let Some(endpoint) = self.routed {
+            self.metrics.asked(now, endpoint);
+        }
         match handler {
             Handler::Read(read) => {
                 self.count_rpc(now);

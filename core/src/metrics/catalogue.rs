@@ -2,6 +2,8 @@
 //!
 //! Those declared here are in the Prometheus form from the start, with 0, unless they only exist with labels.
 
+use super::recorder::Endpoint;
+
 /// What kind of number a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -57,6 +59,30 @@ metrics! {
     CatalogServiceQueryTag Counter "catalog.service.query-tag" "Catalog queries for a service with one tag.";
     CatalogServiceQueryTags Counter "catalog.service.query-tags" "Catalog queries for a service with tags.";
     CatalogServiceNotFound Counter "catalog.service.not-found" "Catalog queries for a service that is not registered.";
+    ClientApiDatacenters Counter "client.api.catalog_datacenters" "Requests of HTTP to list datacenters in the catalog.";
+    ClientApiDeregister Counter "client.api.catalog_deregister" "Requests of HTTP to deregister in the catalog.";
+    ClientApiNodeServiceList Counter "client.api.catalog_node_service_list" "Requests of HTTP to list a node's services in the catalog.";
+    ClientApiNodeServices Counter "client.api.catalog_node_services" "Requests of HTTP to show a node with its services in the catalog.";
+    ClientApiNodes Counter "client.api.catalog_nodes" "Requests of HTTP to list nodes in the catalog.";
+    ClientApiRegister Counter "client.api.catalog_register" "Requests of HTTP to register in the catalog.";
+    ClientApiServiceNodes Counter "client.api.catalog_service_nodes" "Requests of HTTP to list a service's instances in the catalog.";
+    ClientApiServices Counter "client.api.catalog_services" "Requests of HTTP to list services in the catalog.";
+    ClientApiSuccessDatacenters Counter "client.api.success.catalog_datacenters" "Requests of HTTP to list datacenters in the catalog that were answered.";
+    ClientApiSuccessDeregister Counter "client.api.success.catalog_deregister" "Requests of HTTP to deregister in the catalog that were answered.";
+    ClientApiSuccessNodeServiceList Counter "client.api.success.catalog_node_service_list" "Requests of HTTP to list a node's services in the catalog that were answered.";
+    ClientApiSuccessNodeServices Counter "client.api.success.catalog_node_services" "Requests of HTTP to show a node with its services in the catalog that were answered.";
+    ClientApiSuccessNodes Counter "client.api.success.catalog_nodes" "Requests of HTTP to list nodes in the catalog that were answered.";
+    ClientApiSuccessRegister Counter "client.api.success.catalog_register" "Requests of HTTP to register in the catalog that were answered.";
+    ClientApiSuccessServiceNodes Counter "client.api.success.catalog_service_nodes" "Requests of HTTP to list a service's instances in the catalog that were answered.";
+    ClientApiSuccessServices Counter "client.api.success.catalog_services" "Requests of HTTP to list services in the catalog that were answered.";
+    ClientRpcErrorDatacenters Counter "client.rpc.error.catalog_datacenters" "Requests of HTTP to list datacenters in the catalog that no server answered well.";
+    ClientRpcErrorDeregister Counter "client.rpc.error.catalog_deregister" "Requests of HTTP to deregister in the catalog that no server answered well.";
+    ClientRpcErrorNodeServiceList Counter "client.rpc.error.catalog_node_service_list" "Requests of HTTP to list a node's services in the catalog that no server answered well.";
+    ClientRpcErrorNodeServices Counter "client.rpc.error.catalog_node_services" "Requests of HTTP to show a node with its services in the catalog that no server answered well.";
+    ClientRpcErrorNodes Counter "client.rpc.error.catalog_nodes" "Requests of HTTP to list nodes in the catalog that no server answered well.";
+    ClientRpcErrorRegister Counter "client.rpc.error.catalog_register" "Requests of HTTP to register in the catalog that no server answered well.";
+    ClientRpcErrorServiceNodes Counter "client.rpc.error.catalog_service_nodes" "Requests of HTTP to list a service's instances in the catalog that no server answered well.";
+    ClientRpcErrorServices Counter "client.rpc.error.catalog_services" "Requests of HTTP to list services in the catalog that no server answered well.";
     ClientRpc Counter "client.rpc" "Requests of this agent to a server, itself included.";
     ClientRpcExceeded Counter "client.rpc.exceeded" "Requests of this agent that its own rate limit refused.";
     ClientRpcFailed Counter "client.rpc.failed" "Requests of this agent to a server that failed.";
@@ -77,6 +103,7 @@ metrics! {
     RaftFsmApply Sample "raft.fsm.apply" "Milliseconds to apply one run of committed entries, publication included.";
     RaftDispatchLog Sample "raft.leader.dispatchLog" "Milliseconds to write one batch of entries to disk.";
     RaftLastContact Sample "raft.leader.lastContact" "Milliseconds since the leader was last able to reach a quorum of followers.";
+    RaftAppendEntries Sample "raft.rpc.appendEntries" "Milliseconds from a leader's entries coming to this follower to their being on its disk.";
     RaftStateCandidate Counter "raft.state.candidate" "How often this server became a candidate.";
     RaftStateFollower Counter "raft.state.follower" "How often this server became a follower.";
     RaftStateLeader Counter "raft.state.leader" "How often this server became the leader.";
@@ -175,8 +202,39 @@ impl Metric {
         )
     }
 
+    /// What counts requests to an endpoint of the catalog: those that came, those answered well, and those that failed.
+    pub(super) fn of_catalog(endpoint: Endpoint) -> Option<[Metric; 3]> {
+        use Metric::*;
+        Some(match (endpoint.method, endpoint.pattern) {
+            ("GET", "/v1/catalog/datacenters") => {
+                [ClientApiDatacenters, ClientApiSuccessDatacenters, ClientRpcErrorDatacenters]
+            }
+            ("PUT", "/v1/catalog/deregister") => {
+                [ClientApiDeregister, ClientApiSuccessDeregister, ClientRpcErrorDeregister]
+            }
+            ("GET", "/v1/catalog/node-services/") => {
+                [ClientApiNodeServiceList, ClientApiSuccessNodeServiceList, ClientRpcErrorNodeServiceList]
+            }
+            ("GET", "/v1/catalog/node/") => {
+                [ClientApiNodeServices, ClientApiSuccessNodeServices, ClientRpcErrorNodeServices]
+            }
+            ("GET", "/v1/catalog/nodes") => [ClientApiNodes, ClientApiSuccessNodes, ClientRpcErrorNodes],
+            ("PUT", "/v1/catalog/register") => {
+                [ClientApiRegister, ClientApiSuccessRegister, ClientRpcErrorRegister]
+            }
+            ("GET", "/v1/catalog/service/") => {
+                [ClientApiServiceNodes, ClientApiSuccessServiceNodes, ClientRpcErrorServiceNodes]
+            }
+            ("GET", "/v1/catalog/services") => {
+                [ClientApiServices, ClientApiSuccessServices, ClientRpcErrorServices]
+            }
+            _ => return None,
+        })
+    }
+
     /// Carries the name of this node as a label.
-    pub(super) const fn has_node(self) -> bool {
-        matches!(self, Metric::DnsDomainQuery | Metric::DnsPtrQuery | Metric::DnsQuery)
+    pub(super) fn has_node(self) -> bool {
+        let dns = matches!(self, Metric::DnsDomainQuery | Metric::DnsPtrQuery | Metric::DnsQuery);
+        dns || self.name().starts_with("client.api.") || self.name().starts_with("client.rpc.error.")
     }
 }

@@ -126,6 +126,23 @@ impl Recorder {
         self.samples[metric as usize].get_or_insert_default().add(interval(now), value);
     }
 
+    /// A request to an endpoint came.
+    pub fn asked(&mut self, now: Now, endpoint: Endpoint) {
+        if let Some([asked, ..]) = Metric::of_catalog(endpoint) {
+            self.count(now, asked);
+        }
+    }
+
+    /// A request to an endpoint is answered, with this status and after this time.
+    pub fn answered(&mut self, now: Now, endpoint: Endpoint, status: u16, elapsed: Duration) {
+        self.time_endpoint(now, endpoint, elapsed);
+        match Metric::of_catalog(endpoint) {
+            Some([_, success, _]) if status < 400 => self.count(now, success),
+            Some([_, _, failure]) if status >= 500 => self.count(now, failure),
+            _ => {}
+        }
+    }
+
     /// How long a request to an endpoint took.
     pub fn time_endpoint(&mut self, now: Now, endpoint: Endpoint, elapsed: Duration) {
         let number = usize::from(endpoint.number);

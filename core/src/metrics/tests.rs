@@ -190,3 +190,23 @@ fn the_longest_rule_of_the_filter_decides_and_bad_rules_are_named() {
     assert_eq!(in_json(&report, &filter)["Counters"].as_array().map(Vec::len), Some(1));
     assert_eq!(value_of(&report.prometheus(&naming(&filter)), "consul_raft_barrier"), 0.0);
 }
+
+#[test]
+fn requests_to_the_catalog_are_counted_by_what_became_of_them() {
+    let mut recorder = Recorder::default();
+    let nodes = Endpoint { number: 3, method: "GET", pattern: "/v1/catalog/nodes" };
+    let other = Endpoint { number: 4, method: "GET", pattern: "/v1/kv/" };
+    for endpoint in [nodes, other] {
+        for status in [200, 400, 500] {
+            recorder.asked(at(1), endpoint);
+            recorder.answered(at(1), endpoint, status, Duration::ZERO);
+        }
+    }
+    let text = report(at(11), &[&recorder]).prometheus(&naming(&Filter::default()));
+    for (name, count) in [("api", 3), ("api_success", 1), ("rpc_error", 1)] {
+        let series = format!("consul_client_{name}_catalog_nodes{{node=");
+        let line = text.lines().find(|line| line.starts_with(&series)).expect(&series);
+        assert!(line.ends_with(&format!(" {count}")), "{line}");
+    }
+    assert!(text.contains("consul_client_api_catalog_services 0\n"), "{text}");
+}

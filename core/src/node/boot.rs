@@ -218,6 +218,7 @@ impl Node {
             metrics: Recorder::default(),
             told_role: None,
             proposals: VecDeque::new(),
+            appends: VecDeque::new(),
             halted: false,
             #[cfg(feature = "mutants")]
             mutant,

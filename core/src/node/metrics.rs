@@ -5,9 +5,12 @@ use crate::command::Command;
 use crate::gossip::MemberChange;
 use crate::ids::{Index, Pool};
 use crate::metrics::{Metric, Report};
-use crate::raft::Role;
+use crate::raft::{Body, Message, Role};
 use crate::time::{Instant, Now};
 use alloc::boxed::Box;
+
+/// More runs of entries than this are not on their way from a leader.
+const MAX_APPENDS: usize = 1024;
 
 impl Node {
     /// What was counted since the start. The driver adds what it and the other threads have counted.
@@ -43,6 +46,34 @@ impl Node {
             _ => return,
         };
         self.metrics.time(now, metric, took);
+    }
+
+    /// Entries that a leader sent: how long until they are acknowledged is measured. A leader bounds what it has in flight;
+    /// what many of them claim is not kept.
+    pub(super) fn received(&mut self, now: Now, message: &Message) {
+        if let Body::Append { entries, .. } = &message.body
+            && message.term == self.raft.term()
+            && let Some(last) = entries.last()
+            && self.appends.len() < MAX_APPENDS
+        {
+            self.appends.push_back((last.index, now.mono));
+        }
+    }
+
+    /// The answer to a leader: what it covers is on the disk, and after a conflict nothing is awaited any more.
+    pub(super) fn acknowledges(&mut self, now: Now, body: &Body) {
+        match body {
+            Body::AppendOk { upto } => {
+                while let Some((last, since)) = self.appends.front().copied()
+                    && last <= *upto
+                {
+                    self.appends.pop_front();
+                    self.metrics.time(now, Metric::RaftAppendEntries, now.mono.since(since));
+                }
+            }
+            Body::AppendConflict { .. } => self.appends.clear(),
+            _ => {}
+        }
     }
 
     /// What the gossip pools have done since the last time.
@@ -112,27 +143,69 @@ mod tests {
     use crate::ids::{ServerId, Term};
     use crate::metrics::{Filter, Naming};
     use crate::node::{Boot, DiskImage, Output};
-    use crate::raft::Membership;
+    use crate::raft::{Entry, LogId, Membership, Payload};
     use crate::rng::Seed;
-    use crate::time::WallTime;
+    use crate::time::{Duration, WallTime};
     use alloc::collections::BTreeMap;
     use alloc::format;
+    use alloc::string::String;
     use alloc::sync::Arc;
     use alloc::vec::Vec;
 
-    #[test]
-    fn a_role_is_counted_and_logged_when_it_begins_and_not_at_every_term_and_leader() {
+    fn one_of_three() -> Node {
         let ids = ["a", "b", "c"].map(ServerId::from);
         let boot = Boot {
             config: Arc::new(RuntimeConfig { node_name: Str::from("n1"), ..RuntimeConfig::default() }),
             node_id: ids[0].clone(),
             disk: DiskImage::default(),
-            bootstrap: Some(Membership::of_voters(ids.clone())),
+            bootstrap: Some(Membership::of_voters(ids)),
             addresses: BTreeMap::new(),
             seed: Seed::from_u64(1),
         };
-        let now = Now { mono: Instant::ZERO, wall: WallTime(0) };
-        let mut node = Node::boot(boot, now).expect("an empty disk boots");
+        Node::boot(boot, at(0)).expect("an empty disk boots")
+    }
+
+    fn at(milliseconds: u64) -> Now {
+        Now { mono: Instant::ZERO + Duration::from_millis(milliseconds), wall: WallTime(0) }
+    }
+
+    fn prometheus(node: &Node, now: Now) -> String {
+        let filter = Filter::default();
+        let naming =
+            Naming { prefix: "consul", hostname: None, node: "n1", filter: &filter, retention_seconds: 60 };
+        node.report(now).prometheus(&naming)
+    }
+
+    #[test]
+    fn entries_of_a_leader_are_timed_until_they_are_acknowledged() {
+        let mut node = one_of_three();
+        let term = node.raft.term();
+        let append = |index: u64| {
+            let entry = Entry { index: Index(index), term: Term(1), payload: Payload::Noop };
+            let prev = LogId { index: Index(index - 1), term: Term(1) };
+            let body = Body::Append { prev, commit: Index(0), entries: alloc::vec![entry] };
+            Message { term, body }
+        };
+        node.received(at(0), &append(5));
+        node.received(at(10), &append(6));
+        node.received(at(20), &append(7));
+        node.acknowledges(at(30), &Body::AppendOk { upto: Index(6) });
+        let text = prometheus(&node, at(30));
+        assert!(text.contains("consul_raft_rpc_appendEntries_count 2\n"), "{text}");
+        assert!(text.contains("consul_raft_rpc_appendEntries_sum 50\n"), "{text}");
+        let conflict =
+            Body::AppendConflict { prev: Index(6), hint: LogId { index: Index(6), term: Term(1) } };
+        node.acknowledges(at(40), &conflict);
+        node.acknowledges(at(50), &Body::AppendOk { upto: Index(9) });
+        assert!(prometheus(&node, at(50)).contains("consul_raft_rpc_appendEntries_count 2\n"));
+        (0..2 * MAX_APPENDS).for_each(|_| node.received(at(60), &append(9)));
+        assert_eq!(node.appends.len(), MAX_APPENDS);
+    }
+
+    #[test]
+    fn a_role_is_counted_and_logged_when_it_begins_and_not_at_every_term_and_leader() {
+        let ids = ["a", "b", "c"].map(ServerId::from);
+        let (now, mut node) = (at(0), one_of_three());
         for (role, term, leader) in [
             (Role::Follower, 1, None),
             (Role::Follower, 1, Some(&ids[1])),
@@ -143,10 +216,7 @@ mod tests {
         ] {
             node.role_changed(now, role, Term(term), leader.cloned());
         }
-        let filter = Filter::default();
-        let naming =
-            Naming { prefix: "consul", hostname: None, node: "n1", filter: &filter, retention_seconds: 60 };
-        let text = node.report(now).prometheus(&naming);
+        let text = prometheus(&node, now);
         assert!(text.contains("consul_raft_state_follower 2\n"), "{text}");
         let events: Vec<_> = core::iter::from_fn(|| node.poll_output())
             .filter_map(|output| match output {

@@ -182,6 +182,8 @@ pub struct Node {
     told_role: Option<Role>,
     /// Entries of this leader that are not applied yet, and when they were proposed.
     proposals: VecDeque<(Index, Instant)>,
+    /// Ends of entries that came from a leader and are not yet on the disk.
+    appends: VecDeque<(Index, Instant)>,
     halted: bool,
     #[cfg(feature = "mutants")]
     mutant: Option<crate::Mutant>,

@@ -34,6 +34,7 @@ impl Node {
             Some(Frame::Raft { cluster, .. }) if self.is_stranger(now, &from, cluster) => {}
             Some(Frame::Raft { message, .. }) => {
                 self.log_vote("from", &from, &message);
+                self.received(now, &message);
                 self.to_raft.push_back(raft::Input::Message { from, message });
             }
             Some(Frame::Ask { id, work }) => {

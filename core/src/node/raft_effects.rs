@@ -27,6 +27,7 @@ impl Node {
             Effect::Send { to, message } => {
                 let cluster = self.raft.membership().cluster;
                 self.log_vote("to", &to, &message);
+                self.acknowledges(now, &message.body);
                 // Whoever is told to campaign may win at any moment: the fronts know first that the lease is over.
                 let last = matches!(message.body, raft::Body::TimeoutNow);
                 let output = self.to_peer(to, &Frame::Raft { cluster, message });
@@ -225,6 +226,7 @@ impl Node {
     pub(super) fn role_changed(&mut self, now: Now, role: Role, term: Term, leader: Option<ServerId>) {
         self.stale_view = true;
         self.proposals.clear();
+        self.appends.clear();
         if role != Role::Leader {
             if self.leader.active() {
                 self.log(Event::new(Level::Info, "agent.server", "cluster leadership lost"));
