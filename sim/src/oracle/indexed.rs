@@ -97,6 +97,8 @@ impl<'a> Judge<'a> {
             }
             let reply = self.model.apply(*index, command);
             match command {
+                // A leader's, who changes the address of a node that has moved.
+                Command::Txn(txn) if txn.ops.iter().all(|op| matches!(op, TxnOp::Node(..))) => {}
                 Command::Kv(_) | Command::Txn(_) => {
                     let same = asked.get_mut(&command.encode());
                     let owner = same.and_then(|ops| self.take_owner(ops, *at, &reply));
