@@ -333,6 +333,9 @@ fn show_batch(batch: &Batch) -> String {
     let mut out = String::new();
     if let Some(hard) = &batch.hard {
         write!(out, " term={} vote={}", hard.term, hard.voted_for.as_deref().unwrap_or("-")).unwrap();
+        if hard.commit.0 > 0 {
+            write!(out, " commit={}", hard.commit).unwrap();
+        }
     }
     if let Some(from) = batch.truncate_from {
         write!(out, " truncate={from}").unwrap();

@@ -529,7 +529,9 @@ mod tests {
             seed: TokioRt.entropy(),
         };
         let node = Node::boot(boot, TokioRt.now()).expect("it starts");
-        let view = Arc::new(ArcSwap::new(node.view().clone()));
+        let mut shown = View::clone(node.view());
+        shown.raft.caught_up = true;
+        let view = Arc::new(ArcSwap::from_pointee(shown));
         let (inbox, _inputs) = mpsc::channel(1);
         let core = Front::new(FrontId(0), Rng::new(TokioRt.entropy()));
         front(TokioRt, FrontId(0), core, view, inbox, Arc::new(Log::of_events(|_| {})))

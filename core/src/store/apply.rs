@@ -66,6 +66,10 @@ impl Store {
         for check in c.check.iter().chain(&c.checks) {
             self.vet_check(c, check)?;
         }
+        if c.check.iter().chain(&c.checks).any(|check| check.check_id.is_empty()) {
+            let text = "failed inserting check on node";
+            return Err(format!("{text} {:?}: failed health check lookup: {NO_VALUE}", c.node));
+        }
 
         if let Some(node) = node {
             self.put_node(index, node, changes);
@@ -87,12 +91,6 @@ impl Store {
     }
 
     fn vet_check(&self, c: &Register, check: &HealthCheck) -> Result<(), String> {
-        if check.check_id.is_empty() {
-            return Err(format!(
-                "failed inserting check on node {:?}: failed health check lookup: {NO_VALUE}",
-                c.node
-            ));
-        }
         if !check.node.is_empty() && fold(&check.node) != fold(&c.node) {
             return Err(format!(
                 "Node '{}' for check '{}' doesn't match register request node '{}'",

@@ -1,6 +1,7 @@
 //! Transactions: every operation runs in order on the state the ones before it left; one error undoes all.
 
 use super::Store;
+use super::apply::NO_VALUE;
 use super::key::fold_str;
 use super::result::{TxnError, TxnItem, TxnResult};
 use super::services::vet_service;
@@ -218,6 +219,9 @@ impl Store {
         changes: &mut ChangeSet,
     ) -> Result<Option<Arc<HealthCheck>>, String> {
         let (id, node) = (&check.check_id, &check.node);
+        if id.is_empty() || node.is_empty() {
+            return Err(format!("{}: {NO_VALUE}", lookup(verb)));
+        }
         let found = self.check(node, id).cloned();
         let current = found.as_ref().map(|c| c.modify_index);
         match verb {
@@ -257,4 +261,14 @@ fn without_value(entry: &Arc<KvEntry>) -> Arc<KvEntry> {
         return entry.clone();
     }
     Arc::new(entry.with_value(bytes::Bytes::new()))
+}
+
+/// What Consul was about when it found that a check has no ID or no node.
+fn lookup(verb: CatalogVerb) -> &'static str {
+    match verb {
+        CatalogVerb::Get | CatalogVerb::Cas => "failed check lookup",
+        CatalogVerb::Set => "failed health check lookup",
+        CatalogVerb::Delete => "check lookup failed",
+        CatalogVerb::DeleteCas => "check lookup failed: failed check lookup",
+    }
 }
