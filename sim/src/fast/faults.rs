@@ -239,6 +239,13 @@ impl World {
             if self.servers[slot].disk_full {
                 self.disk_full(slot, false);
             }
+            if self.servers[slot].stopping && self.servers[slot].up.is_some() {
+                // It has not ended in time, and nobody would start it after that.
+                let before = self.servers[slot].disk.platter.hard.clone();
+                let flushed = self.servers[slot].disk.flush();
+                self.written(slot, before, &flushed);
+                self.ended(slot);
+            }
             let buried = self.servers.len() - self.plan.knobs.buried as usize;
             if slot >= buried {
                 self.die(slot, slot as u64);

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One step and what it answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,9 @@ const DULL: [&str; 5] = ["date", "content-length", "connection", "transfer-encod
 
 /// Stands in a configuration for the address of [`upstream`].
 const UPSTREAM: &str = "${upstream}";
+
+/// Less than the waits of those who are to be woken: 10 s and more.
+const WOKEN_WITHIN: Duration = Duration::from_secs(9);
 
 /// Runs a scenario from its start to its end.
 pub fn run(script: &Script) -> Vec<Outcome> {
@@ -52,7 +55,7 @@ pub fn run(script: &Script) -> Vec<Outcome> {
         ("http".to_owned(), subject.http.to_string()),
         ("rpc".to_owned(), subject.rpc.to_string()),
     ]);
-    let mut behind: Option<JoinHandle<Response>> = None;
+    let mut behind: Option<JoinHandle<(Response, Duration)>> = None;
     let mut seen: HashMap<&str, usize> = HashMap::new();
     let mut outcomes = Vec::new();
     for (at, step) in script.steps.iter().enumerate() {
@@ -79,7 +82,10 @@ pub fn run(script: &Script) -> Vec<Outcome> {
                 let raw = raw(method, &fill(target), headers, &fill(body));
                 let port = subject.http;
                 if *later {
-                    behind = Some(std::thread::spawn(move || ask(port, &raw)));
+                    behind = Some(std::thread::spawn(move || {
+                        let began = Instant::now();
+                        (ask(port, &raw), began.elapsed())
+                    }));
                     // Long enough to be parked when the next step comes, and harmless if it is not.
                     std::thread::sleep(Duration::from_millis(200));
                     continue;
@@ -101,7 +107,10 @@ pub fn run(script: &Script) -> Vec<Outcome> {
                 http_text(&mut normal, step, &reply, &mut variables)
             }
             Action::Join => {
-                let reply = behind.take().expect("a request was left behind").join().expect("an answer");
+                let (reply, took) =
+                    behind.take().expect("a request was left behind").join().expect("an answer");
+                // A reader that is never woken gives the same answer at the end of its wait.
+                assert!(took < WOKEN_WITHIN, "{name}: {:?} until the answer came", took);
                 http_text(&mut normal, step, &reply, &mut variables)
             }
             Action::Cli { args, input } => {
