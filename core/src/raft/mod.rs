@@ -194,6 +194,10 @@ impl Raft {
             Body::Heartbeat { round, commit } => {
                 if self.accept_leader(&from) {
                     self.follow_commit(commit);
+                    if commit >= self.log.last().index {
+                        // It has acknowledged all of its log in an earlier life, and may be sent nothing for long.
+                        self.heard_commit(commit);
+                    }
                     self.promise_term(from, Body::HeartbeatReply { round });
                 }
             }

@@ -254,7 +254,10 @@ impl Server {
         self.shown = Shown { applied: self.shadow.base(), commit: self.shadow.base(), ..Shown::default() };
         let platter = &self.disk.platter;
         let covered = platter.snapshot.as_ref().map_or(0, |(meta, _)| meta.index.0);
-        self.reads = Readable { now: false, noted: platter.hard.commit.0.max(covered), ..self.reads };
+        let noted = platter.hard.commit.0.max(covered);
+        // What was applied before it was on its own disk may be gone from there.
+        let held = platter.log.back().map_or(0, |entry| entry.index.0).max(covered);
+        self.reads = Readable { now: false, noted, ever: self.reads.ever.min(held) };
         self.up = Some(Process { node, front, view });
         Ok(())
     }
