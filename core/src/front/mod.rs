@@ -103,6 +103,15 @@ pub struct Front {
     part: usize,
 }
 
+/// How long a body an endpoint takes that has a limit of its own, and the setting that says so.
+fn own_limit(target: &str, config: &RuntimeConfig) -> Option<(usize, &'static str)> {
+    match target {
+        t if t.starts_with("/v1/kv/") => Some((config.kv_max_value_size, "kv_max_value_size")),
+        t if t.starts_with("/v1/txn") => Some((config.max_txn_body(), "txn_max_req_len")),
+        _ => None,
+    }
+}
+
 impl Front {
     /// A front that holds nothing yet. `rng` draws the jitter of blocking reads.
     pub fn new(id: FrontId, rng: Rng) -> Front {
@@ -181,22 +190,14 @@ impl Front {
 
     /// The endpoint's own limit of a body whose length is declared: one that says it is longer is not waited for.
     pub fn most_of_declared_body(method: &str, target: &str, config: &RuntimeConfig) -> Option<usize> {
-        let max = match target {
-            t if t.starts_with("/v1/kv/") => config.kv_max_value_size,
-            t if t.starts_with("/v1/txn") => config.max_txn_body(),
-            _ => return None,
-        };
-        (method == "PUT").then_some(max)
+        own_limit(target, config).filter(|_| method == "PUT").map(|(max, _)| max)
     }
 
     /// The answer to a request whose body of `len` bytes is more than the driver reads, which is `limit`.
     /// The endpoints that have a limit of their own name it.
     pub fn body_too_large(target: &str, len: u64, limit: usize, config: &RuntimeConfig) -> HttpReply {
-        let (max, setting) = match target {
-            t if t.starts_with("/v1/kv/") => (config.kv_max_value_size, Some("kv_max_value_size")),
-            t if t.starts_with("/v1/txn") => (config.max_txn_body(), Some("txn_max_req_len")),
-            _ => (limit, None),
-        };
+        let own = own_limit(target, config);
+        let (max, setting) = own.map_or((limit, None), |(max, setting)| (max, Some(setting)));
         let len = usize::try_from(len).unwrap_or(usize::MAX);
         respond::finish(
             respond::error(&HttpError::BodyTooLarge { len, max, setting }),

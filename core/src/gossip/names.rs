@@ -7,8 +7,9 @@ use core::cmp::Ordering;
 
 /// Entries in the order of their names.
 ///
-/// A [`Str`] points at its text. With the beginning of the text in the key itself most comparisons need not go there:
-/// in a pool of thousands whose rumours all come at once, those ways are most of what gossip costs.
+/// A [`Str`] points at its text. With the beginning of the text in the key itself a comparison goes there only for names
+/// that begin alike: in a pool of a thousand whose rumours all come at once, those ways were nearly half of what gossip
+/// costs. Names whose first eight bytes are the same gain nothing by it.
 #[derive(Debug)]
 pub(super) struct NameMap<V>(BTreeMap<Key, V>);
 

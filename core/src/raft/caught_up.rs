@@ -93,3 +93,71 @@ impl Raft {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        Body, Config, Entry, HardState, Image, Input, LogId, Membership, Message, Payload, Round,
+    };
+    use super::*;
+    use crate::ids::ServerId;
+    use crate::rng::{Rng, Seed};
+    use alloc::vec::Vec;
+
+    /// A follower of three that comes back with three entries, of which its disk knows so many to be committed.
+    fn back(commit: u64) -> Raft {
+        let members = Membership::of_voters(["a".into(), "b".into(), "c".into()]);
+        let payload = |index| if index == 1 { Payload::Membership(members.clone()) } else { Payload::Noop };
+        let entry = |index| Entry { index: Index(index), term: Term(2), payload: payload(index) };
+        let hard = HardState { term: Term(2), voted_for: Some("b".into()), commit: Index(commit) };
+        let log: Vec<Entry> = (1..4).map(entry).collect();
+        let image = Image { hard, snapshot: None, log };
+        let rng = Rng::new(Seed::from_u64(1));
+        Raft::boot(Config::new("a".into()), image, None, rng, Instant::ZERO).expect("it starts")
+    }
+
+    fn hear(raft: &mut Raft, at: u64, body: Body) {
+        let message = Message { term: Term(2), body };
+        let input = Input::Message { from: ServerId::from("b"), message };
+        raft.handle(Instant::ZERO + Duration::from_millis(at), input);
+    }
+
+    #[test]
+    fn what_the_disk_knows_to_be_committed_is_applied_at_boot_and_not_shown_yet() {
+        let raft = back(2);
+        assert_eq!((raft.applied_index(), raft.is_caught_up()), (Index(2), false));
+        assert_eq!(back(9).applied_index(), Index(3), "no more than there is");
+    }
+
+    #[test]
+    fn an_append_says_how_much_is_missing() {
+        let mut raft = back(2);
+        let prev = LogId { index: Index(3), term: Term(2) };
+        hear(&mut raft, 1, Body::Append { prev, commit: Index(4), entries: Vec::new() });
+        assert_eq!((raft.applied_index(), raft.is_caught_up()), (Index(3), false));
+        let entry = Entry { index: Index(4), term: Term(2), payload: Payload::Noop };
+        hear(&mut raft, 2, Body::Append { prev, commit: Index(4), entries: Vec::from([entry]) });
+        assert!(raft.is_caught_up());
+    }
+
+    #[test]
+    fn a_heartbeat_that_covers_all_of_the_log_says_that_nothing_is() {
+        let mut raft = back(2);
+        hear(&mut raft, 1, Body::Heartbeat { round: Round(1), commit: Index(2) });
+        assert!(!raft.is_caught_up(), "entry 3 may be followed by others");
+        hear(&mut raft, 2, Body::Heartbeat { round: Round(2), commit: Index(3) });
+        assert!(raft.is_caught_up());
+    }
+
+    #[test]
+    fn without_a_leader_what_is_there_will_do_after_a_while_and_nothing_never() {
+        let patience = Config::new("a".into()).election_timeout * ALONE_FOR;
+        for (commit, shown) in [(2, true), (0, false)] {
+            let mut raft = back(commit);
+            raft.handle(Instant::ZERO + patience - Duration::from_millis(1), Input::Wake);
+            assert!(!raft.is_caught_up());
+            raft.handle(Instant::ZERO + patience, Input::Wake);
+            assert_eq!(raft.is_caught_up(), shown);
+        }
+    }
+}

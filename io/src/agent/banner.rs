@@ -102,9 +102,7 @@ mod tests {
             "",
             "==> Log data will now stream in as it occurs:",
         ];
-        for (line, expected) in rest.lines().zip(expected) {
-            assert_eq!(line, expected);
-        }
+        assert_eq!(rest.lines().take(expected.len()).collect::<Vec<_>>(), expected);
         let client = banner(&RuntimeConfig::default(), "6a5f", false);
         assert!(client.contains("(Segment: '')") && client.contains("Gossip Encryption: false"));
         assert!(!client.contains("Reporting"), "{client}");
