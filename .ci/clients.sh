@@ -16,7 +16,6 @@ for client in py-consul==1.8.0 python-consul==1.1.0; do
     venv=target/clients/${client%%=*}
     [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check "$client"
-    # One after the other: the demo's stand-ins have fixed ports.
     "$venv/bin/python" tests/clients/main_job.py "$lictor"
     echo "==> the main job with $client, through a client agent"
     "$venv/bin/python" tests/clients/main_job.py "$lictor" agent

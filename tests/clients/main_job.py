@@ -12,6 +12,7 @@ the agent.
 Prints what it measures. Exit code 0: everything held; 1: something did not, with the reason.
 """
 
+import errno
 import http.server
 import inspect
 import json
@@ -178,10 +179,13 @@ class ThroughAgent(Registry):
         for path, config in zip(self.files, (server, agent)):
             with open(path, "w") as file:
                 json.dump(config, file)
-        self.services = os.path.join(demo, "grpc-services.json")
-        with open(self.services) as file:
-            for service in json.load(file)["services"]:
-                stand_in(service["address"], service["port"])
+        self.services = os.path.join(scratch, "grpc-services.json")
+        with open(os.path.join(demo, "grpc-services.json")) as file:
+            services = json.load(file)
+        for service in services["services"]:
+            stand_in(service)
+        with open(self.services, "w") as file:
+            json.dump(services, file)
 
     def start(self):
         self.run("agent", f"-config-file={self.files[0]}")
@@ -197,9 +201,17 @@ class ThroughAgent(Registry):
         super().stop()
 
 
-def stand_in(address, port):
-    """Accepts and closes connections in place of a backend."""
-    listener = socket.create_server((address, port))
+def stand_in(service):
+    """Accepts and closes connections in place of a backend; on another port if the service's is in use."""
+    address = service["address"]
+    try:
+        listener = socket.create_server((address, service["port"]))
+    except OSError as why:
+        if why.errno != errno.EADDRINUSE:
+            raise
+        listener = socket.create_server((address, 0))
+        service["port"] = listener.getsockname()[1]
+        service["checks"][0]["tcp"] = f"{address}:{service['port']}"
 
     def accept():
         while True:
