@@ -100,6 +100,7 @@ mod tests {
                 hostname: None,
                 node: "n",
                 filter: &filter,
+                server: true,
                 retention_seconds: 0,
             };
             report.json(&naming, w);

@@ -86,8 +86,10 @@ fn serves(client: &Server, server: u16) {
         "/v1/catalog/node/c1",
         "/v1/catalog/node/nobody",
         "/v1/catalog/node-services/c1",
+        "/v1/catalog/node-services/c1?filter=Service==nobody",
         "/v1/catalog/datacenters",
         "/v1/health/node/c1",
+        "/v1/health/node/c1?node-meta=nobody:has",
         "/v1/health/checks/web",
         "/v1/health/service/web",
         "/v1/health/service/web?passing&consistent",
@@ -172,6 +174,24 @@ fn serves(client: &Server, server: u16) {
     let refused = client.ask("DELETE", "/v1/operator/raft/peer?id=nobody", "");
     let text = refused.text();
     assert!(text.ends_with(r#"id "nobody" was not found in the Raft configuration"#), "{text}");
+
+    // What a client agent cannot do, in the words of Consul's.
+    for (method, target, said) in [
+        ("GET", "/v1/agent/members?segment=x", r#"segment "x" not found"#),
+        ("PUT", "/v1/agent/force-leave/x?wan", "Must be a server to force-leave a node from the WAN cluster"),
+        (
+            "GET",
+            "/v1/health/service/web?sg=x",
+            "rpc error making call: sameness groups are not supported in consul CE",
+        ),
+    ] {
+        let refused = client.ask(method, target, "");
+        assert_eq!((refused.status, refused.text().trim()), (500, said), "{target}");
+    }
+    let long = client.put("/v1/event/fire/long", &"x".repeat(600));
+    let said = "rpc error making call: error broadcasting event: user event exceeds configured limit of 512 bytes \
+                before encoding";
+    assert_eq!((long.status, long.text().trim()), (500, said));
 
     // Nothing is told again that is told already.
     let before = shown(server, "/v1/catalog/service/web")[0]["ModifyIndex"].clone();

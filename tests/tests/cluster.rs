@@ -81,16 +81,32 @@ fn a_server_that_leaves_is_taken_out_of_raft_and_catalog_and_a_leader_that_is_ki
     );
 }
 
+/// What alerts look at: whether all servers are well, and how many may still fail.
+fn autopilot(server: &Server) -> (f64, f64) {
+    let metrics = server.get("/v1/agent/metrics").json();
+    let gauges = metrics["Gauges"].as_array().cloned().unwrap_or_default();
+    let value = |end: &str| {
+        let gauge = gauges.iter().find(|g| g["Name"].as_str().is_some_and(|name| name.ends_with(end)));
+        gauge.and_then(|gauge| gauge["Value"].as_f64()).unwrap_or(-1.0)
+    };
+    (value("autopilot.healthy"), value("autopilot.failure_tolerance"))
+}
+
 #[test]
 fn a_cluster_survives_the_loss_of_its_leader() {
     let mut servers = cluster("c");
     assert!(wait(|| voters(&servers[0]).len() == 3));
     assert_eq!(servers[0].put("/v1/kv/key", "value").status, 200);
+    let keep = r#"{"CleanupDeadServers": false}"#;
+    assert_eq!(servers[0].put("/v1/operator/autopilot/configuration", keep).text(), "true");
+    assert!(servers.iter().all(|server| wait(|| autopilot(server) == (1.0, 1.0))));
     let leads = leader(&servers);
     servers[leads].kill();
     servers.remove(leads);
     assert!(wait(|| servers[0].put("/v1/kv/key", "after").status == 200), "{}", servers[0].log());
     assert!(wait(|| servers[1].get("/v1/kv/key?raw").text() == "after"));
+    // The new leader and the follower show by their metrics that one is not well.
+    assert!(servers.iter().all(|server| wait(|| autopilot(server) == (0.0, 0.0))), "{}", servers[0].log());
 }
 
 #[test]
@@ -139,6 +155,16 @@ fn an_operator_sees_and_changes_raft_and_autopilot_as_with_consul() {
     assert_eq!((&health["Healthy"], &health["Servers"][0]["SerfStatus"]), (&true.into(), &"alive".into()));
     let state = server.get("/v1/operator/autopilot/state").json();
     assert_eq!(state["Servers"][&id]["Status"], "leader");
+
+    // Options are read as everywhere.
+    for target in ["autopilot/configuration", "autopilot/health", "autopilot/state", "raft/configuration"] {
+        for (query, text) in [("wait=x", "Invalid wait time"), ("index=x", "Invalid index")] {
+            let refused = server.get(&format!("/v1/operator/{target}?{query}"));
+            assert_eq!((refused.status, refused.text().trim()), (400, text), "{target}");
+        }
+        let refused = server.get(&format!("/v1/operator/{target}?stale&consistent"));
+        assert!(refused.status == 400 && refused.text().contains("conflicting semantics"), "{target}");
+    }
 
     for (query, status, text) in [
         ("", 400, "Must specify either ?id with the server's ID or ?address with IP:port of peer to remove"),

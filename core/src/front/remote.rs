@@ -227,7 +227,8 @@ pub(super) fn finish(
     };
     let options = Options::parse(rq, &cx.view.config)?;
     let index = meta.index;
-    let mut query = rq.query.without(&["filter", "node-meta", "near", "dc", "datacenter"]);
+    // A filter is left to see, for a list of nothing looks different then; nobody applies it.
+    let mut query = rq.query.without(&["node-meta", "near", "dc", "datacenter"]);
     if !rq.query.get("near").is_empty()
         && let Some(nearest) = excerpt.keep_order()
     {

@@ -178,6 +178,20 @@ impl Metric {
         }
     }
 
+    /// Is not there, not even as 0, on an agent that is no server: alerts on it would go off.
+    pub(super) const fn servers_only(self) -> bool {
+        matches!(
+            self,
+            Metric::AutopilotHealthy
+                | Metric::AutopilotFailureTolerance
+                | Metric::RaftPeers
+                | Metric::RaftLeader
+                | Metric::CatalogServiceCount
+                | Metric::RpcRequestRate
+                | Metric::RpcQueryRate
+        )
+    }
+
     /// Exists only with labels, so that it cannot be shown before something happened.
     pub(super) const fn labelled_only(self) -> bool {
         matches!(

@@ -54,7 +54,7 @@ impl Report {
                 line(families.of(&hosted, gauge.metric), &hosted, &gauge.labels, None, gauge.value);
             }
         }
-        for metric in Metric::ALL.iter().filter(|metric| !metric.labelled_only()) {
+        for metric in Metric::ALL.iter().filter(|metric| !metric.labelled_only() && naming.has(**metric)) {
             self.declare(&mut families, &flat(&naming.plain(*metric)), *metric);
         }
         let mut out = String::new();

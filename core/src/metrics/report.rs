@@ -48,6 +48,8 @@ pub struct Naming<'a> {
     pub node: &'a str,
     /// What is shown.
     pub filter: &'a Filter,
+    /// Whether this is a server: some metrics are theirs alone.
+    pub server: bool,
     /// Seconds after which a series with labels that has no news is no longer shown to Prometheus.
     pub retention_seconds: u64,
 }
@@ -213,6 +215,11 @@ impl Naming<'_> {
     /// dashboards and guides use literally.
     pub(super) fn shows(&self, metric: Metric) -> bool {
         self.filter.shows(&self.plain(metric))
+    }
+
+    /// What is there before anything happened.
+    pub(super) const fn has(&self, metric: Metric) -> bool {
+        self.server || !metric.servers_only()
     }
 
     /// The labels with the node's name where the metric carries it.

@@ -13,7 +13,14 @@ fn at(seconds: u64) -> Now {
 }
 
 fn naming(filter: &Filter) -> Naming<'_> {
-    Naming { prefix: "consul", hostname: Some("my-host"), node: "n1", filter, retention_seconds: 60 }
+    Naming {
+        prefix: "consul",
+        hostname: Some("my-host"),
+        node: "n1",
+        filter,
+        server: true,
+        retention_seconds: 60,
+    }
 }
 
 fn in_json(report: &Report, filter: &Filter) -> serde_json::Value {
@@ -104,6 +111,14 @@ fn everything_is_there_from_the_start_each_family_once() {
     assert_eq!(families.len(), distinct.len());
     let names: BTreeSet<&str> = Metric::ALL.iter().map(|m| m.name()).collect();
     assert_eq!(names.len(), Metric::ALL.len(), "two metrics of one name");
+}
+
+#[test]
+fn a_client_agent_does_not_look_like_a_server_that_is_not_well() {
+    let filter = Filter::default();
+    let text = report(at(3), &[]).prometheus(&Naming { server: false, ..naming(&filter) });
+    assert_eq!(value_of(&text, "consul_rpc_queries_blocking"), 0.0);
+    assert!(!text.contains("consul_autopilot_healthy") && !text.contains("consul_raft_peers"), "{text}");
 }
 
 #[test]

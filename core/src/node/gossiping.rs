@@ -99,7 +99,10 @@ impl Node {
             }
             Effect::Left { .. } => self.pool_left(pool),
             Effect::UserEventRefused { call, reason } => {
-                self.finish(call, Reply::Failed(CallError::Refused(reason)));
+                // Consul's client agents have a server shout for them.
+                let of_server = if self.config.server { "" } else { "rpc error making call: " };
+                let why = format!("{of_server}error broadcasting event: {reason}");
+                self.finish(call, Reply::Failed(CallError::Refused(why)));
             }
             Effect::TagsRefused { reason } => {
                 self.log(Event::new(Level::Error, "agent", "tags are not shown").with("error", reason));
@@ -436,7 +439,11 @@ impl Node {
         }
         let reply = match found {
             true => Reply::Done,
-            false => Reply::Failed(CallError::Refused(format!("agent: No node found with name '{name}'"))),
+            false => {
+                // Consul has lost the name when it speaks of the WAN pool.
+                let name = if wan { "" } else { name };
+                Reply::Failed(CallError::Refused(format!("agent: No node found with name '{name}'")))
+            }
         };
         self.answer(from, reply);
     }

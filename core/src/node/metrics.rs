@@ -171,8 +171,14 @@ mod tests {
 
     fn prometheus(node: &Node, now: Now) -> String {
         let filter = Filter::default();
-        let naming =
-            Naming { prefix: "consul", hostname: None, node: "n1", filter: &filter, retention_seconds: 60 };
+        let naming = Naming {
+            prefix: "consul",
+            hostname: None,
+            node: "n1",
+            filter: &filter,
+            server: true,
+            retention_seconds: 60,
+        };
         node.report(now).prometheus(&naming)
     }
 

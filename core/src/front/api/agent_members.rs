@@ -34,8 +34,10 @@ pub(in crate::front) fn members(cx: &Cx<'_>, rq: &Request) -> Result<HttpReply, 
         (_, "" | "_all") => {}
         (true, _) => return Err(HttpError::BadRequest("Cannot provide a segment with wan=true".into())),
         (false, _) => {
-            let text = "Network segments are not supported in this version of Consul";
-            return Err(HttpError::Failed(text.into()));
+            return Err(HttpError::Failed(match cx.view.config.server {
+                true => "Network segments are not supported in this version of Consul".into(),
+                false => format!("segment {segment:?} not found"),
+            }));
         }
     }
     let filter = match expression(rq)? {
@@ -154,11 +156,12 @@ pub(in crate::front) fn join(_: &Cx<'_>, rq: &Request) -> Result<Step, HttpError
 }
 
 /// `PUT /v1/agent/force-leave/:node`.
-pub(in crate::front) fn force_leave(_: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
-    let request = call::Request::ForceLeave {
-        node: rq.arg().into(),
-        prune: rq.query.has("prune"),
-        wan: rq.query.has("wan"),
-    };
+pub(in crate::front) fn force_leave(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    let (prune, wan) = (rq.query.has("prune"), rq.query.has("wan"));
+    if wan && !cx.view.config.server {
+        let text = "Must be a server to force-leave a node from the WAN cluster";
+        return Err(HttpError::Failed(text.into()));
+    }
+    let request = call::Request::ForceLeave { node: rq.arg().into(), prune, wan };
     Ok(Step::Call(Box::new(request), done()))
 }

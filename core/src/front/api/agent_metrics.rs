@@ -6,7 +6,7 @@ use super::super::message::{HttpReply, Stream};
 use super::super::request::Request;
 use super::super::respond;
 use super::super::route::{Finish, Step};
-use super::unexpected;
+use super::{autopilot, unexpected};
 use crate::COMPATIBLE_VERSION as VERSION;
 use crate::call;
 use crate::gossip::Status;
@@ -73,15 +73,28 @@ fn naming<'a>(view: &'a View, hostname: &'a str) -> Naming<'a> {
         hostname: (!config.disable_hostname && !hostname.is_empty()).then_some(hostname),
         node: &config.node_name,
         filter: &config.metrics_filter,
+        server: config.server,
         retention_seconds: config.prometheus_retention_time.as_secs(),
     }
 }
 
 /// Everything that the view knows by itself.
 fn gauges(view: &View, report: &mut Report) {
+    let (clients, servers) = members(view, report);
+    let version = Gauge::new(Metric::Version, 1.0).with("pre_release", "").with("version", VERSION);
+    report.gauge(version);
+    report.gauge(Gauge::new(Metric::RuntimeGcPause, 0.0));
+    if view.config.server {
+        of_server(view, report, clients, servers);
+    }
+}
+
+/// What only a server knows: an agent that showed a 0 would look like a server that is not well.
+fn of_server(view: &View, report: &mut Report, clients: usize, servers: usize) {
     let datacenter = &*view.config.datacenter;
+    let (healthy, tolerance) = autopilot::overall(view);
     let raft = &view.raft;
-    let servers = raft.status.membership.voters.len();
+    let voters = raft.status.membership.voters.len();
     let one = |yes: bool| if yes { 1.0 } else { 0.0 };
     let counts = view.store.counts();
     let expiring = view.store.sessions().filter(|session| session.time_to_live().is_some()).count();
@@ -90,20 +103,18 @@ fn gauges(view: &View, report: &mut Report) {
         report.gauge(Gauge::new(rate, report.rate(of)));
     }
     for (metric, value) in [
-        (Metric::AutopilotFailureTolerance, (servers.saturating_sub(1) / 2) as f64),
-        (Metric::AutopilotHealthy, one(raft.leader.is_some())),
+        (Metric::AutopilotFailureTolerance, tolerance as f64),
+        (Metric::AutopilotHealthy, one(healthy)),
         (Metric::RaftAppliedIndex, raft.applied.0 as f64),
         (Metric::RaftLastIndex, raft.status.last_index.0 as f64),
-        (Metric::RaftPeers, servers as f64),
+        (Metric::RaftPeers, voters as f64),
         (Metric::RaftLeader, one(raft.is_leader)),
         (Metric::ServerIsLeader, one(raft.is_leader)),
         (Metric::SessionTtlActive, if raft.is_leader { expiring as f64 } else { 0.0 }),
         (Metric::CatalogServiceCount, counts.services as f64),
-        (Metric::RuntimeGcPause, 0.0),
     ] {
         report.gauge(Gauge::new(metric, value));
     }
-    let (clients, servers) = members(view, report);
     for (metric, value) in [
         (Metric::MembersClients, clients),
         (Metric::MembersServers, servers),
@@ -115,8 +126,6 @@ fn gauges(view: &View, report: &mut Report) {
     ] {
         report.gauge(Gauge::new(metric, value as f64).with("datacenter", datacenter));
     }
-    let version = Gauge::new(Metric::Version, 1.0).with("pre_release", "").with("version", VERSION);
-    report.gauge(version);
 }
 
 /// What the gossip pools know; how many client agents and servers of this datacenter are there.

@@ -4,7 +4,7 @@ use super::super::blocking::Cx;
 use super::super::errors::HttpError;
 use super::super::message::HttpReply;
 use super::super::remote;
-use super::super::request::Request;
+use super::super::request::{Options, Request};
 use super::super::respond;
 use super::super::route::{Finish, Step};
 use super::status::address;
@@ -22,6 +22,7 @@ use crate::rpc::operator::{self, GoTime, Health, ServerHealth, ServerState, Stab
 use crate::store::Applied;
 use crate::time::{Instant, WallTime};
 use crate::types::AutopilotConfig;
+use crate::view::View;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -32,6 +33,7 @@ const SECOND: i64 = 1_000_000_000;
 
 /// `GET /v1/operator/autopilot/configuration`.
 pub(in crate::front) fn configuration(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    Options::parse(rq, &cx.view.config)?;
     let stale = rq.query.has("stale") && !remote::elsewhere(rq, &cx.view.config);
     if stale || remote::leads(cx, rq) {
         return Ok(Step::Done(configuration_reply(cx, rq, &settings(cx))));
@@ -197,7 +199,34 @@ fn wall(cx: &Cx<'_>, at: Instant) -> WallTime {
 fn tolerance(servers: &[Seen]) -> i64 {
     let voters = servers.iter().filter(|server| server.voter).count();
     let healthy = servers.iter().filter(|server| server.voter && server.healthy).count();
+    spare(voters, healthy)
+}
+
+fn spare(voters: usize, healthy: usize) -> i64 {
     healthy.saturating_sub(voters / 2 + 1) as i64
+}
+
+/// Whether all servers are well, and how many may fail, for the metrics. Who does not lead goes by gossip, as
+/// Consul's followers watch the others too.
+pub(super) fn overall(view: &View) -> (bool, i64) {
+    let raft = &view.raft;
+    let alive = |id: &ServerId| {
+        let lan = &view.members.lan;
+        let mut servers = lan.iter().filter(|m| m.status == Status::Alive).filter_map(Server::from_member);
+        lan.is_empty() || servers.any(|server| server.id == *id)
+    };
+    let well = |id: &&ServerId| match raft.health.get(*id) {
+        _ if **id == view.node_id => true,
+        Some(health) => health.healthy,
+        None => !raft.is_leader && alive(id),
+    };
+    let membership = &raft.status.membership;
+    let healthy = membership.voters.iter().filter(well).count();
+    let all = healthy == membership.voters.len() && membership.learners.iter().all(|id| well(&id));
+    match raft.leader {
+        Some(_) => (all, spare(membership.voters.len(), healthy)),
+        None => (false, 0),
+    }
 }
 
 /// How the servers do, as this leader sees them.
@@ -223,6 +252,7 @@ pub(in crate::front) fn health_of(cx: &Cx<'_>) -> Health {
 
 /// `GET /v1/operator/autopilot/health`: 429 while a server is not well.
 pub(in crate::front) fn health(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    Options::parse(rq, &cx.view.config)?;
     if remote::leads(cx, rq) {
         return Ok(Step::Done(health_reply(cx, rq, &health_of(cx))));
     }
@@ -314,6 +344,7 @@ fn server_state(server: Seen) -> ServerState {
 
 /// `GET /v1/operator/autopilot/state`.
 pub(in crate::front) fn state(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    Options::parse(rq, &cx.view.config)?;
     if remote::leads(cx, rq) {
         return Ok(Step::Done(state_reply(cx, rq, &state_of(cx))));
     }

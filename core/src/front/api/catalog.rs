@@ -253,9 +253,9 @@ pub(in crate::front) static NODE_SERVICES: Read = Read {
                 });
                 let all = node.into_iter().flat_map(|n| store.node_services(&n.node));
                 let mut services = all.filter(|s| cx.passes(Record::Service(s))).peekable();
-                w.field("Services", |w| match (services.peek(), cx.filter) {
-                    // A filter makes a list of nothing.
-                    (None, None) => w.null(),
+                w.field("Services", |w| match (services.peek(), rq.query.get("filter")) {
+                    // A filter makes a list of nothing, here or at the server that was asked.
+                    (None, "") => w.null(),
                     _ => {
                         w.array(|w| services.for_each(|s| render::service::instance(w, s, true)));
                     }

@@ -57,6 +57,8 @@ pub(in crate::front) static NODE: Read = Read {
     remote: Remote {
         ask: |_, rq, arguments| {
             arguments.node = Str::from(rq.arg());
+            // One node is meant, whatever it carries.
+            arguments.node_meta_filters.clear();
             "Health.NodeChecks"
         },
         take: Excerpt::checks,
@@ -112,7 +114,7 @@ pub(in crate::front) static STATE: Read = Read {
 pub(in crate::front) static SERVICE: Read = Read {
     answer: |cx, rq| {
         let name = rq.named("service name")?;
-        let peer = peer(rq)?;
+        let peer = peer(cx, rq)?;
         let passing = only_passing(rq)?;
         let meta = MetaFilter::of(rq);
         let shown = |entry: &CheckServiceNode| {

@@ -22,6 +22,7 @@ pub(super) mod snapshot;
 pub(super) mod status;
 pub(super) mod txn;
 
+use super::blocking::Cx;
 use super::errors::HttpError;
 use super::message::HttpReply;
 use super::request::{Request, parse_bool};
@@ -124,7 +125,7 @@ fn has_tags(rq: &Request, service: &NodeService) -> bool {
 
 /// Whose services are asked for: a peer's, or this cluster's own for the empty name. Of groups of peers the
 /// community edition has none.
-fn peer(rq: &Request) -> Result<&str, HttpError> {
+fn peer<'a>(cx: &Cx<'_>, rq: &'a Request) -> Result<&'a str, HttpError> {
     let peer = rq.query.get("peer");
     let group = match rq.query.get("sameness-group") {
         "" => rq.query.get("sg"),
@@ -135,7 +136,11 @@ fn peer(rq: &Request) -> Result<&str, HttpError> {
         (false, false) => {
             Err(HttpError::BadRequest("peer-name and sameness-group are mutually exclusive".into()))
         }
-        (true, false) => Err(HttpError::Failed("sameness groups are not supported in consul CE".into())),
+        // Consul's client agents leave this to a server.
+        (true, false) => Err(HttpError::Failed(match cx.view.config.server {
+            true => "sameness groups are not supported in consul CE".into(),
+            false => "rpc error making call: sameness groups are not supported in consul CE".into(),
+        })),
     }
 }
 

@@ -4,7 +4,7 @@ use super::super::blocking::Cx;
 use super::super::errors::HttpError;
 use super::super::message::HttpReply;
 use super::super::remote;
-use super::super::request::Request;
+use super::super::request::{Options, Request};
 use super::super::respond;
 use super::super::route::{Finish, Step};
 use super::status::address;
@@ -22,6 +22,7 @@ use alloc::format;
 /// `GET /v1/operator/raft/configuration`: the servers of the membership in effect. Only the leader
 /// knows how far each of the others is; with `?stale` their index may be 0.
 pub(in crate::front) fn raft_configuration(cx: &Cx<'_>, rq: &Request) -> Result<Step, HttpError> {
+    Options::parse(rq, &cx.view.config)?;
     let stale = rq.query.has("stale") && !remote::elsewhere(rq, &cx.view.config);
     if stale || remote::leads(cx, rq) {
         return Ok(Step::Done(configuration_reply(cx, rq, &configuration(cx))));

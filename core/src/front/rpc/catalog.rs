@@ -182,7 +182,10 @@ pub(super) static NODE_SERVICE_LIST: Read = Read {
     answer: |cx, args| {
         let (node, index) = node(cx, args)?;
         let services = |node: &Arc<Node>| {
-            list(cx.view.store.node_services(&node.node).filter(|s| cx.passes(Record::Service(s))))
+            let shown =
+                list(cx.view.store.node_services(&node.node).filter(|s| cx.passes(Record::Service(s))));
+            // A filter makes a list of nothing.
+            shown.or_else(|| cx.filter.map(|_| Vec::new()))
         };
         let found = || NodeServices { node: node.map(|n| &**n), services: node.and_then(services) };
         Ok(indexed(cx, index, "NodeServices", found))

@@ -17,7 +17,9 @@ use bytes::Bytes;
 fn checks<'a>(cx: &Cx<'_>, args: &Arguments, all: impl Iterator<Item = &'a Arc<HealthCheck>>) -> Answer {
     let store = &cx.view.store;
     let node = |check: &HealthCheck| {
-        args.read.node_meta_filters.is_empty() || store.node(&check.node).is_some_and(|n| args.wants_node(n))
+        // Who names a node means that one, whatever it carries.
+        let any = args.read.node_meta_filters.is_empty() || !args.read.node.is_empty();
+        any || store.node(&check.node).is_some_and(|n| args.wants_node(n))
     };
     let shown =
         || near(cx, args, all.filter(|c| node(c) && cx.passes(Record::Check(c))), |check| &check.node);
