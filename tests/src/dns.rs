@@ -1,7 +1,7 @@
 //! The least DNS client that a black-box test needs.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 /// Record type A.
@@ -85,7 +85,7 @@ fn udp_at(server: SocketAddr, packet: &[u8], patience: Duration) -> io::Result<O
     }
 }
 
-/// Asks over TCP.
+/// Asks over TCP, and says at once that no more will be asked.
 ///
 /// # Errors
 /// The connection failed, or the answer could not be read.
@@ -95,6 +95,7 @@ pub fn ask_tcp(port: u16, name: &str, kind: u16) -> io::Result<Answer> {
     let packet = query(name, kind);
     let size = u16::try_from(packet.len()).expect("a query of a test is short");
     stream.write_all(&[&size.to_be_bytes()[..], &packet].concat())?;
+    stream.shutdown(Shutdown::Write)?;
     let mut size = [0; 2];
     stream.read_exact(&mut size)?;
     let mut reply = vec![0; usize::from(u16::from_be_bytes(size))];

@@ -50,6 +50,9 @@ impl Store {
             let like = like.and_then(|like| like.checks.iter().find(|c| c.name == check.name));
             share_check(&mut check, owner, service.map(|s| &**s), like.map(|c| &**c));
         }
+        for state in old.iter().map(|old| &old.status).chain([&check.status]) {
+            changes.touch_state(&fold_str(state));
+        }
         let check = Arc::new(check);
         self.checks.insert(key, check.clone());
         if let Some(old_id) = old.map(|old| fold_str(&old.service_id)).filter(|old_id| *old_id != service_id)
@@ -68,6 +71,7 @@ impl Store {
         let Some(Key([node, id])) = self.checks.get_key_value(parts).map(|(k, _)| k.clone()) else { return };
         let Some(check) = self.checks.remove::<dyn Parts>(&[&*node, &*id]) else { return };
         let service_id = fold_str(&check.service_id);
+        changes.touch_state(&fold_str(&check.status));
         self.list_check(&node, &service_id, &id, None);
         self.touch_checks(index, &node, changes);
         self.touch_checked(index, &node, &service_id, changes);

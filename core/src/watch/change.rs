@@ -13,6 +13,8 @@ pub enum WatchKey {
     Services,
     /// Any check.
     Checks,
+    /// The checks in this state (lower case).
+    State(Str),
     /// Instances of this service (lower case), their nodes and their checks.
     Service(Str),
     /// This node (lower case), its services and its checks.
@@ -46,6 +48,8 @@ pub struct ChangeSet {
     pub services: bool,
     /// Some check changed.
     pub checks: bool,
+    /// States that some check came into, left, or is in while something else of it changed.
+    pub states: BTreeSet<Str>,
     /// Some coordinate changed.
     pub coordinates: bool,
     /// Some prepared query changed.
@@ -93,6 +97,7 @@ impl ChangeSet {
             self.forget_names();
             return;
         }
+        self.states.extend(other.states.iter().cloned());
         self.service_names.extend(other.service_names.iter().cloned());
         self.node_names.extend(other.node_names.iter().cloned());
         self.keys.extend(other.keys.iter().cloned());
@@ -104,6 +109,14 @@ impl ChangeSet {
     pub fn touch_service(&mut self, name: &Str) {
         if !self.all && !self.service_names.contains(name) {
             self.service_names.insert(name.clone());
+            self.keep_limit();
+        }
+    }
+
+    /// Adds a state of checks, in lower case.
+    pub fn touch_state(&mut self, state: &Str) {
+        if !self.all && !self.states.contains(state) {
+            self.states.insert(state.clone());
             self.keep_limit();
         }
     }
@@ -133,7 +146,7 @@ impl ChangeSet {
     }
 
     fn keep_limit(&mut self) {
-        let names = self.service_names.len() + self.node_names.len();
+        let names = self.service_names.len() + self.node_names.len() + self.states.len();
         if names + self.keys.len() + self.sessions.len() > ChangeSet::LIMIT {
             self.all = true;
             self.forget_names();
@@ -141,6 +154,7 @@ impl ChangeSet {
     }
 
     fn forget_names(&mut self) {
+        self.states.clear();
         self.service_names.clear();
         self.node_names.clear();
         self.keys.clear();
@@ -154,6 +168,7 @@ impl ChangeSet {
                 WatchKey::Nodes => self.nodes,
                 WatchKey::Services => self.services,
                 WatchKey::Checks => self.checks,
+                WatchKey::State(state) => self.states.contains(state),
                 WatchKey::Coordinates => self.coordinates,
                 WatchKey::Queries => self.queries,
                 WatchKey::Local => self.local,

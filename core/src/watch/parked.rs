@@ -73,6 +73,9 @@ impl Parked {
                     self.collect(&key, &mut woken);
                 }
             }
+            for state in &changes.states {
+                self.collect(&WatchKey::State(state.clone()), &mut woken);
+            }
             for name in &changes.service_names {
                 self.collect(&WatchKey::Service(name.clone()), &mut woken);
             }
@@ -179,6 +182,7 @@ mod tests {
             Just(WatchKey::Local),
             name.clone().prop_map(WatchKey::Kv),
             name.clone().prop_map(WatchKey::KvPrefix),
+            name.clone().prop_map(WatchKey::State),
             name.clone().prop_map(WatchKey::Service),
             name.clone().prop_map(WatchKey::Node),
             name.clone().prop_map(WatchKey::Session),
@@ -192,6 +196,7 @@ mod tests {
             waits in proptest::collection::vec(proptest::collection::vec(key(), 1..4), 0..12),
             keys in names(),
             services in names(),
+            states in names(),
             on_nodes in names(),
             sessions in proptest::collection::btree_map("[ab]{0,3}", "[ab]{0,3}", 0..2),
             any: [bool; 6],
@@ -204,6 +209,7 @@ mod tests {
                 nodes: any[0],
                 services: any[1],
                 checks: any[2],
+                states: all(states),
                 coordinates: any[3],
                 queries: any[4],
                 local: any[5],

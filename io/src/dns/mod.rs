@@ -66,6 +66,7 @@ pub fn start(
         cache: dns::Cache::default(),
         reply: Vec::with_capacity(4096),
         waiting: Vec::new(),
+        with_servers: 0,
         metrics,
         servers: Servers::new(from, inbox, replies),
         refused: Refused::default(),
@@ -93,6 +94,8 @@ struct Responder {
     reply: Vec<u8>,
     /// Questions that recursors are to be asked first.
     waiting: Vec<Job>,
+    /// How many questions have had to wait for what servers tell, ever.
+    with_servers: usize,
     /// A scrape takes a copy now and then; otherwise only this thread locks it.
     metrics: Arc<Mutex<Recorder>>,
     /// Who is asked on a client agent, and about other datacenters.
@@ -143,6 +146,11 @@ impl Responder {
         }
     }
 
+    /// A count that rises by one with each query whose reply comes later.
+    fn unfinished(&self) -> usize {
+        self.waiting.len() + self.with_servers
+    }
+
     /// Answers with what servers told; `None` when they have to be asked first.
     fn ask_servers(
         &mut self,
@@ -154,6 +162,8 @@ impl Responder {
         let now = TokioRt.now();
         let orders = self.servers.ask(view, now, &mut self.rng, (client, query, transport));
         self.count(query, now.mono);
+        let answered = orders.iter().any(|order| matches!(order, Order::Answer { .. }));
+        self.with_servers += usize::from(!answered);
         // Nothing else is answered by a question.
         self.carry_out(orders).pop().map(|_| &*self.reply)
     }

@@ -13,12 +13,12 @@ use std::net::{IpAddr, SocketAddr};
 const MAX_CONNECTIONS: usize = 1024;
 /// Of them, those of one client address: nobody shuts out all others.
 const MAX_OF_CLIENT: usize = 256;
-/// A connection without a finished query for this long is closed, unless recursors are busy with one.
+/// A connection without a finished query for this long is closed, unless servers or recursors are busy with one.
 const IDLE: Duration = Duration::from_secs(10);
 /// Replies that may wait for a client that does not read; beyond, its queries wait.
 const MAX_UNSENT: usize = 256 << 10;
 
-/// Queries of one connection that recursors may be busy with; beyond, its queries wait.
+/// Queries of one connection that servers or recursors may be busy with; beyond, its queries wait.
 const MAX_WAITING: usize = 16;
 
 /// Open connections by token.
@@ -36,7 +36,7 @@ struct Connection {
     sent: usize,
     active: Instant,
     ended: bool,
-    /// Queries whose replies are on their way from recursors.
+    /// Queries whose replies are on their way from servers or recursors.
     waiting: usize,
 }
 
@@ -157,11 +157,11 @@ impl Connection {
             let Some((length, rest)) = self.input[used..].split_first_chunk::<2>() else { break };
             let length = usize::from(u16::from_be_bytes(*length));
             let Some(query) = rest.get(..length) else { break };
-            let asked = responder.waiting.len();
+            let before = responder.unfinished();
             if let Some(reply) = responder.answer(query, Transport::Tcp, Client::Stream(id)) {
                 push(&mut self.output, reply);
             } else {
-                self.waiting += responder.waiting.len() - asked;
+                self.waiting += responder.unfinished() - before;
             }
             used += 2 + length;
             self.active = now;

@@ -88,6 +88,12 @@ pub(in crate::front) static CHECKS: Read = Read {
     },
 };
 
+/// The answer's index is the table's; what wakes is what is shown: whoever waits for what is critical sleeps while
+/// checks that pass say something new.
+pub(in crate::front) fn watch_state(state: &str) -> vec::Vec<WatchKey> {
+    vec![if state == "any" { WatchKey::Checks } else { WatchKey::State(folded(state)) }]
+}
+
 /// `GET /v1/health/state/:state`.
 pub(in crate::front) static STATE: Read = Read {
     answer: |cx, rq| {
@@ -96,7 +102,7 @@ pub(in crate::front) static STATE: Read = Read {
         let found = store.checks_in_state(state);
         Ok(checks(cx, Near::of_request(cx, rq), &MetaFilter::of(rq), found.iter()))
     },
-    watch: |_, _| vec![WatchKey::Checks],
+    watch: |_, rq| watch_state(rq.arg()),
     style: STYLE,
     cacheable: false,
     filter: Some(Subject::Check),

@@ -49,7 +49,8 @@ fn change(cx: &Cx<'_>, rq: &Request, command: fn(Bytes) -> KeyCommand) -> Result
     }
     let key = b64::decode(key.as_bytes()).map_err(|why| {
         let config = &cx.view.config;
-        let wan = config.server && config.ports.serf_wan.is_some();
+        // A client agent does not know whether its servers have a WAN pool; as a rule they do.
+        let wan = !config.server || config.ports.serf_wan.is_some();
         let errors = wan.then(|| format!("WAN error: {why}")).into_iter();
         failed(&errors.chain([format!("{} (LAN) error: {why}", config.datacenter)]).collect::<Vec<_>>())
     })?;

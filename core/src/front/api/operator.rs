@@ -18,6 +18,7 @@ use crate::router::Kind;
 use crate::rpc::operator::{Peer, RaftConfiguration, RaftServer};
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::string::ToString;
 
 /// `GET /v1/operator/raft/configuration`: the servers of the membership in effect. Only the leader
 /// knows how far each of the others is; with `?stale` their index may be 0.
@@ -143,7 +144,14 @@ pub(in crate::front) fn transfer_leader(cx: &Cx<'_>, rq: &Request) -> Result<Ste
     }
     let arguments = |datacenter| Peer { datacenter, id, ..Peer::default() };
     Ok(remote::ask_leader("Operator.TransferLeader", cx, &own, Kind::Write, arguments, |cx, rq, reply| {
-        remote::body(reply).map(|_| transferred(cx, rq))
+        match remote::body(reply) {
+            Ok(_) => Ok(transferred(cx, rq)),
+            // Consul has gRPC for it, whose refusals come as they are.
+            Err(error) => match error.to_string().strip_prefix("rpc error making call: ") {
+                Some(text) => Err(HttpError::Failed(text.into())),
+                None => Err(error),
+            },
+        }
     }))
 }
 

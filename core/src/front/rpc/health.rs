@@ -1,5 +1,6 @@
 //! `Health`: checks, and instances with their checks.
 
+use super::super::api::health::watch_state;
 use super::super::api::index_of_peer;
 use super::super::blocking::{Answer, Body, Cx};
 use super::catalog::{named, refuse_mesh};
@@ -44,7 +45,7 @@ pub(super) static CHECKS: Read = Read {
 /// `Health.ChecksInState`.
 pub(super) static STATE: Read = Read {
     answer: |cx, args| Ok(checks(cx, args, cx.view.store.checks_in_state(&args.read.state).iter())),
-    watch: |_| vec![WatchKey::Checks],
+    watch: |args| watch_state(&args.read.state),
     filter: Some(Subject::Check),
 };
 

@@ -164,6 +164,9 @@ fn answers(s: &Store) -> Vec<(WatchKey, String, String)> {
         (WatchKey::Services, format!("{:?}", s.services()), format!("{}", s.services_index())),
         (WatchKey::Checks, format!("{:?}", s.checks_in_state("any")), format!("{}", s.checks_index())),
     ];
+    for state in ["passing", "warning", "critical"] {
+        all.push((WatchKey::State(state.into()), format!("{:?}", s.checks_in_state(state)), String::new()));
+    }
     let queries = format!("{:?}", s.queries().collect::<Vec<_>>());
     all.push((WatchKey::Queries, queries, format!("{}", s.queries_index())));
     for name in ["web", "db"] {
