@@ -7,7 +7,7 @@ use super::mux::{self, Routed};
 use super::query::Execution;
 use super::remote;
 use super::request::{Consistency, Options, Request};
-use super::request::{clamp_wait, refuse_enterprise};
+use super::request::{clamp_wait, refuse_enterprise, waits};
 use super::respond;
 use super::restoring::Restoring;
 use super::route::{Finish, Handler, HashRead, Method, Read, Step, Style};
@@ -16,13 +16,13 @@ use super::{Front, MAX_CALLS, MAX_PARKED};
 use crate::Str;
 use crate::call;
 use crate::command::Command;
-use crate::duration;
 use crate::ids::{CallId, ReqId};
 use crate::metrics::Metric;
 use crate::time::{Duration, Instant, Now};
 use crate::view::View;
 use crate::watch::WatchKey;
 use alloc::boxed::Box;
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -175,12 +175,8 @@ impl Front {
                 self.start_hash(now, view, req, rq, one, hash)?;
             }
             Handler::Events(one) => {
-                let index = rq.query.get("index");
-                if !index.is_empty() && index.parse::<u64>().is_err() {
-                    return Err(HttpError::InvalidIndex);
-                }
-                let index = index.parse().ok().filter(|index| *index > 0);
-                self.start_hash(now, view, req, rq, one, index)?;
+                let (_, index) = waits(&rq)?;
+                self.start_hash(now, view, req, rq, one, Some(index).filter(|index| *index > 0))?;
             }
             Handler::Call(handle) => {
                 let step = handle(&cx, &rq)?;
@@ -400,6 +396,10 @@ impl Front {
                 return self.execute(now, view, req, reading, execution);
             }
             Ok(Some(reply)) => reply,
+            // Consul's cache forgets what kind of error it was.
+            Err(HttpError::QueryNotFound) if reading.options.cached => {
+                reading.question.failed(&HttpError::Query(HttpError::QueryNotFound.to_string()))
+            }
             Err(error @ (HttpError::Query(_) | HttpError::QueryNotFound)) => reading.question.failed(&error),
             Err(error) => reading.question.refused(&error),
             Ok(None) if self.parked.len() >= MAX_PARKED => {
@@ -424,10 +424,7 @@ impl Front {
         one: HashRead,
         hash: Option<u64>,
     ) -> Result<(), HttpError> {
-        let wait = match rq.query.get("wait") {
-            "" => 0,
-            text => duration::parse(text).map_err(|_| HttpError::InvalidWait)?,
-        };
+        let (wait, _) = waits(&rq)?;
         let wait = clamp_wait(wait, &view.config);
         let deadline = now.mono + wait + self.rng.duration(Duration::ZERO, wait / 16);
         // A text that is no hash of ours differs from every hash.

@@ -154,14 +154,7 @@ impl Options {
         }
         // In Consul's order: how fresh, from which cache, how long.
         CacheControl::of(rq)?;
-        let wait = match query.get("wait") {
-            "" => 0,
-            text => duration::parse(text).map_err(|_| HttpError::InvalidWait)?,
-        };
-        let index = match query.get("index") {
-            "" => 0,
-            text => parse_uint(text).map_err(|_| HttpError::InvalidIndex)?,
-        };
+        let (wait, index) = waits(rq)?;
         let consistency = match (stale, consistent) {
             (true, _) => Consistency::Stale { max },
             (_, true) => Consistency::Consistent,
@@ -169,6 +162,19 @@ impl Options {
         };
         Ok(Options { consistency, index, wait: clamp_wait(wait, config), cached })
     }
+}
+
+/// How long a request waits, in nanoseconds, and for a change of what index. Consul complains of the wait first.
+pub(super) fn waits(rq: &Request) -> Result<(i64, u64), HttpError> {
+    let wait = match rq.query.get("wait") {
+        "" => 0,
+        text => duration::parse(text).map_err(|_| HttpError::InvalidWait)?,
+    };
+    let index = match rq.query.get("index") {
+        "" => 0,
+        text => parse_uint(text).map_err(|_| HttpError::InvalidIndex)?,
+    };
+    Ok((wait, index))
 }
 
 /// Nothing or less means the default; more than the maximum means the maximum.

@@ -3,6 +3,10 @@
 //! A handler reads its fields one after the other with plain accessors that give a default on anything
 //! odd; problems are collected on the side, and [`decode`] returns the one that stands first in the text,
 //! which is the one that Consul answers with. Absent and `null` are the same.
+//!
+//! Go reads what is sent more than once under a key into the same place, one after the other: of plain values the last
+//! counts, of objects and maps that of each key, of lists that of each position, and `null` empties only what can be
+//! empty. All of it must have the right kind.
 
 use super::value::{Error, Kind, Value};
 use crate::Str;
@@ -107,6 +111,8 @@ pub fn decode_list<T>(
 }
 
 type Entry<'a> = (Cow<'a, str>, Value<'a>);
+/// The entries of all objects that were sent under one key.
+type Object<'a> = Cow<'a, [Entry<'a>]>;
 
 fn read_object<T>(
     entries: &[Entry<'_>],
@@ -195,8 +201,8 @@ fn push_part(out: &mut String, part: &str) {
 /// One object being read.
 ///
 /// A field is asked for by its Go name; keys match it in any letter case. Where Consul takes several
-/// spellings, give them all: `"EnableTagOverride|enable_tag_override"`, the first one present counts.
-/// Every key asked for is known, whether it was there or not; of duplicate keys the last one counts.
+/// spellings, give them all: `"EnableTagOverride|enable_tag_override"`, the first one that says something counts.
+/// Every key asked for is known, whether it was there or not.
 pub struct Fields<'a> {
     entries: &'a [Entry<'a>],
     taken: Vec<bool>,
@@ -223,18 +229,43 @@ impl<'a> Fields<'a> {
         names.split('|').any(|name| entries.iter().any(|(key, _)| key.eq_ignore_ascii_case(name)))
     }
 
+    /// The last value of the first name that has one other than `null`.
     fn take<'n>(&mut self, names: &'n str) -> Option<(&'n str, &'a Value<'a>)> {
         let mut found = None;
         for name in names.split('|') {
-            let mut last = None;
-            for ((key, value), taken) in self.entries.iter().zip(&mut self.taken) {
-                if key.eq_ignore_ascii_case(name) {
-                    *taken = true;
-                    last = Some(value);
-                }
-            }
+            let last = self.sent(name).last();
             if found.is_none() {
                 found = last.filter(|value| !value.is_null()).map(|value| (name, value));
+            }
+        }
+        found
+    }
+
+    /// All that was sent under a name, in order. Marks it known.
+    fn sent<'n>(&mut self, name: &'n str) -> impl Iterator<Item = &'a Value<'a>> + use<'a, 'n> {
+        let mut first = self.entries.len();
+        for (at, (key, _)) in self.entries.iter().enumerate() {
+            if key.eq_ignore_ascii_case(name) {
+                self.taken[at] = true;
+                first = first.min(at);
+            }
+        }
+        let rest = self.entries[first..].iter();
+        rest.filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// What `read` makes of all that was sent under the first name under which something was sent that is not empty.
+    fn first_of<T>(
+        &mut self,
+        names: &str,
+        empty: impl Fn(&T) -> bool,
+        mut read: impl FnMut(&mut Self, &str) -> Option<T>,
+    ) -> Option<T> {
+        let mut found = None;
+        for name in names.split('|') {
+            let own = read(self, name);
+            if own.is_some() && found.as_ref().is_none_or(&empty) {
+                found = own;
             }
         }
         found
@@ -244,18 +275,26 @@ impl<'a> Fields<'a> {
         self.problems.note(value.at, || mismatch(value, self.path.name_of(name), wanted.into()));
     }
 
-    fn scalar<T>(
+    fn scalar<T: Default + PartialEq>(
         &mut self,
         names: &str,
         go_type: &str,
-        read: impl FnOnce(&Kind<'a>) -> Option<T>,
+        read: impl Fn(&Kind<'a>) -> Option<T>,
     ) -> Option<T> {
-        let (name, value) = self.take(names)?;
-        let out = read(&value.kind);
-        if out.is_none() {
-            self.wrong_kind(name, value, go_type);
-        }
-        out
+        self.first_of(
+            names,
+            |value| *value == T::default(),
+            |f, name| {
+                let mut last = None;
+                for value in f.sent(name).filter(|value| !value.is_null()) {
+                    last = read(&value.kind);
+                    if last.is_none() {
+                        f.wrong_kind(name, value, go_type);
+                    }
+                }
+                last
+            },
+        )
     }
 
     /// A string, if there.
@@ -286,7 +325,7 @@ impl<'a> Fields<'a> {
             Kind::String(text) => Some(Str::from(text.as_ref())),
             _ => None,
         });
-        found.unwrap_or_else(|| Str::from(""))
+        found.unwrap_or_default()
     }
 
     /// A boolean, if there.
@@ -344,21 +383,20 @@ impl<'a> Fields<'a> {
 
     /// A list of Go `float64`; empty if absent.
     pub fn float64s(&mut self, names: &str) -> Vec<f64> {
-        let name = names.split('|').next().unwrap_or(names);
-        let number = |item: &Value<'_>| match &item.kind {
+        let number = |kind: &Kind<'_>| match kind {
             Kind::Number(text) => text.parse().ok().filter(|f: &f64| f.is_finite()),
-            Kind::Null => Some(0.0),
             _ => None,
         };
-        let items = self.array(names, "[]float64").unwrap_or_default();
-        let mut found = Vec::with_capacity(items.len());
-        for item in items {
-            match number(item) {
-                Some(number) => found.push(number),
-                None => self.wrong_kind(name, item, "float64"),
-            }
-        }
-        found
+        let list = self.first_of(names, Vec::is_empty, |f, name| {
+            f.list(name, "[]float64", |f, kept, item| {
+                let sent = number(&item.kind);
+                if sent.is_none() && !item.is_null() {
+                    f.wrong_kind(name, item, "float64");
+                }
+                sent.or(kept)
+            })
+        });
+        list.unwrap_or_default().into_iter().map(Option::unwrap_or_default).collect()
     }
 
     /// A duration in nanoseconds, if there: a text such as `10s`, or a number of nanoseconds.
@@ -387,18 +425,22 @@ impl<'a> Fields<'a> {
 
     /// Base64 bytes (a Go `[]byte`), if there.
     pub fn opt_base64(&mut self, names: &str) -> Option<Vec<u8>> {
-        let (name, value) = self.take(names)?;
-        let Kind::String(text) = &value.kind else {
-            self.wrong_kind(name, value, "[]uint8");
-            return None;
-        };
-        match b64::decode(text.as_bytes()) {
-            Ok(bytes) => Some(bytes),
-            Err(error) => {
-                self.problems.note(value.at, || Error::Base64(error));
-                None
+        self.first_of(names, Vec::is_empty, |f, name| {
+            let mut last = None;
+            for value in f.sent(name) {
+                last = match &value.kind {
+                    Kind::Null => None,
+                    Kind::String(text) => b64::decode(text.as_bytes())
+                        .map_err(|error| f.problems.note(value.at, || Error::Base64(error)))
+                        .ok(),
+                    _ => {
+                        f.wrong_kind(name, value, "[]uint8");
+                        None
+                    }
+                };
             }
-        }
+            last
+        })
     }
 
     /// Base64 bytes; empty if absent.
@@ -406,15 +448,35 @@ impl<'a> Fields<'a> {
         self.opt_base64(names).unwrap_or_default()
     }
 
-    fn array(&mut self, names: &str, go_type: &str) -> Option<&'a [Value<'a>]> {
-        let (name, value) = self.take(names)?;
-        match &value.kind {
-            Kind::Array(items) => Some(items),
-            _ => {
-                self.wrong_kind(name, value, go_type);
-                None
+    /// A list, if there: at each position what was sent there, with `null` where nothing else was.
+    ///
+    /// Go keeps the places of a list when a shorter one is read into it, and shows them again under a longer one.
+    fn list<T>(
+        &mut self,
+        name: &str,
+        go_type: &str,
+        mut place: impl FnMut(&Self, Option<T>, &'a Value<'a>) -> Option<T>,
+    ) -> Option<Vec<Option<T>>> {
+        let mut places: Vec<Option<T>> = Vec::new();
+        let mut len = None;
+        for value in self.sent(name) {
+            match &value.kind {
+                Kind::Array(items) => {
+                    if items.is_empty() {
+                        places.clear();
+                    }
+                    len = Some(items.len());
+                    places.resize_with(places.len().max(items.len()), || None);
+                    for (kept, item) in places.iter_mut().zip(items) {
+                        *kept = place(self, kept.take(), item);
+                    }
+                }
+                Kind::Null => (places, len) = (Vec::new(), None),
+                _ => self.wrong_kind(name, value, go_type),
             }
         }
+        places.truncate(len?);
+        Some(places)
     }
 
     /// A list of strings, if there; an element that is `null` is the empty string.
@@ -424,9 +486,14 @@ impl<'a> Fields<'a> {
 
     /// A list of strings whose type has a name in Go, such as `types.CheckID`, if there.
     pub fn opt_strings_of<S: for<'s> From<&'s str>>(&mut self, names: &str, go_type: &str) -> Option<Vec<S>> {
-        let items = self.array(names, &alloc::format!("[]{go_type}"))?;
-        let name = names.split('|').next().unwrap_or(names);
-        Some(items.iter().map(|item| self.text_of(name, item, go_type).into()).collect())
+        let list_type = alloc::format!("[]{go_type}");
+        let list = self.first_of(names, Vec::is_empty, |f, name| {
+            f.list(name, &list_type, |f, kept, item| match item.kind {
+                Kind::Null => kept,
+                _ => Some(f.text_of(name, item, go_type)),
+            })
+        })?;
+        Some(list.into_iter().map(|text| S::from(text.unwrap_or(""))).collect())
     }
 
     /// A list of strings; empty if absent.
@@ -445,15 +512,34 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn entries_of(&mut self, names: &str, go_type: &str) -> Option<&'a [Entry<'a>]> {
-        let (name, value) = self.take(names)?;
-        match &value.kind {
-            Kind::Object(entries) => Some(entries),
-            _ => {
-                self.wrong_kind(name, value, go_type);
-                None
+    /// A map, if there, with what `item` makes of each of its values.
+    fn map<S, T>(
+        &mut self,
+        names: &str,
+        go_type: &str,
+        mut item: impl FnMut(&Self, &str, &'a Value<'a>) -> Option<T>,
+    ) -> Option<BTreeMap<S, T>>
+    where
+        S: for<'s> From<&'s str> + Ord,
+    {
+        self.first_of(names, BTreeMap::is_empty, |f, name| {
+            let mut map = None;
+            for value in f.sent(name) {
+                match &value.kind {
+                    Kind::Object(entries) => {
+                        let map = map.get_or_insert_with(BTreeMap::new);
+                        for (key, value) in entries {
+                            if let Some(item) = item(f, name, value) {
+                                map.insert(S::from(key), item);
+                            }
+                        }
+                    }
+                    Kind::Null => map = None,
+                    _ => f.wrong_kind(name, value, go_type),
+                }
             }
-        }
+            map
+        })
     }
 
     /// An object of strings, if there. Keys are kept as sent.
@@ -461,14 +547,7 @@ impl<'a> Fields<'a> {
     where
         S: for<'s> From<&'s str> + Ord,
     {
-        let entries = self.entries_of(names, "map[string]string")?;
-        let name = names.split('|').next().unwrap_or(names);
-        Some(
-            entries
-                .iter()
-                .map(|(key, value)| (S::from(key), S::from(self.text_of(name, value, "string"))))
-                .collect(),
-        )
+        self.map(names, "map[string]string", |f, name, value| Some(S::from(f.text_of(name, value, "string"))))
     }
 
     /// An object of strings; empty if absent.
@@ -484,52 +563,95 @@ impl<'a> Fields<'a> {
     where
         S: for<'s> From<&'s str> + Ord,
     {
-        let name = names.split('|').next().unwrap_or(names);
-        let mut out = BTreeMap::new();
-        for (key, value) in self.entries_of(names, "map[string][]string").unwrap_or_default() {
-            let list = match &value.kind {
-                Kind::Array(items) => {
-                    items.iter().map(|item| self.text_of(name, item, "string").into()).collect()
-                }
-                Kind::Null => Vec::new(),
-                _ => {
-                    self.wrong_kind(name, value, "[]string");
-                    Vec::new()
-                }
-            };
-            out.insert(S::from(key), list);
-        }
-        out
+        let map = self.map(names, "map[string][]string", |f, name, value| match &value.kind {
+            Kind::Array(items) => {
+                Some(items.iter().map(|item| f.text_of(name, item, "string").into()).collect())
+            }
+            Kind::Null => Some(Vec::new()),
+            _ => {
+                f.wrong_kind(name, value, "[]string");
+                None
+            }
+        });
+        map.unwrap_or_default()
     }
 
     fn read_nested<T>(
         &self,
         name: &str,
-        value: &Value<'_>,
+        entries: &[Entry<'_>],
         shape: Struct,
         read: impl FnOnce(&mut Fields<'_>) -> T,
-    ) -> Option<T> {
+    ) -> T {
         let path = Path { parent: Some(self.path), field: name, shape };
-        let entries = match &value.kind {
-            Kind::Object(entries) => entries.as_slice(),
-            Kind::Null => &[],
-            _ => {
-                self.wrong_kind(name, value, &shape.go_type());
-                return None;
-            }
-        };
-        Some(read_object(entries, &path, self.unknown, self.problems, read))
+        read_object(entries, &path, self.unknown, self.problems, read)
     }
 
-    /// An object, if there; `read` takes its fields.
+    /// `value` read into an object that has been sent before; `None` if it is another kind.
+    fn onto(
+        &self,
+        name: &str,
+        shape: Struct,
+        before: Option<Object<'a>>,
+        value: &'a Value<'a>,
+    ) -> Option<Object<'a>> {
+        match (&value.kind, before) {
+            (Kind::Object(entries), None) => Some(Cow::Borrowed(entries)),
+            (Kind::Object(entries), Some(mut all)) => {
+                all.to_mut().extend_from_slice(entries);
+                Some(all)
+            }
+            (_, before) => {
+                self.wrong_kind(name, value, &shape.go_type());
+                before
+            }
+        }
+    }
+
+    fn read_sent<T>(
+        &mut self,
+        names: &str,
+        shape: Struct,
+        forgets: bool,
+        read: impl FnOnce(&mut Fields<'_>) -> T,
+    ) -> Option<T> {
+        let all = self.first_of(
+            names,
+            |_| false,
+            |f, name| {
+                let mut all = None;
+                for value in f.sent(name) {
+                    match value.kind {
+                        Kind::Null if forgets => all = None,
+                        Kind::Null => {}
+                        _ => all = f.onto(name, shape, all.take(), value),
+                    }
+                }
+                all
+            },
+        )?;
+        let name = names.split('|').next().unwrap_or(names);
+        Some(self.read_nested(name, &all, shape, read))
+    }
+
+    /// An object, if there; `read` takes its fields. A pointer in Go: `null` forgets what was sent before.
     pub fn object<T>(
         &mut self,
         names: &str,
         shape: Struct,
         read: impl FnOnce(&mut Fields<'_>) -> T,
     ) -> Option<T> {
-        let (name, value) = self.take(names)?;
-        self.read_nested(name, value, shape, read)
+        self.read_sent(names, shape, true, read)
+    }
+
+    /// An object that is part of the one around it: `null` says nothing.
+    pub fn part<T>(
+        &mut self,
+        names: &str,
+        shape: Struct,
+        read: impl FnOnce(&mut Fields<'_>) -> T,
+    ) -> Option<T> {
+        self.read_sent(names, shape, false, read)
     }
 
     /// A list of objects; empty if absent. An element that is `null` reads as an empty object.
@@ -539,9 +661,16 @@ impl<'a> Fields<'a> {
         shape: Struct,
         mut read: impl FnMut(&mut Fields<'_>) -> T,
     ) -> Vec<T> {
+        let list_type = alloc::format!("[]{}", shape.go_type());
+        let list = self.first_of(names, Vec::is_empty, |f, name| {
+            f.list(name, &list_type, |f, before, item| match item.kind {
+                Kind::Null => None,
+                _ => f.onto(name, shape, before, item),
+            })
+        });
         let name = names.split('|').next().unwrap_or(names);
-        let items = self.array(names, &alloc::format!("[]{}", shape.go_type())).unwrap_or_default();
-        items.iter().filter_map(|item| self.read_nested(name, item, shape, &mut read)).collect()
+        let list = list.unwrap_or_default().into_iter();
+        list.map(|all| self.read_nested(name, all.as_deref().unwrap_or(&[]), shape, &mut read)).collect()
     }
 
     /// An object whose values are objects, such as tagged addresses; empty if absent.
@@ -554,14 +683,14 @@ impl<'a> Fields<'a> {
     where
         S: for<'s> From<&'s str> + Ord,
     {
-        let name = names.split('|').next().unwrap_or(names);
         let go_type = alloc::format!("map[string]{}", shape.go_type());
-        let mut out = BTreeMap::new();
-        for (key, value) in self.entries_of(names, &go_type).unwrap_or_default() {
-            if let Some(item) = self.read_nested(name, value, shape, &mut read) {
-                out.insert(S::from(key), item);
-            }
-        }
-        out
+        let map = self.map(names, &go_type, |f, name, value| {
+            let all = match value.kind {
+                Kind::Null => Cow::Borrowed(&[] as &[_]),
+                _ => f.onto(name, shape, None, value)?,
+            };
+            Some(f.read_nested(name, &all, shape, &mut read))
+        });
+        map.unwrap_or_default()
     }
 }

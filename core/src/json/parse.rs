@@ -6,8 +6,11 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// The deepest nesting accepted.
-pub const MAX_DEPTH: usize = 128;
+/// The deepest nesting accepted, as by Go's decoder.
+pub const MAX_DEPTH: usize = 10_000;
+/// What is nested deeper is checked and not kept: nothing that is decoded lies so deep, and a tree that recursion walks
+/// must fit a stack.
+const MAX_KEPT: usize = 128;
 /// The longest text accepted, in bytes. Callers set tighter limits on what they read.
 pub const MAX_BYTES: usize = 64 << 20;
 
@@ -106,13 +109,72 @@ impl<'a> Parser<'a> {
         byte: u8,
         content: fn(&mut Self) -> Result<Kind<'a>, Error>,
     ) -> Result<Kind<'a>, Error> {
-        if self.depth == MAX_DEPTH {
-            return Err(wrong(byte, "exceeded max depth"));
+        if self.depth == MAX_KEPT {
+            return self.pass_over(byte);
         }
         self.depth += 1;
         let kind = content(self);
         self.depth -= 1;
         kind
+    }
+
+    /// Reads past an array or object that lies too deep to be kept, and gives an empty one.
+    fn pass_over(&mut self, first: u8) -> Result<Kind<'a>, Error> {
+        // The brackets that are open, this one first.
+        let mut open = Vec::new();
+        let mut byte = first;
+        'value: loop {
+            if matches!(byte, b'{' | b'[') {
+                if self.depth + open.len() == MAX_DEPTH {
+                    return Err(wrong(byte, "exceeded max depth"));
+                }
+                open.push(byte);
+                byte = self.next_past_space()?;
+                match (open.last(), byte) {
+                    (Some(b'['), b']') | (Some(b'{'), b'}') => {
+                        open.pop();
+                    }
+                    (Some(b'['), _) => continue,
+                    _ => {
+                        byte = self.key(byte)?.1;
+                        continue;
+                    }
+                }
+            } else {
+                self.value(byte)?;
+            }
+            while let Some(bracket) = open.last() {
+                match (bracket, self.next_past_space()?) {
+                    (b'[', b',') => {
+                        byte = self.next_past_space()?;
+                        continue 'value;
+                    }
+                    (_, b',') => {
+                        byte = self.next_past_space()?;
+                        byte = self.key(byte)?.1;
+                        continue 'value;
+                    }
+                    (b'[', b']') | (b'{', b'}') => {
+                        open.pop();
+                    }
+                    (b'[', other) => return Err(wrong(other, "after array element")),
+                    (_, other) => return Err(wrong(other, "after object key:value pair")),
+                }
+            }
+            return Ok(if first == b'[' { Kind::Array(Vec::new()) } else { Kind::Object(Vec::new()) });
+        }
+    }
+
+    /// A key that starts with `byte`, and the first byte of its value.
+    fn key(&mut self, byte: u8) -> Result<(Cow<'a, str>, u8), Error> {
+        if byte != b'"' {
+            return Err(wrong(byte, "looking for beginning of object key string"));
+        }
+        let key = self.string()?;
+        match self.next_past_space()? {
+            b':' => Ok((key, self.next_past_space()?)),
+            other => Err(wrong(other, "after object key")),
+        }
     }
 
     fn object(&mut self) -> Result<Kind<'a>, Error> {
@@ -122,16 +184,8 @@ impl<'a> Parser<'a> {
             return Ok(Kind::Object(entries));
         }
         loop {
-            if byte != b'"' {
-                return Err(wrong(byte, "looking for beginning of object key string"));
-            }
-            let key = self.string()?;
-            byte = self.next_past_space()?;
-            if byte != b':' {
-                return Err(wrong(byte, "after object key"));
-            }
-            byte = self.next_past_space()?;
-            let value = self.value(byte)?;
+            let (key, first) = self.key(byte)?;
+            let value = self.value(first)?;
             entries.push((key, value));
             match self.next_past_space()? {
                 b',' => byte = self.next_past_space()?,

@@ -240,6 +240,55 @@ fn nesting_has_a_limit() {
     assert_eq!(error.to_string(), "invalid character '[' exceeded max depth");
 }
 
+/// What lies too deep to be kept is read by other code: it refuses the same.
+#[test]
+fn what_is_not_kept_is_checked_as_what_is() {
+    for inner in [
+        "",
+        "1",
+        "[]",
+        "{}",
+        "[1,2]",
+        "[1,]",
+        "[,]",
+        "[1 2]",
+        "[1}",
+        "[",
+        "[1",
+        "[1,",
+        "]",
+        "}",
+        "{\"a\":1}",
+        "{\"a\":1,}",
+        "{\"a\":1,\"b\":[{\"c\":{}}]}",
+        "{\"a\" 1}",
+        "{\"a\":}",
+        "{\"a\":1 2}",
+        "{\"a\":1]",
+        "{a:1}",
+        "{1:1}",
+        "{\"a",
+        "{\"a\"",
+        "{\"a\":",
+        "{,}",
+        "[{]}",
+        "[[],{},[[]]]",
+        "tru",
+        "\"a\u{1}\"",
+        "-",
+        "[[1],x]",
+    ] {
+        let at = |depth: usize| "[".repeat(depth) + inner + &"]".repeat(depth);
+        let (flat, deep) = (at(1), at(200));
+        assert_eq!(parse(flat.as_bytes()).err(), parse(deep.as_bytes()).err(), "{inner}");
+        assert_eq!(parse_body(flat.as_bytes()).err(), parse_body(deep.as_bytes()).err(), "{inner}");
+    }
+    let text = format!("[{}5{},{{\"a\":7}}]", "[".repeat(5000), "]".repeat(5000));
+    let value = parse(text.as_bytes()).unwrap();
+    let Kind::Array(items) = &value.kind else { panic!("{value:?}") };
+    assert!(matches!(&items[1].kind, Kind::Object(entries) if entries.len() == 1), "what follows is read");
+}
+
 fn document() -> impl Strategy<Value = serde_json::Value> {
     use serde_json::Value as Json;
     let leaf = prop_oneof![

@@ -53,7 +53,7 @@ pub fn service(f: &mut Fields<'_>, mode: Mode, not_built: &mut NotBuilt) -> Serv
         locality: f.object("Locality", Struct::new("Locality"), locality),
         checks: Vec::new(),
     };
-    let one = f.object("Check", Struct::ALIAS, |f| check(f, mode, Place::Service));
+    let one = f.part("Check", Struct::ALIAS, |f| check(f, mode, Place::Service));
     definition.checks.extend(one.filter(|check| *check != CheckDefinition::default()));
     definition.checks.extend(f.objects("Checks", Struct::ALIAS, |f| check(f, mode, Place::Service)));
     for (name, what) in [("Proxy", "Proxy"), ("Connect", "Connect")] {

@@ -9,14 +9,14 @@ use std::io::Write;
 /// Smaller bodies are sent as they are.
 const LEAST: usize = 1400;
 
-/// Whether `Accept-Encoding` names gzip with a weight above zero.
+/// Whether `Accept-Encoding` names gzip with a weight above zero. A weight that is no number is none.
 pub(super) fn accepted(header: &str) -> bool {
     header.split(',').any(|part| {
         let mut words = part.split(';').map(str::trim);
         let coding = words.next().unwrap_or("");
-        let refused =
-            words.any(|w| matches!(w.replace(' ', "").as_str(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
-        coding.eq_ignore_ascii_case("gzip") && !refused
+        let mut weights = words.filter_map(|word| word.strip_prefix("q="));
+        coding.eq_ignore_ascii_case("gzip")
+            && weights.next_back().is_none_or(|weight| weight.parse().is_ok_and(|weight: f64| weight > 0.0))
     })
 }
 
@@ -78,7 +78,8 @@ mod tests {
     fn clients_say_yes_or_no() {
         assert!(accepted("gzip"));
         assert!(accepted("deflate, GZIP;q=0.5"));
-        assert!(!accepted("gzip;q=0"));
+        assert!(accepted("gzip;x=1") && accepted("gzip; q=1.0"));
+        assert!(!accepted("gzip;q=0") && !accepted("gzip;q=0.000") && !accepted("gzip;q=x"));
         assert!(!accepted("br, deflate"));
     }
 

@@ -118,7 +118,7 @@ fn says_something(value: &Value<'_>) -> bool {
 /// A catalog check.
 pub(super) fn check(f: &mut Fields<'_>) -> HealthCheck {
     let definition = f
-        .object("Definition", Struct::aliased_in("structs", "HealthCheck"), definition)
+        .part("Definition", Struct::aliased_in("structs", "HealthCheck"), definition)
         .and_then(CheckDefinitionRecord::shared);
     let (interval, timeout) = (f.str("Interval"), f.str("Timeout"));
     HealthCheck { interval, timeout, definition, ..bare_check(f) }

@@ -14,15 +14,15 @@ pub(in crate::front) fn query(body: &[u8]) -> Result<PreparedQuery, Error> {
         session: f.str("Session"),
         token: f.str("Token"),
         template: f
-            .object("Template", Struct::new("QueryTemplateOptions"), |f| QueryTemplate {
+            .part("Template", Struct::new("QueryTemplateOptions"), |f| QueryTemplate {
                 kind: f.str("Type"),
                 regexp: f.str("Regexp"),
                 remove_empty_tags: f.bool("RemoveEmptyTags"),
             })
             .unwrap_or_default(),
-        service: f.object("Service", Struct::new("ServiceQuery"), service).unwrap_or_default(),
+        service: f.part("Service", Struct::new("ServiceQuery"), service).unwrap_or_default(),
         dns: f
-            .object("DNS", Struct::new("QueryDNSOptions"), |f| QueryDns { ttl: f.str("TTL") })
+            .part("DNS", Struct::new("QueryDNSOptions"), |f| QueryDns { ttl: f.str("TTL") })
             .unwrap_or_default(),
         create_index: f.uint64("CreateIndex"),
         modify_index: f.uint64("ModifyIndex"),
@@ -33,7 +33,7 @@ fn service(f: &mut Fields<'_>) -> ServiceQuery {
     ServiceQuery {
         service: f.str("Service"),
         sameness_group: f.str("SamenessGroup"),
-        failover: f.object("Failover", Struct::new("QueryFailoverOptions"), failover).unwrap_or_default(),
+        failover: f.part("Failover", Struct::new("QueryFailoverOptions"), failover).unwrap_or_default(),
         only_passing: f.bool("OnlyPassing"),
         ignore_check_ids: Tags::of(f.opt_strings_of("IgnoreCheckIDs", "types.CheckID")),
         near: f.str("Near"),

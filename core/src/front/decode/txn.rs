@@ -164,11 +164,11 @@ fn sent(f: &mut Fields<'_>, not_built: &mut Vec<&'static str>) -> Option<Sent> {
         Sent::Kv(f.string_of("Verb", "api.KVOp"), entry)
     });
     let node = f.object("Node", Struct::of("api", "NodeTxnOp"), |f| {
-        let node = f.object("Node", Struct::of("api", "Node"), node).unwrap_or_default();
+        let node = f.part("Node", Struct::of("api", "Node"), node).unwrap_or_default();
         Sent::Node(f.string_of("Verb", "api.NodeOp"), node)
     });
     let service = f.object("Service", Struct::of("api", "ServiceTxnOp"), |f| {
-        let service = f.object("Service", Struct::of("api", "AgentService"), |f| {
+        let service = f.part("Service", Struct::of("api", "AgentService"), |f| {
             let _shown_only = (f.string("ContentHash"), f.string("Datacenter"));
             let _enterprise = (f.string("Namespace"), f.string("Partition"));
             let service = catalog::service(f, not_built);
@@ -178,10 +178,10 @@ fn sent(f: &mut Fields<'_>, not_built: &mut Vec<&'static str>) -> Option<Sent> {
         Sent::Service(f.string_of("Verb", "api.ServiceOp"), f.str("Node"), service.unwrap_or_default())
     });
     let check = f.object("Check", Struct::of("api", "CheckTxnOp"), |f| {
-        let check = f.object("Check", Struct::of("api", "HealthCheck"), |f| {
+        let check = f.part("Check", Struct::of("api", "HealthCheck"), |f| {
             let _enterprise = (f.string("Namespace"), f.string("Partition"));
             let definition = f
-                .object("Definition", Struct::aliased_in("api", "HealthCheck"), definition)
+                .part("Definition", Struct::aliased_in("api", "HealthCheck"), definition)
                 .and_then(CheckDefinitionRecord::shared);
             HealthCheck { definition, ..catalog::bare_check(f) }
         });
