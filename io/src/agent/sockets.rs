@@ -88,12 +88,27 @@ fn user(name: &str) -> Result<u32, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
-    /// A directory of its own, below the one for this build's tests.
-    fn place(name: &str) -> String {
-        let dir = std::env::temp_dir().join(format!("lictor-socket-{name}-{}", std::process::id()));
-        fs::create_dir_all(&dir).expect("a directory");
-        dir.join("s").display().to_string()
+    /// A directory of a test's own, which goes with it.
+    struct Place(PathBuf);
+
+    impl Place {
+        fn new(name: &str) -> Place {
+            let dir = std::env::temp_dir().join(format!("lictor-socket-{name}-{}", std::process::id()));
+            fs::create_dir_all(&dir).expect("a directory");
+            Place(dir)
+        }
+
+        fn socket(&self) -> String {
+            self.0.join("s").display().to_string()
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
     }
 
     fn open(path: &str, mode: &str) -> Result<Socket, String> {
@@ -103,7 +118,8 @@ mod tests {
 
     #[test]
     fn what_was_left_behind_is_replaced_and_nothing_else() {
-        let path = place("left");
+        let place = Place::new("left");
+        let path = place.socket();
         drop(UnixListener::bind(&path).expect("a socket"));
         let socket = open(&path, "").expect("nobody listens there any more");
         let why = open(&path, "").expect_err("somebody listens");
@@ -117,7 +133,8 @@ mod tests {
 
     #[test]
     fn the_mode_is_octal_and_users_have_names() {
-        let path = place("mode");
+        let place = Place::new("mode");
+        let path = place.socket();
         let socket = open(&path, "0640").expect("it is made");
         assert_eq!(fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o640);
         drop(socket);
