@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 const SOCKETS: usize = 8;
 /// Questions under way on each.
 const WINDOW: usize = 8;
-/// Then a question counts as lost.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// Then a question counts as lost. Longer than a turn: a Consul that has a thousand instances to shuffle for each answer
+/// may let one wait for half a second.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Record types.
 pub const A: u16 = 1;

@@ -44,6 +44,12 @@ impl Gossip {
         self.serf.members.values().map(|known| &known.member)
     }
 
+    /// Whether no rumour is left that is still to be sent on.
+    pub fn has_told_all(&self) -> bool {
+        let serf = &self.serf;
+        [&self.rumours, &serf.intent_queue, &serf.event_queue, &serf.query_queue].iter().all(|queue| queue.len() == 0)
+    }
+
     /// One member.
     pub fn member(&self, name: &str) -> Option<&Member> {
         self.serf.members.get(name).map(|known| &known.member)

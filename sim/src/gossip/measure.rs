@@ -31,6 +31,9 @@ pub struct Spread {
     pub idle_stream_bytes: f64,
 }
 
+/// The longest time until members that joined all at once have told each other of all of them.
+const SILENT: Duration = Duration::from_secs(3600);
+
 /// Assembles a pool of `n`, lets it rest for as long as all need to exchange tables once, lets one more join, shouts,
 /// crashes one, and measures. `tell` hears what is done and how long it took in the pool's own time, for this may take
 /// long. `None`: something took longer than it may.
@@ -55,8 +58,9 @@ pub fn measure_spread(
         world.run_until(limit, |world| world.all_see(&all, &all, Status::Alive))?
     };
     tell("one more known to all", joined);
-    // Until the last rumour was sent as often as it may be.
-    world.run(Duration::from_secs(30));
+    // Thousands of news take minutes until each was sent as often as it may be; the pool is not at rest before.
+    let silent = world.run_until(SILENT, World::is_silent)?;
+    tell("nothing left to be told", silent);
     world.listens = true;
     let before = (world.packets, world.packet_bytes, world.stream_bytes);
     let rest = Bounds::new(world.config(0), n).exchange();

@@ -214,6 +214,11 @@ impl World {
         who.iter().all(|i| whom.iter().all(|j| self.status(*i, *j) == Some(status)))
     }
 
+    /// Whether nobody has a rumour that is still to be sent on.
+    pub fn is_silent(&self) -> bool {
+        (0..self.hosts.len()).all(|i| self.gossip(i).has_told_all())
+    }
+
     /// How one member sees another.
     pub fn status(&self, i: usize, j: usize) -> Option<Status> {
         let name: &Str = &self.hosts[j].config.name;
