@@ -330,6 +330,10 @@ impl Node {
 
     /// Asks for the addresses of `retry_join` when they are due.
     pub(super) fn join_due(&mut self, now: Now) {
+        // Whether it is alone takes a look at all members: not at every wake.
+        if self.joins.poll_timeout().is_none_or(|due| due > now.mono) {
+            return;
+        }
         let alone = [Pool::Lan, Pool::Wan].map(|pool| self.is_alone(pool));
         if let Some((pool, lookup)) = self.joins.due(now.mono, |pool| alone[usize::from(pool == Pool::Wan)]) {
             if self.joins.is_first(pool) {
