@@ -47,7 +47,9 @@ impl Gossip {
     /// Whether no rumour is left that is still to be sent on.
     pub fn has_told_all(&self) -> bool {
         let serf = &self.serf;
-        [&self.rumours, &serf.intent_queue, &serf.event_queue, &serf.query_queue].iter().all(|queue| queue.len() == 0)
+        [&self.rumours, &serf.intent_queue, &serf.event_queue, &serf.query_queue]
+            .iter()
+            .all(|queue| queue.len() == 0)
     }
 
     /// One member.
