@@ -37,6 +37,7 @@ fn look_at(path: &Path) -> DataDirectory {
     match fs::metadata(path) {
         Ok(found) if !found.is_dir() => DataDirectory::Other,
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => DataDirectory::Unreadable(go_error::cause(&e)),
+        Ok(_) if path.join("mdb").exists() => DataDirectory::BeforeRaft,
         _ => DataDirectory::Usable,
     }
 }
@@ -127,16 +128,27 @@ pub fn host() -> HostFacts {
             multicast: flags & 0x1000 != 0,
             running: i.is_oper_up(),
             default_route: default.as_deref() == Some(&i.name),
+            index: i.index.unwrap_or(0),
+            mtu: told(&i.name, "mtu").and_then(|text| text.parse().ok()).unwrap_or(0),
+            hardware: told(&i.name, "address")
+                .filter(|text| text.bytes().any(|b| !matches!(b, b'0' | b':')))
+                .unwrap_or_default(),
             name: i.name,
         }
     });
     HostFacts { hostname, interfaces: interfaces.collect(), ..HostFacts::default() }
 }
 
+/// What the system tells of an interface under this name (Linux).
+fn told(interface: &str, what: &str) -> Option<String> {
+    let text = fs::read_to_string(format!("/sys/class/net/{interface}/{what}")).ok()?;
+    Some(text.trim().to_owned())
+}
+
 /// The interface's flags in Linux's numbers; elsewhere put together from what the system tells otherwise.
 fn flags(interface: &if_addrs::Interface) -> u32 {
-    let told = fs::read_to_string(format!("/sys/class/net/{}/flags", interface.name)).ok();
-    let told = told.and_then(|text| u32::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok());
+    let told = told(&interface.name, "flags");
+    let told = told.and_then(|text| u32::from_str_radix(text.trim_start_matches("0x"), 16).ok());
     told.unwrap_or_else(|| {
         let kind = match (interface.is_loopback(), interface.is_p2p()) {
             (true, _) => 0x8,

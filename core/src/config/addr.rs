@@ -31,6 +31,12 @@ pub struct Interface {
     pub multicast: bool,
     /// The default route goes through it.
     pub default_route: bool,
+    /// The number that the system gave it.
+    pub index: u32,
+    /// The most bytes that one packet may have.
+    pub mtu: u32,
+    /// The address of its network card, as `02:00:00:00:00:01`; empty where it has none.
+    pub hardware: String,
 }
 
 /// Where a listener binds: an address, or a socket file for HTTP and gRPC.

@@ -38,6 +38,8 @@ pub enum DataDirectory {
     /// A directory, or nothing yet.
     #[default]
     Usable,
+    /// A directory that holds `mdb`, in which Consul before 0.6 kept its state.
+    BeforeRaft,
     /// Something that is no directory.
     Other,
     /// The system does not tell; its words.

@@ -129,12 +129,12 @@ pub(super) fn read(gossip: &mut Gossip, tree: &Tree, dev: bool) -> Result<(), St
 fn pool(pool: &mut Pool, tree: &Tree, dev: bool, [allowed, tuning, suffix]: [&str; 3]) -> Result<(), String> {
     let cidrs = tree::texts(tree, allowed);
     if !cidrs.is_empty() {
-        let bad = cidrs.iter().filter(|text| Network::parse(text).is_none());
+        let bad = cidrs.iter().filter(|text| Network::parse(text.trim()).is_none());
         let bad: Vec<String> = bad.map(|text| format!("invalid cidr: {text}")).collect();
         if !bad.is_empty() {
             return Err(format!("{allowed}: {}", source::several(&bad)));
         }
-        pool.allowed = Some(cidrs.iter().filter_map(|text| Network::parse(text)).collect());
+        pool.allowed = Some(cidrs.iter().filter_map(|text| Network::parse(text.trim())).collect());
     }
     let interval = time(tree, &format!("retry_interval{suffix}"));
     pool.retry_interval = interval.unwrap_or(pool.retry_interval);

@@ -152,7 +152,11 @@ impl Decoder {
     ) -> Map<String, Value> {
         let mut tree = Map::new();
         for key in keys {
-            let Some(value) = take(&mut raw, key) else { continue };
+            let Some(mut value) = take(&mut raw, key) else { continue };
+            // In Go a single value of a struct is behind a pointer, and what is behind it is unpacked once more.
+            if matches!(key.kind, Kind::Bool | Kind::Number(_) | Kind::Text | Kind::Duration) {
+                value = only_element(value);
+            }
             if let Some(value) = self.value(key.kind, value, &join(path, key.name)) {
                 tree.insert(key.name.into(), value);
             }

@@ -24,6 +24,9 @@ fn interface(name: &str, address: [u8; 4], default_route: bool) -> Interface {
         point_to_point: false,
         multicast: !loopback,
         default_route,
+        index: 1,
+        mtu: 1500,
+        hardware: String::new(),
     }
 }
 
@@ -364,4 +367,13 @@ fn what_is_at_the_path_of_the_data_directory_is_judged_after_the_pages_and_befor
     let why = "Error getting info on data_dir: stat /a \"b\": permission denied";
     assert_eq!(told("", &files, unreadable()), Err(why.into()));
     assert_eq!(told("", &dev, DataDirectory::Other), Ok(()));
+    assert_eq!(told("", &files, DataDirectory::BeforeRaft), Ok(()), "only a server minds");
+    let before_raft = told(r#", "server": true, "alt_domain": "a""#, &files, DataDirectory::BeforeRaft);
+    assert!(
+        before_raft
+            .unwrap_err()
+            .starts_with("CRITICAL: Deprecated data folder found at \"/a \\\"b\\\"/mdb\"!\n")
+    );
+    let name = told(r#", "server": true, "encrypt": "x""#, &files, DataDirectory::BeforeRaft);
+    assert!(name.unwrap_err().starts_with("encrypt has invalid key"));
 }

@@ -1,5 +1,7 @@
 //! Rules between keys, with Consul's texts, in Consul's order.
 
+mod authority;
+mod entries;
 mod mesh;
 pub(super) mod tls;
 mod ui;
@@ -70,6 +72,12 @@ pub(super) fn validate(
                 .into(),
         );
     }
+    for text in tree::texts(tree, "auto_encrypt.ip_san") {
+        if text.parse::<IpAddr>().is_err() {
+            let text = strconv::quote(text.as_bytes());
+            warnings.push(format!("Cannot parse ip {text} from AutoEncrypt.IPSAN"));
+        }
+    }
     tls::judge(config, tree, errors)?;
     cache(tree)?;
     if let Some(version) = tree::int(tree, "raft_protocol").filter(|version| *version != 3) {
@@ -99,6 +107,9 @@ pub(super) fn validate(
     }
     rules::metadata(rules::pairs(&config.node_meta)).map_err(|why| format!("node_meta invalid: {why}"))?;
     encryption(tree)?;
+    if config.server && *data_dir == DataDirectory::BeforeRaft {
+        return Err(data_before_raft(&config.data_dir));
+    }
     mesh::gateways(config, tree)?;
     if config.server {
         raft_logstore(tree)?;
@@ -114,7 +125,7 @@ pub(super) fn validate(
         return Err(source::several(errors));
     }
     definitions(config)?;
-    mesh::authority(tree)?;
+    authority::judge(tree)?;
     tls::roles(config, tree)?;
     if config.server && tree::text(tree, "advertise_reconnect_timeout").is_some_and(|text| !text.is_empty()) {
         return Err("advertise_reconnect_timeout can only be used on a client".into());
@@ -143,7 +154,7 @@ fn basic_name(key: &str, name: &str, may_be_empty: bool) -> Result<(), String> {
 /// What is at the path may be a directory or nothing.
 fn data_directory(config: &RuntimeConfig, found: &DataDirectory) -> Result<(), String> {
     match found {
-        DataDirectory::Usable => Ok(()),
+        DataDirectory::Usable | DataDirectory::BeforeRaft => Ok(()),
         DataDirectory::Other => {
             let path = strconv::quote(config.data_dir.as_bytes());
             Err(format!("data_dir {path} is not a directory"))
@@ -152,6 +163,15 @@ fn data_directory(config: &RuntimeConfig, found: &DataDirectory) -> Result<(), S
             Err(format!("Error getting info on data_dir: stat {}: {why}", config.data_dir))
         }
     }
+}
+
+/// What a server of Consul before 0.6 left.
+fn data_before_raft(path: &str) -> String {
+    let path = strconv::quote(format!("{}/mdb", path.trim_end_matches('/')).as_bytes());
+    format!(
+        "CRITICAL: Deprecated data folder found at {path}!\nConsul will refuse to boot with this directory \
+         present.\nSee https://www.consul.io/docs/upgrade-specific.html for more information."
+    )
 }
 
 fn node_name(config: &RuntimeConfig, warnings: &mut Vec<String>) -> Result<(), String> {
@@ -167,7 +187,8 @@ fn node_name(config: &RuntimeConfig, warnings: &mut Vec<String>) -> Result<(), S
     } else {
         return Ok(());
     };
-    warnings.push(format!("Node name {name:?} will not be discoverable via DNS due to {unreachable}"));
+    let name = strconv::quote(name.as_bytes());
+    warnings.push(format!("Node name {name} will not be discoverable via DNS due to {unreachable}"));
     Ok(())
 }
 

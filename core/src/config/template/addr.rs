@@ -20,6 +20,10 @@ pub(super) struct Addr {
     /// The interface's flags, as Go names them.
     pub(super) flags: Vec<&'static str>,
     pub(super) default_route: bool,
+    pub(super) index: u32,
+    pub(super) mtu: u32,
+    /// The address of its network card, empty where it has none.
+    pub(super) hardware: String,
 }
 
 impl Addr {
@@ -38,12 +42,27 @@ impl Addr {
             length: interface.length.min(bits(interface.address)),
             flags: flags.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect(),
             default_route: interface.default_route,
+            index: interface.index,
+            mtu: interface.mtu,
+            hardware: interface.hardware.clone(),
         }
     }
 
-    /// The address and its interface, for messages.
+    /// The address and its interface.
     pub(super) fn described(&self) -> String {
-        format!("{self} {{{} {}}}", self.name, self.flags.join("|"))
+        format!("{self} {}", self.interface())
+    }
+
+    /// The interface: number, most bytes of a packet, name, card and flags.
+    pub(super) fn interface(&self) -> String {
+        let flags = if self.flags.is_empty() { "0".into() } else { self.flags.join("|") };
+        format!("{{{} {} {} {} {flags}}}", self.index, self.mtu, self.name, self.hardware)
+    }
+
+    /// The flags as the number that Go makes of them.
+    pub(super) fn flag_bits(&self) -> u64 {
+        let known = ["up", "broadcast", "loopback", "pointtopoint", "multicast", "running"];
+        known.iter().enumerate().filter(|(_, name)| self.flags.contains(name)).map(|(n, _)| 1 << n).sum()
     }
 
     fn width(&self) -> u8 {
@@ -51,7 +70,7 @@ impl Addr {
     }
 
     /// The bits that belong to the host rather than to the network.
-    fn host_bits(&self) -> u128 {
+    pub(super) fn host_bits(&self) -> u128 {
         let free = u32::from(self.width() - self.length);
         1_u128.checked_shl(free).unwrap_or(0).wrapping_sub(1)
     }
@@ -65,7 +84,7 @@ impl Addr {
     }
 
     /// The same place in the family of this address, whatever does not fit cut off.
-    fn at(&self, number: u128) -> IpAddr {
+    pub(super) fn at(&self, number: u128) -> IpAddr {
         match self.ip {
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::from_bits(number as u32)),
             IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::from_bits(number)),
@@ -88,7 +107,16 @@ impl Addr {
                 (ip, bits(ip))
             }
         };
-        Some(Addr { name: String::new(), ip, length, flags: Vec::new(), default_route: false })
+        Some(Addr {
+            name: String::new(),
+            ip,
+            length,
+            flags: Vec::new(),
+            default_route: false,
+            index: 0,
+            mtu: 0,
+            hardware: String::new(),
+        })
     }
 
     /// Not routed on the internet, in the sense of RFC 6890.

@@ -1,324 +1,551 @@
-//! Carrying a pipeline out: each stage is a function whose last argument is what the stage before gave.
+//! Carrying a template out: conditions, loops and variables, and the calls of functions.
+//!
+//! As in Go, an error is about the part that was looked at last, and every call takes a share of a fixed amount
+//! of work, so no template keeps an agent from starting or fills its memory.
 
-use super::addr::{self, Addr};
-use super::parse::{Command, Word, WordKind};
-use super::{Wrong, select, sort};
+use super::Wrong;
+use super::addr::Addr;
+use super::field::{self, Found};
+use super::functions::{self, Function};
+use super::tree::{Branches, Command, Node, Number, Pipeline, Word, WordKind};
+use super::value::Value;
+use alloc::borrow::Cow;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::rc::Rc;
+use alloc::string::String;
 use alloc::vec::Vec;
-
-/// What a template looks at.
-pub(super) struct Scope<'a> {
-    /// All of it, for messages.
-    pub(super) text: &'a str,
-    /// The host's addresses.
-    pub(super) all: &'a [Addr],
-}
-
-/// What a stage gives.
-#[derive(Clone, Debug)]
-pub(super) enum Value {
-    Addrs(Vec<Addr>),
-    Text(String),
-    /// As written.
-    Number(String),
-    Bool(bool),
-}
-
-impl Value {
-    /// As it appears in the text.
-    pub(super) fn shown(&self) -> String {
-        match self {
-            Value::Addrs(all) => {
-                let each: Vec<String> = all.iter().map(Addr::described).collect();
-                format!("[{}]", each.join(" "))
-            }
-            Value::Text(text) | Value::Number(text) => text.clone(),
-            Value::Bool(yes) => yes.to_string(),
-        }
-    }
-
-    /// Its type, as Go names it.
-    fn go_type(&self) -> &'static str {
-        match self {
-            Value::Addrs(_) => "sockaddr.IfAddrs",
-            Value::Text(_) => "string",
-            Value::Number(_) => "int",
-            Value::Bool(_) => "bool",
-        }
-    }
-}
 
 /// What a function takes in one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Takes {
+pub(super) enum Takes {
     Text,
+    /// The name of an attribute.
+    Name,
     Uint,
     Int,
     Addrs,
-    /// Addresses, judged by the function itself.
+    Sock,
+    /// Any value, judged by the function itself.
     Any,
+    /// Any value, and also none.
+    Value,
 }
 
 impl Takes {
     fn go_type(self) -> &'static str {
         match self {
             Takes::Text => "string",
+            Takes::Name => "sockaddr.AttrName",
             Takes::Uint => "uint",
             Takes::Int => "int",
-            Takes::Addrs | Takes::Any => "sockaddr.IfAddrs",
+            Takes::Addrs => "sockaddr.IfAddrs",
+            Takes::Sock => "sockaddr.SockAddr",
+            Takes::Any => "interface {}",
+            Takes::Value => "reflect.Value",
+        }
+    }
+
+    fn fits(self, value: &Value) -> bool {
+        match (self, value) {
+            (Takes::Any | Takes::Value, _) => true,
+            (Takes::Text, Value::Text(_)) | (Takes::Addrs, Value::Addrs(_)) | (Takes::Int, Value::Int(_)) => {
+                true
+            }
+            (Takes::Uint, Value::Uint(_, kind)) => *kind == "uint",
+            (Takes::Sock, value) => matches!(value, Value::Addr(_) | Value::Sock(..)),
+            _ => false,
         }
     }
 }
 
-type Call = fn(&Scope<'_>, &[Value]) -> Result<Value, String>;
+/// What one template may do: calls, and the addresses and bytes that pass through them.
+const MAX_WORK: usize = 1_000_000;
 
-struct Function {
-    name: &'static str,
-    takes: &'static [Takes],
-    call: Call,
-}
+/// The longest text that a template may make, in bytes.
+pub(super) const MAX_TEXT: usize = 16 << 10;
 
-const fn function(name: &'static str, takes: &'static [Takes], call: Call) -> Function {
-    Function { name, takes, call }
-}
-
-static FUNCTIONS: &[Function] = &[
-    function("GetAllInterfaces", &[], |scope, _| Ok(Value::Addrs(scope.all.to_vec()))),
-    function("GetDefaultInterfaces", &[], |scope, _| {
-        let found: Vec<Addr> = scope.all.iter().filter(|a| a.default_route).cloned().collect();
-        match found.is_empty() {
-            true => Err("No default interface found".into()),
-            false => Ok(Value::Addrs(found)),
-        }
-    }),
-    function("GetPrivateInterfaces", &[], |scope, _| Ok(Value::Addrs(select::routable(scope.all, true)))),
-    function("GetPublicInterfaces", &[], |scope, _| Ok(Value::Addrs(select::routable(scope.all, false)))),
-    function("GetPrivateIP", &[], |scope, _| Ok(first(&select::routable(scope.all, true)))),
-    function("GetPublicIP", &[], |scope, _| Ok(first(&select::routable(scope.all, false)))),
-    function("GetPrivateIPs", &[], |scope, _| Ok(every(&select::everywhere(scope.all, true)))),
-    function("GetPublicIPs", &[], |scope, _| Ok(every(&select::everywhere(scope.all, false)))),
-    function("GetInterfaceIP", &[Takes::Text], |scope, args| {
-        let (named, _) = select::by_name(text(args, 0), scope.all)?;
-        let forwardable: Vec<Addr> = named.into_iter().filter(Addr::is_forwardable).collect();
-        Ok(first(&sort::by("type,size", &forwardable)?))
-    }),
-    function("GetInterfaceIPs", &[Takes::Text], |scope, args| {
-        let (named, _) = select::by_name(text(args, 0), scope.all)?;
-        Ok(every(&sort::by("type,size", &named)?))
-    }),
-    function("include", &[Takes::Text, Takes::Text, Takes::Addrs], |_, args| {
-        Ok(Value::Addrs(select::select(true, text(args, 0), text(args, 1), addrs(args, 2))?))
-    }),
-    function("exclude", &[Takes::Text, Takes::Text, Takes::Addrs], |_, args| {
-        Ok(Value::Addrs(select::select(false, text(args, 0), text(args, 1), addrs(args, 2))?))
-    }),
-    function("sort", &[Takes::Text, Takes::Addrs], |_, args| {
-        Ok(Value::Addrs(sort::by(text(args, 0), addrs(args, 1))?))
-    }),
-    function("attr", &[Takes::Text, Takes::Any], |_, args| {
-        let name = text(args, 0);
-        match args.get(1) {
-            Some(Value::Addrs(all)) => match all.first() {
-                None => Ok(Value::Text(String::new())),
-                Some(first) => Ok(Value::Text(addr::attribute(name, first)?)),
-            },
-            Some(other) => {
-                let (kind, shown) = (other.go_type(), other.shown());
-                Err(format!("unable to obtain attribute {name} from type {kind} ({shown})"))
-            }
-            None => Ok(Value::Text(String::new())),
-        }
-    }),
-    function("join", &[Takes::Text, Takes::Text, Takes::Addrs], |_, args| {
-        let each = addrs(args, 2).iter().map(|addr| addr::attribute(text(args, 0), addr));
-        Ok(Value::Text(each.collect::<Result<Vec<_>, _>>()?.join(text(args, 1))))
-    }),
-    function("limit", &[Takes::Uint, Takes::Addrs], |_, args| {
-        let all = addrs(args, 1);
-        let most = usize::try_from(number(args, 0)).unwrap_or(0).min(all.len());
-        Ok(Value::Addrs(all[..most].to_vec()))
-    }),
-    function("offset", &[Takes::Int, Takes::Addrs], |_, args| {
-        let (offset, all) = (number(args, 0), addrs(args, 1));
-        let skip = usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX);
-        if skip > all.len() {
-            return Err(format!(
-                "unable to seek past the end of the interface array: offset ({skip}) exceeds the number of \
-                 interfaces ({})",
-                all.len()
-            ));
-        }
-        let from = if offset < 0 { all.len() - skip } else { skip };
-        Ok(Value::Addrs(all[from..].to_vec()))
-    }),
-    function("unique", &[Takes::Text, Takes::Addrs], |_, args| {
-        let by = text(args, 0);
-        let key: fn(&Addr) -> String = match by.to_lowercase().as_str() {
-            "address" => Addr::to_string,
-            "name" => |a| a.name.clone(),
-            _ => return Err(format!("unsupported unique constraint {by:?}")),
-        };
-        let mut all = addrs(args, 1).to_vec();
-        all.dedup_by_key(|a| key(a));
-        Ok(Value::Addrs(all))
-    }),
-    function("math", &[Takes::Text, Takes::Text, Takes::Addrs], |_, args| {
-        let each = addrs(args, 2).iter().map(|a| {
-            addr::math(text(args, 0), text(args, 1), a)
-                .map_err(|why| format!("unable to perform an IPMath operation on {}: {why}", a.described()))
-        });
-        Ok(Value::Addrs(each.collect::<Result<_, _>>()?))
-    }),
-];
+/// The most addresses in one list.
+pub(super) const MAX_ADDRS: usize = 1 << 14;
 
 /// Whether a function has this name.
 pub(super) fn is_function(name: &str) -> bool {
-    FUNCTIONS.iter().any(|f| f.name == name)
+    functions::find(name).is_some()
 }
 
-fn first(addrs: &[Addr]) -> Value {
-    Value::Text(addrs.first().map(|a| a.ip.to_string()).unwrap_or_default())
+/// The part that was looked at last.
+#[derive(Clone, Copy)]
+enum At<'t> {
+    Pipeline(&'t Pipeline<'t>),
+    Command(&'t Command<'t>),
+    Word(&'t Word<'t>),
 }
 
-fn every(addrs: &[Addr]) -> Value {
-    let all: Vec<String> = addrs.iter().map(|a| a.ip.to_string()).collect();
-    Value::Text(all.join(" "))
+/// How a list of nodes was left.
+#[derive(PartialEq, Eq)]
+enum Flow {
+    On,
+    Break,
+    Continue,
 }
 
-/// Arguments are of the types that the function takes before it is called.
-fn text(args: &[Value], at: usize) -> &str {
-    match args.get(at) {
-        Some(Value::Text(text)) => text,
-        _ => "",
+/// A template that is being carried out.
+pub(super) struct Run<'t> {
+    text: &'t str,
+    /// The host's addresses.
+    pub(super) all: Rc<[Addr]>,
+    variables: Vec<(&'t str, Value)>,
+    at: Option<At<'t>>,
+    work: usize,
+    out: String,
+}
+
+type Outcome<T> = Result<T, Wrong>;
+
+/// The text that a template gives.
+pub(super) fn run<'t>(text: &'t str, nodes: &'t [Node<'t>], all: Vec<Addr>) -> Outcome<String> {
+    let all: Rc<[Addr]> = all.into();
+    let dot = Value::Addrs(all.clone());
+    let variables = alloc::vec![("$", dot.clone())];
+    let mut run = Run { text, all, variables, at: None, work: 0, out: String::new() };
+    run.nodes(&dot, nodes)?;
+    Ok(run.out)
+}
+
+impl<'t> Run<'t> {
+    fn wrong(&self, what: impl core::fmt::Display) -> Wrong {
+        match self.at {
+            None => Wrong::run(self.text, 0, "", what),
+            Some(At::Pipeline(pipeline)) => Wrong::run(self.text, pipeline.at, pipeline, what),
+            Some(At::Command(command)) => Wrong::run(self.text, command.at, command, what),
+            Some(At::Word(word)) => match &word.kind {
+                WordKind::Group(pipeline) => Wrong::run(self.text, pipeline.at, pipeline, what),
+                _ => Wrong::run(self.text, word.at, word, what),
+            },
+        }
     }
-}
 
-fn addrs(args: &[Value], at: usize) -> &[Addr] {
-    match args.get(at) {
-        Some(Value::Addrs(all)) => all,
-        _ => &[],
+    fn spend(&mut self, work: usize) -> Outcome<()> {
+        self.work = self.work.saturating_add(work);
+        if self.work > MAX_WORK { Err(self.wrong("the template takes too much work")) } else { Ok(()) }
     }
-}
 
-fn number(args: &[Value], at: usize) -> i64 {
-    match args.get(at) {
-        Some(Value::Number(text)) => integer(text).unwrap_or(0),
-        _ => 0,
+    fn write(&mut self, text: &str) -> Outcome<()> {
+        if self.out.len() + text.len() > MAX_TEXT {
+            return Err(self.wrong(format!("the template gives more than {MAX_TEXT} bytes")));
+        }
+        self.out.push_str(text);
+        Ok(())
     }
-}
 
-/// A whole number of Go, if the text is one.
-fn integer(text: &str) -> Option<i64> {
-    crate::strconv::int(text.as_bytes(), 64, true).ok()
-}
-
-/// The value of a pipeline.
-pub(super) fn pipeline(scope: &Scope<'_>, commands: &[Command<'_>]) -> Result<Value, Wrong> {
-    let mut last = None;
-    for command in commands {
-        last = Some(stage(scope, command, last)?);
-    }
-    Ok(last.unwrap_or(Value::Text(String::new())))
-}
-
-fn stage(scope: &Scope<'_>, command: &Command<'_>, piped: Option<Value>) -> Result<Value, Wrong> {
-    let Some((head, args)) = command.words.split_first() else {
-        return Ok(piped.unwrap_or(Value::Text(String::new())));
-    };
-    match &head.kind {
-        WordKind::Function(name) => {
-            let shown = match command.words.last() {
-                Some(last) => &scope.text[head.at..last.at + last.shown.len()],
-                None => head.shown,
+    fn nodes(&mut self, dot: &Value, nodes: &'t [Node<'t>]) -> Outcome<Flow> {
+        for node in nodes {
+            self.spend(1)?;
+            let flow = match node {
+                Node::Text(text) => self.write(text).map(|()| Flow::On)?,
+                Node::Action(pipeline) => {
+                    let value = self.pipeline(dot, pipeline)?;
+                    if pipeline.variables.is_empty() {
+                        let shown = match value {
+                            Value::Nothing => Cow::Borrowed("<no value>"),
+                            value => Cow::Owned(value.shown()),
+                        };
+                        self.write(&shown)?;
+                    }
+                    Flow::On
+                }
+                Node::If(branches) => self.branch(dot, branches, false)?,
+                Node::With(branches) => self.branch(dot, branches, true)?,
+                Node::Range(branches) => self.range(dot, branches)?,
+                Node::Break => Flow::Break,
+                Node::Continue => Flow::Continue,
             };
-            call(scope, name, head, args, piped, shown)
+            if flow != Flow::On {
+                return Ok(flow);
+            }
         }
-        _ if args.is_empty() && piped.is_none() => value(scope, head),
-        _ => {
-            let what = format!("can't give argument to non-function {}", head.shown);
-            Err(Wrong::run(scope.text, head.at, head.shown, what))
+        Ok(Flow::On)
+    }
+
+    fn branch(&mut self, dot: &Value, branches: &'t Branches<'t>, with: bool) -> Outcome<Flow> {
+        let mark = self.variables.len();
+        let value = self.pipeline(dot, &branches.pipeline)?;
+        let flow = match value.is_true() {
+            true => self.nodes(if with { &value } else { dot }, &branches.then),
+            false => self.nodes(dot, &branches.otherwise),
+        };
+        self.variables.truncate(mark);
+        flow
+    }
+
+    fn range(&mut self, dot: &Value, branches: &'t Branches<'t>) -> Outcome<Flow> {
+        let mark = self.variables.len();
+        let value = self.pipeline(dot, &branches.pipeline)?;
+        let names = &branches.pipeline.variables;
+        let count = match &value {
+            Value::Addrs(all) => all.len(),
+            Value::Ints(all) => all.len(),
+            Value::Nothing => 0,
+            number if number.whole().is_some() && names.len() > 1 => {
+                let what = format!("can't use {} to iterate over more than one variable", number.shown());
+                return Err(self.wrong(what));
+            }
+            number => match number.whole() {
+                Some(n) => usize::try_from(n).unwrap_or(0),
+                None => return Err(self.wrong(format!("range can't iterate over {}", value.shown()))),
+            },
+        };
+        let inner = self.variables.len();
+        let mut flow = Flow::On;
+        for n in 0..count {
+            self.spend(1)?;
+            let (index, element) = match &value {
+                Value::Addrs(all) => (Value::Int(n as i64), Value::Addr(all[n].clone())),
+                Value::Ints(all) => (Value::Int(n as i64), Value::Int(all[n])),
+                Value::Uint(_, kind) => (Value::Nothing, Value::Uint(n as u64, kind)),
+                _ => (Value::Nothing, Value::Int(n as i64)),
+            };
+            let values = if names.len() > 1 {
+                alloc::vec![index, element.clone()]
+            } else {
+                alloc::vec![element.clone()]
+            };
+            for (name, value) in names.iter().zip(values) {
+                self.set(name, value)?;
+            }
+            let left = self.nodes(&element, &branches.then)?;
+            self.variables.truncate(inner);
+            if left == Flow::Break {
+                break;
+            }
+        }
+        if count == 0 {
+            flow = self.nodes(dot, &branches.otherwise)?;
+        }
+        self.variables.truncate(mark);
+        Ok(flow)
+    }
+
+    fn set(&mut self, name: &str, value: Value) -> Outcome<()> {
+        match self.variables.iter_mut().rev().find(|(known, _)| *known == name) {
+            Some((_, held)) => *held = value,
+            None => return Err(self.wrong(format!("undefined variable: {name}"))),
+        }
+        Ok(())
+    }
+
+    fn pipeline(&mut self, dot: &Value, pipeline: &'t Pipeline<'t>) -> Outcome<Value> {
+        self.at = Some(At::Pipeline(pipeline));
+        let mut last = None;
+        for command in &pipeline.commands {
+            last = Some(self.command(dot, command, last)?);
+        }
+        let value = last.unwrap_or(Value::Nothing);
+        for name in &pipeline.variables {
+            match pipeline.assigns {
+                true => self.set(name, value.clone())?,
+                false => self.variables.push((name, value.clone())),
+            }
+        }
+        Ok(value)
+    }
+
+    fn command(&mut self, dot: &Value, command: &'t Command<'t>, piped: Option<Value>) -> Outcome<Value> {
+        let (head, args) = (&command.words[0], &command.words[1..]);
+        match &head.kind {
+            WordKind::Function(name) => self.function(dot, name, head, At::Command(command), args, piped),
+            WordKind::Field(names) => {
+                self.at = Some(At::Word(head));
+                self.fields(dot, dot.clone(), names, head, args, piped)
+            }
+            WordKind::Chain(inner, names) => {
+                self.at = Some(At::Word(head));
+                let value = self.argument(dot, None, inner)?;
+                self.fields(dot, value, names, head, args, piped)
+            }
+            WordKind::Variable(name, names) if !names.is_empty() => {
+                self.at = Some(At::Word(head));
+                let value = self.variable(name)?;
+                self.fields(dot, value, names, head, args, piped)
+            }
+            kind => {
+                if !matches!(kind, WordKind::Group(_)) {
+                    self.at = Some(At::Word(head));
+                }
+                if !args.is_empty() || piped.is_some() {
+                    return Err(self.wrong(format!("can't give argument to non-function {head}")));
+                }
+                match kind {
+                    WordKind::Group(pipeline) => self.pipeline(dot, pipeline),
+                    WordKind::Nil => Err(self.wrong("nil is not a command")),
+                    WordKind::Variable(name, _) => self.variable(name),
+                    _ => self.literal(dot, head),
+                }
+            }
+        }
+    }
+
+    fn variable(&mut self, name: &str) -> Outcome<Value> {
+        let found = self.variables.iter().rev().find(|(known, _)| *known == name);
+        found.map(|(_, value)| value.clone()).ok_or_else(|| self.wrong(format!("undefined variable: {name}")))
+    }
+
+    /// A word that is a value by itself.
+    fn literal(&mut self, dot: &Value, word: &'t Word<'t>) -> Outcome<Value> {
+        self.at = Some(At::Word(word));
+        Ok(match &word.kind {
+            WordKind::Text(_, text) => Value::Text(text.clone()),
+            WordKind::Bool(yes) => Value::Bool(*yes),
+            WordKind::Number(written, number) => match ideal(written, number) {
+                Some(value) => value,
+                None => return Err(self.wrong(format!("{written} overflows int"))),
+            },
+            WordKind::Dot => dot.clone(),
+            _ => Value::Nothing,
+        })
+    }
+
+    fn fields(
+        &mut self,
+        dot: &Value,
+        mut value: Value,
+        names: &[&'t str],
+        word: &'t Word<'t>,
+        args: &'t [Word<'t>],
+        piped: Option<Value>,
+    ) -> Outcome<Value> {
+        let Some((last, before)) = names.split_last() else { return Ok(value) };
+        for name in before {
+            value = self.field(dot, value, name, word, &[], None)?;
+        }
+        self.field(dot, value, last, word, args, piped)
+    }
+
+    fn field(
+        &mut self,
+        dot: &Value,
+        value: Value,
+        name: &str,
+        word: &'t Word<'t>,
+        args: &'t [Word<'t>],
+        piped: Option<Value>,
+    ) -> Outcome<Value> {
+        self.spend(1)?;
+        if let Value::Nothing = value {
+            return Err(self.wrong(format!("nil data; no entry for key \"{name}\"")));
+        }
+        match field::find(&value, name) {
+            Some(Found::Field(_)) if !args.is_empty() || piped.is_some() => {
+                Err(self.wrong(format!("{name} has arguments but cannot be invoked as function")))
+            }
+            Some(Found::Called(_)) if !args.is_empty() || piped.is_some() => Err(self
+                .counted(name, 0, false, args.len(), &piped)
+                .err()
+                .unwrap_or_else(|| self.wrong(name))),
+            Some(Found::Field(field) | Found::Called(field)) => Ok(field),
+            Some(Found::Method(takes, call)) => {
+                let values = self.arguments(dot, name, takes, None, args, piped)?;
+                call(&value, &values).map_err(|why| {
+                    self.at = Some(At::Word(word));
+                    self.wrong(format!("error calling {name}: {why}"))
+                })
+            }
+            None => {
+                let kind = value.place_type();
+                Err(self.wrong(format!("can't evaluate field {name} in type {kind}")))
+            }
+        }
+    }
+
+    fn function(
+        &mut self,
+        dot: &Value,
+        name: &str,
+        head: &'t Word<'t>,
+        whole: At<'t>,
+        args: &'t [Word<'t>],
+        piped: Option<Value>,
+    ) -> Outcome<Value> {
+        self.at = Some(At::Word(head));
+        let Some(function) = functions::find(name) else {
+            return Err(self.wrong(format!("\"{name}\" is not a defined function")));
+        };
+        if matches!(name, "and" | "or") {
+            return self.lazy(dot, name, args, piped);
+        }
+        let values = self.arguments(dot, name, function.takes, function.rest, args, piped)?;
+        self.spend(1 + values.iter().map(|value| weight(name, value)).sum::<usize>())?;
+        let called = self.call(function, &values);
+        called.map_err(|why| {
+            // Nothing that can be called is a value, and the message has it as it is written.
+            let why = match args.first() {
+                Some(word) if name == "call" => {
+                    why.replacen("non-function", &format!("non-function {word}"), 1)
+                }
+                _ => why,
+            };
+            self.at = Some(whole);
+            self.wrong(format!("error calling {name}: {why}"))
+        })
+    }
+
+    fn call(&self, function: &Function, values: &[Value]) -> Result<Value, String> {
+        let value = (function.call)(self, values)?;
+        match &value {
+            Value::Text(text) if text.len() > MAX_TEXT => {
+                Err(format!("a text of more than {MAX_TEXT} bytes"))
+            }
+            Value::Addrs(all) if all.len() > MAX_ADDRS => Err(format!("more than {MAX_ADDRS} addresses")),
+            _ => Ok(value),
+        }
+    }
+
+    /// `and` and `or` look at no more arguments than they need.
+    fn lazy(
+        &mut self,
+        dot: &Value,
+        name: &str,
+        args: &'t [Word<'t>],
+        piped: Option<Value>,
+    ) -> Outcome<Value> {
+        self.counted(name, 1, true, args.len(), &piped)?;
+        let mut value = Value::Nothing;
+        for word in args {
+            value = self.argument(dot, Some(Takes::Value), word)?;
+            if value.is_true() == (name == "or") {
+                return Ok(value);
+            }
+        }
+        Ok(piped.unwrap_or(value))
+    }
+
+    fn counted(
+        &self,
+        name: &str,
+        want: usize,
+        more: bool,
+        args: usize,
+        piped: &Option<Value>,
+    ) -> Outcome<()> {
+        let got = args + usize::from(piped.is_some());
+        match more {
+            true if got < want => {
+                Err(self.wrong(format!("wrong number of args for {name}: want at least {want} got {args}")))
+            }
+            false if got != want => {
+                Err(self.wrong(format!("wrong number of args for {name}: want {want} got {got}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn arguments(
+        &mut self,
+        dot: &Value,
+        name: &str,
+        takes: &[Takes],
+        rest: Option<Takes>,
+        args: &'t [Word<'t>],
+        piped: Option<Value>,
+    ) -> Outcome<Vec<Value>> {
+        self.counted(name, takes.len(), rest.is_some(), args.len(), &piped)?;
+        let type_of = |n: usize| takes.get(n).copied().or(rest).unwrap_or(Takes::Any);
+        let mut values = Vec::with_capacity(args.len() + 1);
+        for (n, word) in args.iter().enumerate() {
+            values.push(self.argument(dot, Some(type_of(n)), word)?);
+        }
+        if let Some(piped) = piped {
+            let takes = type_of(args.len());
+            values.push(self.fitting(piped, Some(takes))?);
+        }
+        Ok(values)
+    }
+
+    /// The value of a word, where a function takes this.
+    fn argument(&mut self, dot: &Value, takes: Option<Takes>, word: &'t Word<'t>) -> Outcome<Value> {
+        self.at = Some(At::Word(word));
+        let value = match &word.kind {
+            WordKind::Nil => {
+                return match takes {
+                    Some(Takes::Addrs) => Ok(Value::addrs(Vec::new())),
+                    Some(Takes::Any | Takes::Value | Takes::Sock) | None => Ok(Value::Nothing),
+                    Some(takes) => Err(self.wrong(format!("cannot assign nil to {}", takes.go_type()))),
+                };
+            }
+            WordKind::Dot => dot.clone(),
+            WordKind::Field(names) => self.fields(dot, dot.clone(), names, word, &[], None)?,
+            WordKind::Variable(name, names) => {
+                let value = self.variable(name)?;
+                self.fields(dot, value, names, word, &[], None)?
+            }
+            WordKind::Group(pipeline) => self.pipeline(dot, pipeline)?,
+            WordKind::Function(name) => self.function(dot, name, word, At::Word(word), &[], None)?,
+            WordKind::Chain(inner, names) => {
+                let value = self.argument(dot, None, inner)?;
+                self.fields(dot, value, names, word, &[], None)?
+            }
+            WordKind::Text(..) | WordKind::Number(..) | WordKind::Bool(_) => {
+                return self.constant(dot, takes, word);
+            }
+        };
+        self.fitting(value, takes)
+    }
+
+    /// A literal, which becomes what is wanted.
+    fn constant(&mut self, dot: &Value, takes: Option<Takes>, word: &'t Word<'t>) -> Outcome<Value> {
+        let wanted = match (takes, &word.kind) {
+            (Some(Takes::Text | Takes::Name), WordKind::Text(_, text)) => {
+                return Ok(Value::Text(text.clone()));
+            }
+            (Some(Takes::Int), WordKind::Number(_, Number { int: Some(n), .. })) => {
+                return Ok(Value::Int(*n));
+            }
+            (Some(Takes::Uint), WordKind::Number(_, Number { uint: Some(n), .. })) => {
+                return Ok(Value::Uint(*n, "uint"));
+            }
+            (Some(Takes::Any | Takes::Value) | None, _) => return self.literal(dot, word),
+            (Some(Takes::Text | Takes::Name), _) => "string",
+            (Some(Takes::Int), _) => "integer",
+            (Some(Takes::Uint), _) => "unsigned integer",
+            (Some(takes), _) => {
+                return Err(self.wrong(format!("can't handle {word} for arg of type {}", takes.go_type())));
+            }
+        };
+        Err(self.wrong(format!("expected {wanted}; found {word}")))
+    }
+
+    fn fitting(&self, value: Value, takes: Option<Takes>) -> Outcome<Value> {
+        match (takes, value) {
+            (None | Some(Takes::Any | Takes::Value), value) => Ok(value),
+            (Some(Takes::Addrs), Value::Nothing) => Ok(Value::addrs(Vec::new())),
+            (Some(takes), Value::Nothing) => {
+                Err(self.wrong(format!("invalid value; expected {}", takes.go_type())))
+            }
+            (Some(takes), value) if takes.fits(&value) => Ok(value),
+            (Some(takes), value) => {
+                let (want, got) = (takes.go_type(), value.go_type());
+                Err(self.wrong(format!("wrong type for value; expected {want}; got {got}")))
+            }
         }
     }
 }
 
-/// A word by itself.
-fn value(scope: &Scope<'_>, word: &Word<'_>) -> Result<Value, Wrong> {
-    Ok(match &word.kind {
-        WordKind::Text(text) => Value::Text(text.clone()),
-        WordKind::Number => Value::Number(word.shown.into()),
-        WordKind::Bool(yes) => Value::Bool(*yes),
-        WordKind::Dot => Value::Addrs(scope.all.to_vec()),
-        WordKind::Group(commands) => pipeline(scope, commands)?,
-        WordKind::Function(name) => call(scope, name, word, &[], None, word.shown)?,
-        WordKind::Field(name) => {
-            let what = format!("can't evaluate field {name} in type sockaddr.IfAddrs");
-            return Err(Wrong::run(scope.text, word.at, word.shown, what));
-        }
-    })
+/// The work that an argument makes.
+fn weight(function: &str, value: &Value) -> usize {
+    match value {
+        // Sorted by inserting.
+        Value::Addrs(all) if function == "sort" => all.len() + all.len() * all.len() / 64,
+        Value::Addrs(all) => all.len(),
+        Value::Text(text) => text.len() / 64,
+        _ => 1,
+    }
 }
 
-fn call(
-    scope: &Scope<'_>,
-    name: &str,
-    head: &Word<'_>,
-    args: &[Word<'_>],
-    piped: Option<Value>,
-    shown: &str,
-) -> Result<Value, Wrong> {
-    let wrong = |at: usize, shown: &str, what: String| Wrong::run(scope.text, at, shown, what);
-    let Some(function) = FUNCTIONS.iter().find(|f| f.name == name) else {
-        return Err(wrong(head.at, head.shown, format!("function \"{name}\" not defined")));
-    };
-    let (want, got) = (function.takes.len(), args.len() + usize::from(piped.is_some()));
-    if want != got {
-        let what = format!("wrong number of args for {name}: want {want} got {got}");
-        return Err(wrong(head.at, head.shown, what));
-    }
-    let mut values = Vec::new();
-    for (word, takes) in args.iter().zip(function.takes) {
-        values.push(argument(scope, word, *takes)?);
-    }
-    if let Some(piped) = piped {
-        let takes = function.takes.last().copied().unwrap_or(Takes::Any);
-        if let Err(what) = fits(&piped, takes) {
-            let last = args.last().unwrap_or(head);
-            return Err(wrong(last.at, last.shown, what));
-        }
-        values.push(piped);
-    }
-    (function.call)(scope, &values)
-        .map_err(|why| wrong(head.at, shown, format!("error calling {name}: {why}")))
-}
-
-fn argument(scope: &Scope<'_>, word: &Word<'_>, takes: Takes) -> Result<Value, Wrong> {
-    let value = value(scope, word)?;
-    let constant = matches!(word.kind, WordKind::Text(_) | WordKind::Number | WordKind::Bool(_));
-    let fitting = match (takes, &value) {
-        (Takes::Uint, Value::Number(text)) => integer(text).is_some_and(|n| n >= 0),
-        (Takes::Int, Value::Number(text)) => integer(text).is_some(),
-        _ => fits(&value, takes).is_ok(),
-    };
-    if fitting {
-        return Ok(value);
-    }
-    let shown = word.shown;
-    let what = match (constant, takes) {
-        (false, _) => fits(&value, takes).err().unwrap_or_default(),
-        (true, Takes::Text) => format!("expected string; found {shown}"),
-        (true, Takes::Uint) => format!("expected unsigned integer; found {shown}"),
-        (true, Takes::Int) => format!("expected integer; found {shown}"),
-        (true, Takes::Addrs | Takes::Any) => format!("can't handle {shown} for arg of type sockaddr.IfAddrs"),
-    };
-    Err(Wrong::run(scope.text, word.at, shown, what))
-}
-
-fn fits(value: &Value, takes: Takes) -> Result<(), String> {
-    match (takes, value) {
-        (Takes::Any, _) | (Takes::Text, Value::Text(_)) | (Takes::Addrs, Value::Addrs(_)) => Ok(()),
-        (Takes::Int | Takes::Uint, Value::Number(_)) => Ok(()),
-        (takes, value) => {
-            Err(format!("wrong type for value; expected {}; got {}", takes.go_type(), value.go_type()))
-        }
+/// A number where nothing says of which type.
+fn ideal(written: &str, number: &Number) -> Option<Value> {
+    let hexadecimal = written.starts_with("0x") || written.starts_with("0X");
+    let fraction = !hexadecimal && !written.starts_with('\'') && written.contains(['.', 'e', 'E', 'p', 'P']);
+    match number {
+        Number { float: Some(n), .. } if fraction => Some(Value::Float(*n)),
+        number => number.int.map(Value::Int),
     }
 }

@@ -1,24 +1,29 @@
 //! Templates in addresses, as go-sockaddr has them: `{{ GetPrivateInterfaces | attr "address" }}`.
 //!
-//! A text is copied but for what stands in `{{ }}`: a pipeline of functions over the host's interfaces.
-//! Of Go's template language there are pipelines, parentheses, literals, the dot (all interfaces), comments
-//! and trim markers; control structures, variables and Go's own functions are refused by name.
+//! A text is copied but for what stands in `{{ }}`: Go's template language over the host's interfaces, with the
+//! functions of go-sockaddr. Templates within templates (`define`, `block`, `template`) are refused by name, and so
+//! are complex numbers and hexadecimal exponents.
 
 mod addr;
+mod builtin;
 mod eval;
+mod field;
+mod format;
+mod functions;
+mod lex;
 mod parse;
 mod ranges;
 mod select;
 mod sort;
+mod tree;
+mod value;
 
 use super::build::HostFacts;
 use crate::strconv::quote;
 use addr::Addr;
 use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt;
-use parse::Piece;
 
 /// Where a template stands, and what is wrong there.
 #[derive(Debug)]
@@ -58,18 +63,8 @@ fn evaluate(text: &str, host: &HostFacts) -> Result<String, Wrong> {
     if !text.contains("{{") {
         return Ok(text.into());
     }
-    let pieces = parse::pieces(text)?;
-    let all: Vec<Addr> = host.interfaces.iter().map(Addr::of).collect();
-    let mut out = String::new();
-    for piece in &pieces {
-        match piece {
-            Piece::Text(literal) => out.push_str(literal),
-            Piece::Action(pipeline) => {
-                out.push_str(&eval::pipeline(&eval::Scope { text, all: &all }, pipeline)?.shown());
-            }
-        }
-    }
-    Ok(out)
+    let tree = parse::tree(text)?;
+    eval::run(text, &tree, host.interfaces.iter().map(Addr::of).collect())
 }
 
 #[cfg(test)]

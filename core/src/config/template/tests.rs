@@ -3,19 +3,21 @@
 
 use super::super::addr::Interface;
 use super::*;
+use alloc::borrow::ToOwned;
 use alloc::vec;
+use alloc::vec::Vec;
 use proptest::prelude::*;
 use std::path::Path;
 
 /// The host of `testdata/templates.txt`.
 fn host() -> HostFacts {
     let mut interfaces = Vec::new();
-    for (name, kind, addresses) in [
-        ("lo", "lo up running", "127.0.0.1/8 ::1/128"),
-        ("eth0", "lan default up running", "10.1.2.3/24 10.1.9.9/16 fd00::5/64 fe80::1/64"),
-        ("eth1", "lan up running", "8.8.4.4/26 2600::7/48"),
-        ("t0", "tunnel up", "192.168.7.1/30"),
-        ("t1", "tunnel", "172.20.0.1/16"),
+    for (index, name, kind, addresses) in [
+        (1, "lo", "lo up running", "127.0.0.1/8 ::1/128"),
+        (3, "eth0", "lan default up running", "10.1.2.3/24 10.1.9.9/16 fd00::5/64 fe80::1/64"),
+        (5, "eth1", "lan up running", "8.8.4.4/26 2600::7/48"),
+        (6, "t0", "tunnel up", "192.168.7.1/30"),
+        (7, "t1", "tunnel", "172.20.0.1/16"),
     ] {
         let is = |word| kind.split(' ').any(|w| w == word);
         for address in addresses.split(' ') {
@@ -31,6 +33,9 @@ fn host() -> HostFacts {
                 point_to_point: is("tunnel"),
                 multicast: !is("lo"),
                 default_route: is("default"),
+                index,
+                mtu: if is("lo") { 65536 } else { 1500 },
+                hardware: if is("lan") { format!("02:00:00:00:00:1{}", &name[3..]) } else { String::new() },
             });
         }
     }
@@ -64,28 +69,63 @@ fn templates_give_what_consul_gives() {
 }
 
 #[test]
+fn gos_language_is_carried_out_as_by_go() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/template_language.txt");
+    let table = std::fs::read_to_string(path).unwrap();
+    let read = |literal: &str| String::from_utf8(crate::strconv::unquote(literal).expect(literal)).unwrap();
+    let mut lines = table.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let (mut count, mut wrong) = (0, Vec::new());
+    while let Some(template) = lines.next() {
+        let (mark, want) = lines.next().expect("an outcome").trim_start().split_at(1);
+        let want = format!("{mark}{}", read(want.trim_start()));
+        let got = match evaluate(&format!("x{}", read(template)), &host()) {
+            Ok(out) => format!("={out}"),
+            Err(why) => format!("{}{}", if why.unread { '?' } else { '!' }, why.text),
+        };
+        if got != want {
+            wrong.push(format!("{template}\n  consul {want}\n  ours   {got}"));
+        }
+        count += 1;
+    }
+    assert!(count > 300, "{count}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn what_is_not_there_of_gos_language_is_named() {
     for (template, what) in [
-        ("{{ if . }}a{{ end }}", "?template: sockaddr.Parse:1: {{if}} is not supported in addresses"),
-        (
-            "{{ GetPrivateIP | printf \"%s\" }}",
-            "?template: sockaddr.Parse:1: function \"printf\" not defined",
-        ),
-        ("\n{{ range . }}", "?template: sockaddr.Parse:2: {{range}} is not supported in addresses"),
-        ("a {{- \" b\" -}} c", "= a"),
-        (
-            "{{ GetAllInterfaces | math \"foo\" \"1\" }}",
-            concat!(
-                "!template: sockaddr.Parse:1:22: executing \"sockaddr.Parse\" at <math \"foo\" \"1\">: error calling math: ",
-                "unable to perform an IPMath operation on 127.0.0.1/8 {lo up|loopback|running}: unsupported math ",
-                "operation: \"foo\""
-            ),
-        ),
+        ("{{ define \"a\" }}a{{ end }}", "{{define}} is not supported in addresses"),
+        ("{{ template \"a\" }}", "{{template}} is not supported in addresses"),
+        ("{{ block \"a\" . }}a{{ end }}", "{{block}} is not supported in addresses"),
+        ("{{ 1i }}", "complex numbers are not supported in addresses: 1i"),
+        ("{{ 1+2i }}", "complex numbers are not supported in addresses: 1+2i"),
     ] {
-        assert_eq!(shown(template), what, "{template}");
+        assert_eq!(shown(template), format!("?template: sockaddr.Parse:1: {what}"), "{template}");
     }
     assert_eq!(expand("no template", &host()).as_deref(), Ok("no template"));
-    assert_eq!(expand("{{ \"a\" }} b {{- \" c \" -}} d", &host()).as_deref(), Ok("a b c d"));
+}
+
+/// Loops in loops, texts of texts, lists of lists: each ends soon with an error.
+#[test]
+fn no_template_takes_more_than_its_share() {
+    let twice = "{{ $x = printf \"%s%s\" $x $x }}".repeat(64);
+    let nested = "{{ range $ }}".repeat(12) + &"{{ end }}".repeat(12);
+    let many = format!("{{{{ . {} | len }}}}", "| include \"type\" \"ip|ip|ip|ip|ip|ip|ip|ip\"".repeat(20));
+    let deep = format!("{{{{ {}1{} }}}}", "(".repeat(100_000), ")".repeat(100_000));
+    let chain = "{{ if false }}a".to_owned() + &"{{ else if false }}b".repeat(50_000) + "{{ end }}";
+    for (template, why) in [
+        (format!("{{{{ $x := \"a\" }}}}{twice}"), "a text of more than 16384 bytes"),
+        (nested, "the template takes too much work"),
+        (many, "more than 16384 addresses"),
+        (deep, "max expression depth exceeded"),
+        (chain, "max expression depth exceeded"),
+        ("{{ range 9223372036854775807 }}{{ end }}".into(), "the template takes too much work"),
+        ("{{ range 9999999 }}aaaaaaaaaaaa{{ end }}".into(), "the template gives more than 16384 bytes"),
+        ("{{ printf \"%999999d%999999d\" 1 2 }}".into(), "a text of more than 16384 bytes"),
+    ] {
+        let got = shown(&template);
+        assert!(got.ends_with(why), "{}", got.chars().rev().take(300).collect::<String>());
+    }
 }
 
 proptest! {
@@ -94,8 +134,10 @@ proptest! {
         "{{", "}}", "{{-", "-}}", "|", "(", ")", ".", "GetAllInterfaces", "include", "exclude", "sort", "attr",
         "join", "limit", "offset", "unique", "math", "\"address\"", "\"network\"", "\"mask\"", "\"+1\"", "\"-9\"",
         "\"size\"", "\"type\"", "\"128\"", "\"10.0.0.0/8\"", "`x", "\"", "-1", "9223372036854775807", "$x", ".y",
-        "/*", "*/", "\n", " ", "é",
-    ]), 0..24)) {
+        "/*", "*/", "\n", " ", "é", "{{ if true }}", "{{ else }}", "{{ end }}", "{{ range . }}", "{{ with . }}",
+        "{{ break }}", "$x := 1", "$", ":=", "=", ",", "index", "len", "slice", "printf", "eq", "lt", "and", "nil",
+        "'a'", "1.5", "0x", "\"%s%d%v\"", "\"%5.2f%*q%[2]x\"", ".Name", ".SockAddr", ".Octets",
+    ]), 0..32)) {
         for text in [words.concat(), words.join(" ")] {
             let _ = expand(&text, &host());
         }
