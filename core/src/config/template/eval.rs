@@ -286,13 +286,23 @@ impl<'t> Run<'t> {
 
     fn variable(&mut self, name: &str) -> Outcome<Value> {
         let found = self.variables.iter().rev().find(|(known, _)| *known == name);
-        found.map(|(_, value)| value.clone()).ok_or_else(|| self.wrong(format!("undefined variable: {name}")))
+        let found = found.map(|(_, value)| value.clone());
+        let value = found.ok_or_else(|| self.wrong(format!("undefined variable: {name}")))?;
+        self.copied(value)
+    }
+
+    /// A value that was copied: the copy is work, and takes memory.
+    fn copied(&mut self, value: Value) -> Outcome<Value> {
+        if let Value::Text(text) = &value {
+            self.spend(text.len() / WEIGHTLESS)?;
+        }
+        Ok(value)
     }
 
     /// A word that is a value by itself.
     fn literal(&mut self, dot: &Value, word: &'t Word<'t>) -> Outcome<Value> {
         self.at = Some(At::Word(word));
-        Ok(match &word.kind {
+        let value = match &word.kind {
             WordKind::Text(_, text) => Value::Text(text.clone()),
             WordKind::Bool(yes) => Value::Bool(*yes),
             WordKind::Number(written, number) => match ideal(written, number) {
@@ -301,7 +311,8 @@ impl<'t> Run<'t> {
             },
             WordKind::Dot => dot.clone(),
             _ => Value::Nothing,
-        })
+        };
+        self.copied(value)
     }
 
     fn fields(
@@ -373,7 +384,7 @@ impl<'t> Run<'t> {
             return self.lazy(dot, name, args, piped);
         }
         let values = self.arguments(dot, name, function.takes, function.rest, args, piped)?;
-        self.spend(1 + values.iter().map(|value| weight(name, value)).sum::<usize>())?;
+        self.spend(weight(name, &values))?;
         let called = self.call(function, &values);
         called.map_err(|why| {
             // Nothing that can be called is a value, and the message has it as it is written.
@@ -471,7 +482,7 @@ impl<'t> Run<'t> {
                     Some(takes) => Err(self.wrong(format!("cannot assign nil to {}", takes.go_type()))),
                 };
             }
-            WordKind::Dot => dot.clone(),
+            WordKind::Dot => self.copied(dot.clone())?,
             WordKind::Field(names) => self.fields(dot, dot.clone(), names, word, &[], None)?,
             WordKind::Variable(name, names) => {
                 let value = self.variable(name)?;
@@ -494,7 +505,7 @@ impl<'t> Run<'t> {
     fn constant(&mut self, dot: &Value, takes: Option<Takes>, word: &'t Word<'t>) -> Outcome<Value> {
         let wanted = match (takes, &word.kind) {
             (Some(Takes::Text | Takes::Name), WordKind::Text(_, text)) => {
-                return Ok(Value::Text(text.clone()));
+                return self.copied(Value::Text(text.clone()));
             }
             (Some(Takes::Int), WordKind::Number(_, Number { int: Some(n), .. })) => {
                 return Ok(Value::Int(*n));
@@ -529,14 +540,27 @@ impl<'t> Run<'t> {
     }
 }
 
-/// The work that an argument makes.
-fn weight(function: &str, value: &Value) -> usize {
-    match value {
-        // Sorted by inserting.
-        Value::Addrs(all) if function == "sort" => all.len() + all.len() * all.len() / 64,
-        Value::Addrs(all) => all.len(),
-        Value::Text(text) => text.len() / 64,
+/// So many bytes of a text are one piece of work.
+const WEIGHTLESS: usize = 64;
+
+/// The work that a call makes.
+fn weight(function: &str, args: &[Value]) -> usize {
+    let texts = args.iter().map(|value| match value {
+        Value::Text(text) => text.len() / WEIGHTLESS,
         _ => 1,
+    });
+    let texts = texts.sum::<usize>();
+    let lists = args.iter().map(|value| match value {
+        Value::Addrs(all) => all.len(),
+        _ => 0,
+    });
+    let all = lists.sum::<usize>();
+    match function {
+        // Sorted by inserting.
+        "sort" => 1 + texts + all + all * all / WEIGHTLESS,
+        // The text stands between any two.
+        "join" => 1 + all * (1 + texts),
+        _ => 1 + texts + all,
     }
 }
 

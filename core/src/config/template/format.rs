@@ -200,14 +200,9 @@ fn shown(value: &Value, verb: char, flags: &Flags) -> String {
         (Value::Named(n, ..), 'd' | 'b' | 'o' | 'O' | 'c' | 'U') => integer((*n).into(), verb, flags),
         (Value::Float(n), _) => floating(*n, verb, flags),
         (Value::Addrs(all), 's' | 'v' | 'q' | 'x' | 'X') => {
-            let each: Vec<String> =
-                all.iter().map(|addr| shown(&Value::Addr(addr.clone()), verb, flags)).collect();
-            return format!("[{}]", each.join(" "));
+            return list(all.iter().map(|addr| shown(&Value::Addr(addr.clone()), verb, flags)));
         }
-        (Value::Ints(all), _) => {
-            let each: Vec<String> = all.iter().map(|n| shown(&Value::Int(*n), verb, flags)).collect();
-            return format!("[{}]", each.join(" "));
-        }
+        (Value::Ints(all), _) => return list(all.iter().map(|n| shown(&Value::Int(*n), verb, flags))),
         // These know how to show themselves, as do texts.
         (Value::Text(_) | Value::Hardware(_) | Value::Named(..) | Value::Addr(_) | Value::Sock(..), _) => {
             string(&value.shown(), verb, flags)
@@ -219,6 +214,19 @@ fn shown(value: &Value, verb: char, flags: &Flags) -> String {
         Some(text) => pad(text, flags),
         None => format!("%!{verb}({}={})", value.go_type(), value.shown()),
     }
+}
+
+/// A list; of one that is refused for its length, no more than shows it to be too long.
+fn list(each: impl Iterator<Item = String>) -> String {
+    let mut out = String::from("[");
+    for (n, text) in each.enumerate() {
+        if out.len() > MAX_TEXT {
+            break;
+        }
+        out.push_str(if n > 0 { " " } else { "" });
+        out.push_str(&text);
+    }
+    out + "]"
 }
 
 fn pad(text: String, flags: &Flags) -> String {
@@ -311,6 +319,9 @@ fn floating(n: f64, verb: char, flags: &Flags) -> Option<String> {
 /// From this power of ten on, a number with no precision given has an exponent.
 const FEW_DIGITS: i32 = 6;
 
+/// No number of 64 bits has more digits behind its point.
+const MOST_DIGITS: usize = 1074;
+
 /// A number as `strconv.FormatFloat` writes it; the fewest digits that say it where no precision is given.
 pub(super) fn float(n: f64, form: char, precision: Option<usize>) -> String {
     let exponent = |text: String| match text.split_once('e') {
@@ -323,9 +334,17 @@ pub(super) fn float(n: f64, form: char, precision: Option<usize>) -> String {
         }
         None => text,
     };
+    // Digits beyond the last one that such a number can have are zeros.
+    let exact = |digits: usize| (digits.min(MOST_DIGITS), "0".repeat(digits.saturating_sub(MOST_DIGITS)));
     match (form, precision) {
-        ('f', Some(digits)) => format!("{n:.digits$}"),
-        ('e', Some(digits)) => exponent(format!("{n:.digits$e}")),
+        ('f', Some(digits)) => {
+            let (digits, zeros) = exact(digits);
+            format!("{n:.digits$}{zeros}")
+        }
+        ('e', Some(digits)) => {
+            let (digits, zeros) = exact(digits);
+            exponent(format!("{n:.digits$e}").replacen('e', &format!("{zeros}e"), 1))
+        }
         (_, None) => {
             let scientific = format!("{n:e}");
             let power: i32 =
@@ -333,7 +352,7 @@ pub(super) fn float(n: f64, form: char, precision: Option<usize>) -> String {
             if (-4..FEW_DIGITS).contains(&power) { n.to_string() } else { exponent(scientific) }
         }
         (_, Some(digits)) => {
-            let digits = digits.max(1);
+            let digits = digits.clamp(1, MOST_DIGITS);
             let scientific = format!("{n:.*e}", digits - 1);
             let (mantissa, power) = scientific.split_once('e').unwrap_or((&scientific, "0"));
             let power: i32 = power.parse().unwrap_or(0);

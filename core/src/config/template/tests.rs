@@ -113,6 +113,11 @@ fn no_template_takes_more_than_its_share() {
     let many = format!("{{{{ . {} | len }}}}", "| include \"type\" \"ip|ip|ip|ip|ip|ip|ip|ip\"".repeat(20));
     let deep = format!("{{{{ {}1{} }}}}", "(".repeat(100_000), ")".repeat(100_000));
     let chain = "{{ if false }}a".to_owned() + &"{{ else if false }}b".repeat(50_000) + "{{ end }}";
+    let half = "| include \"type\" \"ip|ip|ip|ip|ip|ip|ip|ip\"".repeat(3);
+    let wide = format!("{{{{ . {half} | printf \"%999999q\" }}}}");
+    let long = "a".repeat(1 << 20);
+    let copies = format!("{{{{ range 999999 }}}}{{{{ $x := {long:?} }}}}{{{{ $y := $x }}}}{{{{ end }}}}");
+    let joined = format!("{{{{ . {half} | join \"address\" {long:?} }}}}");
     for (template, why) in [
         (format!("{{{{ $x := \"a\" }}}}{twice}"), "a text of more than 16384 bytes"),
         (nested, "the template takes too much work"),
@@ -122,6 +127,11 @@ fn no_template_takes_more_than_its_share() {
         ("{{ range 9223372036854775807 }}{{ end }}".into(), "the template takes too much work"),
         ("{{ range 9999999 }}aaaaaaaaaaaa{{ end }}".into(), "the template gives more than 16384 bytes"),
         ("{{ printf \"%999999d%999999d\" 1 2 }}".into(), "a text of more than 16384 bytes"),
+        ("{{ printf \"%.999999f\" 1.5 }}".into(), "a text of more than 16384 bytes"),
+        ("{{ printf \"%.999999e\" 1.5 }}".into(), "a text of more than 16384 bytes"),
+        (wide, "a text of more than 16384 bytes"),
+        (copies, "the template takes too much work"),
+        (joined, "the template takes too much work"),
     ] {
         let got = shown(&template);
         assert!(got.ends_with(why), "{}", got.chars().rev().take(300).collect::<String>());
