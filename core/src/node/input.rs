@@ -80,6 +80,11 @@ pub enum Input {
         /// The body of the answer.
         result: Result<Bytes, RpcError>,
     },
+    /// Part of an answer has come from a server, and no whole one for a while: it is there, and has much to say.
+    RpcHeard {
+        /// Where it answers.
+        from: SocketAddr,
+    },
     /// The store as of `at`, encoded.
     SnapshotBuilt {
         /// The index that was asked for.

@@ -63,6 +63,7 @@ impl Node {
                 self.pools.handle(now.mono, pool, input);
             }
             Input::RpcDone { call, result } => self.router.answered(now.mono, call, result),
+            Input::RpcHeard { from } => self.router.heard(now.mono, from),
             Input::Resolved { lookup, found } => self.resolved(now, lookup, found),
         }
     }

@@ -370,6 +370,11 @@ impl<W> Router<W> {
         self.effects.push_back(Effect::Done { who: call.who, result });
     }
 
+    /// Part of an answer has come from a server: it is not deaf, however long the rest takes.
+    pub fn heard(&mut self, now: Instant, from: SocketAddr) {
+        self.vigil.heard(now, from);
+    }
+
     /// A try has ended. A number that is not under way is ignored.
     pub fn answered(&mut self, now: Instant, id: u64, result: Result<Bytes, RpcError>) {
         if self.vigil.answered(now, id) {

@@ -208,6 +208,24 @@ fn a_server_that_says_that_it_is_there_keeps_its_calls_and_is_asked_ever_less_of
 }
 
 #[test]
+fn a_server_whose_answers_come_in_parts_is_not_deaf_though_its_word_that_it_is_there_lies_behind_them() {
+    let mut router = router(2);
+    router.ask(at(0), 1, ask(Kind::Write));
+    let (first, _) = drain(&mut router);
+    let there: SocketAddr = SocketAddr::from(([127, 0, 0, 1], first[0].1));
+    for part in 1..200 {
+        let (_, done) = pass(&mut router, at(part * 50));
+        assert_eq!(done, []);
+        router.heard(at(part * 50), there);
+    }
+    // With the last part it is silent again, and has as long as anybody.
+    let (_, done) = pass(&mut router, at(9_950 + 350));
+    assert_eq!(done, []);
+    let (_, done) = pass(&mut router, at(9_950 + 450));
+    assert_eq!(done, [(1, Err(Failure::Lost("the server does not answer".into())))]);
+}
+
+#[test]
 fn blocking_reads_move_from_a_deaf_server_and_a_late_answer_of_it_is_not_taken_for_the_new_one() {
     let mut router = router(2);
     router.ask(at(0), 1, ask(Kind::Wait(Duration::from_secs(60))));

@@ -125,6 +125,15 @@ impl Vigil {
         }
     }
 
+    /// Something has come from a server, and be it half an answer. What it was asked comes behind that.
+    pub(super) fn heard(&mut self, now: Instant, from: SocketAddr) {
+        let Some(owing) = self.owing.get_mut(&from) else { return };
+        (owing.heard, owing.empty_words) = (now, 0);
+        if let Some(question) = &mut owing.question {
+            (question.due, question.extended) = (now + owing.answer, false);
+        }
+    }
+
     /// A ping was sent under this number.
     pub(super) fn asked(&mut self, now: Instant, to: SocketAddr, call: u64) {
         if let Some(owing) = self.owing.get_mut(&to) {

@@ -3,7 +3,7 @@
 use super::super::wire::ip_bytes;
 use super::super::{Effect, Gossip, scale};
 use super::conflict::Sides;
-use super::filter::encode_filters;
+use super::filter::{self, encode_filters};
 use super::keys::KeyReport;
 use super::message::{self, Query, QueryResponse};
 use super::query::QueryOptions;
@@ -18,7 +18,7 @@ use bytes::Bytes;
 /// Questions of ours that may run at once.
 const MAX_ASKED: usize = 1024;
 /// The longest time a question may run.
-const MAX_TIMEOUT: crate::time::Duration = crate::time::Duration::from_secs(3600);
+pub(super) const MAX_TIMEOUT: crate::time::Duration = crate::time::Duration::from_secs(3600);
 
 /// Who wants the answers.
 #[derive(Debug)]
@@ -69,6 +69,9 @@ impl Gossip {
             source_node: self.config.name.clone(),
             timeout: timeout.as_nanos() as i64,
         };
+        if filter::are_too_many(&query.filters) {
+            return Err((asker, "query has too many filters".to_string()));
+        }
         let encoded = message::encode(message::QUERY, &query);
         let limit = self.config.query_bytes;
         if encoded.len() > limit {

@@ -13,6 +13,9 @@ const NODES: u8 = 0;
 const TAG: u8 = 1;
 /// The largest compiled pattern; a peer's pattern must not eat our memory.
 const MAX_PATTERN: usize = 256 << 10;
+/// The most filters of one question: one for names and one for each tag, of which serf's members have few. Each may take
+/// half a millisecond to compile.
+const MAX_FILTERS: usize = 16;
 
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
@@ -37,6 +40,11 @@ pub(super) fn encode_filters(nodes: &[Str], tags: &BTreeMap<Str, Str>) -> Vec<Ra
         tags.iter().map(|(tag, expr)| filter(TAG, &TagFilter { expr: expr.clone(), tag: tag.clone() })),
     );
     filters
+}
+
+/// Whether there are more filters than anybody means.
+pub(super) fn are_too_many(filters: &[Raw]) -> bool {
+    filters.len() > MAX_FILTERS
 }
 
 /// Whether all filters let a member of this name and these tags through. What cannot be read does not.

@@ -2,6 +2,7 @@
 
 use super::super::wire::{Message, WireError, ip_bytes, ip_from};
 use super::super::{Effect, Gossip};
+use super::asked::MAX_TIMEOUT;
 use super::clock::Lamport;
 use super::event::BUFFER;
 use super::member::Status;
@@ -91,6 +92,10 @@ impl Gossip {
         if !Lamport::believes(query.ltime) {
             return false;
         }
+        if filter::are_too_many(&query.filters) {
+            self.refuse("query", "a query has too many filters");
+            return false;
+        }
         self.serf.query_clock.witness(query.ltime);
         let now = self.serf.query_clock.time();
         if !self.serf.seen_queries.remember(query.ltime, query.id, now) {
@@ -112,7 +117,8 @@ impl Gossip {
             asker,
             name: query.source_node.clone(),
             relay_factor: query.relay_factor,
-            until: self.now + Duration::from_nanos(u64::try_from(query.timeout).unwrap_or(0)),
+            until: self.now
+                + Duration::from_nanos(u64::try_from(query.timeout).unwrap_or(0)).min(MAX_TIMEOUT),
         };
         if query.flags & message::FLAG_ACK != 0 {
             self.send_answer(&incoming, message::FLAG_ACK, Bytes::new());

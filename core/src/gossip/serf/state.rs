@@ -1,8 +1,11 @@
 //! What serf adds to an exchange of tables.
 
 use super::super::Gossip;
+use super::super::wire::MAX_NODES;
 use super::member::{Known, Status};
 use super::message::{self, Join, Leave, PushPull, UserEvent};
+use crate::Str;
+use alloc::collections::BTreeSet;
 use bytes::Bytes;
 
 impl Gossip {
@@ -40,19 +43,23 @@ impl Gossip {
                 return self.refuse("serf", &text);
             }
         };
+        if theirs.left_members.len().max(theirs.status_ltimes.len()) > MAX_NODES {
+            return self.refuse("serf", "the state of an exchange has more members than a pool may");
+        }
         // The other's clocks stand at its next message; what it has seen is one less.
         self.serf.clock.witness(theirs.ltime.saturating_sub(1));
         self.serf.event_clock.witness(theirs.event_ltime.saturating_sub(1));
         self.serf.query_clock.witness(theirs.query_ltime.saturating_sub(1));
-        for node in &theirs.left_members {
+        let left: BTreeSet<&Str> = theirs.left_members.iter().collect();
+        for node in &left {
             // Serf goes one past this time. But whoever has heard of a return, and has not seen it yet, says that the
             // member has left with the time of its return: one past it would undo the return, for ever.
-            let ltime = theirs.status_ltimes.get(node).copied().unwrap_or(0);
-            let leave = Leave { ltime, node: node.clone(), prune: false };
+            let ltime = theirs.status_ltimes.get(*node).copied().unwrap_or(0);
+            let leave = Leave { ltime, node: (*node).clone(), prune: false };
             self.on_leave_intent(&leave);
         }
         for (node, ltime) in &theirs.status_ltimes {
-            if !theirs.left_members.contains(node) {
+            if !left.contains(node) {
                 self.on_join_intent(&Join { ltime: *ltime, node: node.clone() });
             }
         }
@@ -70,7 +77,7 @@ impl Gossip {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::wire::{Alive, Dead};
+    use super::super::super::wire::{Alive, Dead, MAX_NODES};
     use super::super::super::{Config, Gossip, Status, VSN};
     use super::super::message::{self, Join, Leave, PushPull};
     use crate::rng::{Rng, Seed};
@@ -121,6 +128,26 @@ mod tests {
             gossip.merge_serf_state(&message::encode(message::PUSH_PULL, &state), false);
             assert_eq!(gossip.member("n2").map(|member| member.status), Some(status), "time {ltime}");
         }
+    }
+
+    #[test]
+    fn a_state_of_more_members_than_a_pool_may_have_is_refused_and_one_of_as_many_is_taken_in_soon() {
+        let mut gossip = pool();
+        let state = |n: usize| PushPull {
+            ltime: 20,
+            // The same one, as nobody says it, and at the end, where whoever searches the list comes last.
+            left_members: core::iter::repeat_n("x".into(), n - 1).chain(["n2".into()]).collect(),
+            status_ltimes: (0..n - 1)
+                .map(|i| (alloc::format!("m{i}").into(), 1))
+                .chain([("n2".into(), 9)])
+                .collect(),
+            ..PushPull::default()
+        };
+        let refused = |gossip: &Gossip| gossip.refusals().map(|(_, count)| count).sum::<u64>();
+        gossip.merge_serf_state(&message::encode(message::PUSH_PULL, &state(MAX_NODES + 1)), false);
+        assert_eq!((refused(&gossip), gossip.member("n2").map(|m| m.status)), (1, Some(Status::Alive)));
+        gossip.merge_serf_state(&message::encode(message::PUSH_PULL, &state(MAX_NODES)), false);
+        assert_eq!((refused(&gossip), gossip.member("n2").map(|m| m.status)), (1, Some(Status::Leaving)));
     }
 
     #[test]

@@ -17,6 +17,8 @@ const MUX: u8 = 4;
 const DIALLING: Duration = Duration::from_secs(10);
 /// An idle connection is closed after this time, a little more than servers are kept for (Consul's).
 const IDLE: Duration = Duration::from_secs(127);
+/// How often the node hears that a server is in the middle of an answer.
+const HEARD: Duration = Duration::from_millis(50);
 /// How much is written at once, and read at once.
 const CHUNK: usize = 64 * 1024;
 
@@ -34,7 +36,7 @@ pub(super) async fn run<R: Rt>(
         () = late => Err(format!("dial tcp <nil>->{to}: i/o timeout")),
     };
     let why = match dialled {
-        Ok(stream) => talk(&rt, stream, &mut orders, &inbox).await,
+        Ok(stream) => talk(&rt, stream, to, &mut orders, &inbox).await,
         Err(why) => why,
     };
     // Whoever comes now makes a new connection; what is here already was not sent.
@@ -52,6 +54,7 @@ pub(super) async fn run<R: Rt>(
 async fn talk<R: Rt>(
     rt: &R,
     stream: R::Stream,
+    to: SocketAddr,
     orders: &mut mpsc::UnboundedReceiver<CallOrder>,
     inbox: &mpsc::Sender<Input>,
 ) -> String {
@@ -60,8 +63,17 @@ async fn talk<R: Rt>(
     let mut out = BytesMut::from(&[MUX][..]);
     let mut into = BytesMut::with_capacity(CHUNK);
     let mut idle_since = rt.now().mono;
+    // When the node was told last that something has come, and whether something has since.
+    let (mut told, mut came) = (idle_since, false);
     let why = loop {
+        if std::mem::take(&mut came) && !calling.is_idle() && rt.now().mono >= told + HEARD {
+            told = rt.now().mono;
+            if inbox.send(Input::RpcHeard { from: to }).await.is_err() {
+                return String::new();
+            }
+        }
         for (call, result) in calling.take_done() {
+            told = rt.now().mono;
             if inbox.send(Input::RpcDone { call, result }).await.is_err() {
                 return String::new();
             }
@@ -102,6 +114,7 @@ async fn talk<R: Rt>(
                 Ok(_) => {
                     let bytes: Bytes = into.split().freeze();
                     calling.receive(rt.now().mono, bytes);
+                    came = true;
                     into.reserve(CHUNK);
                 }
                 Err(e) => break go_error::cause(&e),
