@@ -54,20 +54,22 @@ impl World {
 
     /// The addresses that one answer names, in its order.
     fn ask(&mut self, id: u16) -> Vec<u8> {
+        self.ask_as(id, 0, Transport::Udp)
+    }
+
+    /// The same with those letters of the name in upper case that have a bit in `upper`.
+    fn ask_as(&mut self, id: u16, upper: u32, transport: Transport) -> Vec<u8> {
         let mut query = vec![0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
         query[..2].copy_from_slice(&id.to_be_bytes());
         query.extend_from_slice(b"\x03web\x07service\x06consul\x00\x00\x01\x00\x01");
+        let letters = query[12..].iter_mut().filter(|byte| byte.is_ascii_lowercase());
+        for (bit, letter) in letters.enumerate() {
+            *letter &= !(((upper >> bit & 1) as u8) << 5);
+        }
         let now = Now { mono: Instant(1), wall: WallTime(1) };
         let mut out = Vec::new();
-        let outcome = self.cache.answer(
-            &self.store,
-            &self.config,
-            now,
-            &mut self.rng,
-            &query,
-            Transport::Udp,
-            &mut out,
-        );
+        let outcome =
+            self.cache.answer(&self.store, &self.config, now, &mut self.rng, &query, transport, &mut out);
         assert_eq!(outcome, Outcome::Reply);
         assert_eq!(out[..2], id.to_be_bytes(), "the answer to this question");
         let count = usize::from(out[7]);
@@ -93,6 +95,20 @@ fn every_instance_gets_its_share_when_an_answer_cannot_name_all() {
     let mut world = World::of(40);
     let named: BTreeSet<u8> = (0..2000).flat_map(|id| world.ask(id)).collect();
     assert_eq!(named.len(), 40);
+}
+
+#[test]
+fn however_a_question_is_spelled_what_is_kept_is_bounded_and_answers_stay_right() {
+    let mut world = World::of(60);
+    let mut most = 0;
+    for upper in 0..400 {
+        for id in 0..20 {
+            assert_eq!(world.ask_as(id, upper, Transport::Tcp).len(), 60);
+        }
+        most = most.max(world.cache.bytes());
+        assert!(most <= 4 << 20, "{most}");
+    }
+    assert!(most > 3 << 20 && world.cache.bytes() < most, "it has started over: {most}");
 }
 
 #[test]

@@ -122,16 +122,20 @@ async fn look<R: Rt>(cell: &Arc<FrontCell<R>>, plan: &Plan, after: Option<u64>) 
     }
 }
 
-async fn handle(handler: &Handler, index: u64, mut shown: Vec<u8>, log: &Log) {
+async fn handle(handler: &Handler, index: u64, mut shown: Vec<u8>, log: &Arc<Log>) {
     shown.push(b'\n');
-    match handler {
-        Handler::Http(http) => send(http, index, shown, log).await,
+    let (args, name) = match handler {
+        Handler::Http(http) => return send(http, index, shown, log).await,
         Handler::Script(script) => {
             let shell = std::env::var("SHELL").unwrap_or_else(|_| "/bin/sh".into());
-            execute(&[shell, "-c".into(), script.clone()], script, index, &shown, log).await;
+            (vec![shell, "-c".into(), script.clone()], script.clone())
         }
-        Handler::Program(args) => execute(args, &format!("[{}]", args.join(" ")), index, &shown, log).await,
-    }
+        Handler::Program(args) => (args.clone(), format!("[{}]", args.join(" "))),
+    };
+    let log = log.clone();
+    // A task of its own: when a reload ends what is followed, the program still gets all of its input and is heard out.
+    let run = tokio::spawn(async move { execute(&args, &name, index, &shown, &log).await });
+    let _ = run.await;
 }
 
 /// Runs a program with the view on its standard input, and waits for it.

@@ -52,6 +52,23 @@ fn programs_are_refused_unless_enabled_and_from_remote_calls_unless_enabled_for_
 }
 
 #[test]
+fn what_a_script_leaves_running_goes_on_after_it_has_ended() {
+    let server = Server::start("scripts-behind", r#"{"enable_script_checks": true}"#);
+    let marker = marker(7);
+    let script = format!("sleep {marker} >/dev/null 2>&1 </dev/null & echo started $!");
+    let behind =
+        format!(r#"{{"ID": "mends", "Name": "mends", "Args": ["sh", "-c", "{script}"], "Interval": "1s"}}"#);
+    register(&server, &behind);
+    assert!(wait(|| found(&server, "mends").0 == "passing"));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let output = found(&server, "mends").1;
+    let pid = output.trim().trim_start_matches("started ").to_owned();
+    let alive = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().contains(&marker);
+    let _ = std::process::Command::new("kill").arg(&pid).status();
+    assert!(alive, "{output}");
+}
+
+#[test]
 fn exit_codes_are_statuses_and_output_is_cut() {
     let server = Server::start("scripts", r#"{"enable_script_checks": true}"#);
     register(&server, &check("well", "echo fine", ""));
@@ -97,10 +114,7 @@ fn a_program_that_takes_too_long_is_killed_with_everything_that_it_started() {
     assert_eq!(server.put("/v1/agent/check/deregister/slow", "").status, 200);
     assert!(wait(|| !process::any_running(&child) && !process::any_running(&grandchild)), "orphans run on");
 
-    // A program that ends leaves no orphans either, nor does one that is no longer wanted, nor a stop.
-    let left_behind = marker(3);
-    register(&server, &check("forgetful", &format!("sleep {left_behind} & echo done"), ""));
-    assert!(wait(|| found(&server, "forgetful").0 == "passing"));
+    // Nor does one that is no longer wanted leave any, nor a stop.
     let running = marker(4);
     register(&server, &check("running", &format!("sleep {running}"), r#", "Timeout": "1h""#));
     assert!(wait(|| process::any_running(&running)));
@@ -115,5 +129,4 @@ fn a_program_that_takes_too_long_is_killed_with_everything_that_it_started() {
     server.signal("TERM");
     server.wait_for_exit();
     assert!(wait(|| !process::any_running(&at_stop)), "programs outlive the agent");
-    assert!(wait(|| !process::any_running(&left_behind)), "what a program left behind runs on");
 }

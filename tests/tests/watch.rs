@@ -125,6 +125,29 @@ fn watches_of_the_configuration_hand_changes_to_their_handlers_until_a_reload_ta
 }
 
 #[test]
+fn a_handler_that_runs_when_a_reload_comes_gets_all_of_its_input_and_runs_to_its_end() {
+    let scratch = Scratch::new("watches-reload");
+    let (begun, seen) = (scratch.path().join("begun"), scratch.path().join("seen"));
+    // More than a pipe takes at once, and not read before the reload.
+    let script =
+        format!("touch {}; sleep 2; cat > {1}; echo told; echo end >> {1}", begun.display(), seen.display());
+    let watches =
+        serde_json::json!({"watches": [{"type": "key", "key": "big", "args": ["/bin/sh", "-c", script]}]});
+    let mut server = Server::start("watches-reload", "{}");
+    server.put("/v1/kv/big", &"x".repeat(300_000));
+    server.set_extra(&watches.to_string());
+    assert_eq!(server.put("/v1/agent/reload", "").status, 200);
+    assert!(wait(|| begun.exists()));
+    server.set_extra("{}");
+    assert_eq!(server.put("/v1/agent/reload", "").status, 200);
+    assert!(
+        wait(|| fs::read_to_string(&seen).is_ok_and(|text| text.ends_with("end\n"))),
+        "it ran to its end"
+    );
+    assert!(fs::metadata(&seen).expect("it is there").len() > 400_000, "all of it, in base64");
+}
+
+#[test]
 fn an_agent_does_not_start_with_a_watch_that_it_cannot_follow() {
     let out =
         Server::prepare("bad-watch", r#"{"watches": [{"type": "strange", "args": ["true"]}]}"#).run_to_end();

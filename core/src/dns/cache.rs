@@ -20,6 +20,8 @@ const PACKETS: usize = 16;
 const USES: u32 = 8;
 /// The most questions kept; beyond, it starts over.
 const MAX_QUESTIONS: usize = 1024;
+/// The most bytes of questions and packets kept; beyond, it starts over. Clients choose how a question is spelled.
+const MAX_BYTES: usize = 4 << 20;
 /// Longer questions are not looked up: what resolvers ask is shorter.
 const MAX_QUESTION: usize = 512;
 /// Longer answers are not kept.
@@ -31,6 +33,8 @@ pub struct Cache {
     of: Option<Stamp>,
     /// Whole queries without their ID, with the transport in front.
     kept: BTreeMap<Vec<u8>, Vec<Packet>>,
+    /// Bytes in `kept`.
+    bytes: usize,
     key: Vec<u8>,
 }
 
@@ -85,7 +89,7 @@ impl Cache {
         out: &mut Vec<u8>,
     ) -> Outcome {
         if !self.of.as_ref().is_some_and(|stamp| stamp.is_of(store, config)) {
-            self.kept.clear();
+            self.clear();
             self.of = Some(Stamp { config: config.clone(), indexes: indexes(store) });
         }
         let Some((id, asked)) = query.split_first_chunk::<2>() else { return Outcome::Drop };
@@ -123,17 +127,33 @@ impl Cache {
         outcome
     }
 
+    /// Bytes of questions and packets kept, for checkers.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn clear(&mut self) {
+        self.kept.clear();
+        self.bytes = 0;
+    }
+
     fn keep(&mut self, worn: Option<usize>, packet: Packet) {
+        if self.bytes + packet.bytes.len() + self.key.len() > MAX_BYTES {
+            self.clear();
+        }
+        self.bytes += packet.bytes.len();
         if let Some(packets) = self.kept.get_mut(&self.key) {
             match worn.and_then(|at| packets.get_mut(at)) {
-                Some(place) => *place = packet,
+                Some(place) => self.bytes -= core::mem::replace(place, packet).bytes.len(),
                 None => packets.push(packet),
             }
             return;
         }
         if self.kept.len() >= MAX_QUESTIONS {
-            self.kept.clear();
+            self.clear();
+            self.bytes = packet.bytes.len();
         }
+        self.bytes += self.key.len();
         self.kept.insert(self.key.clone(), Vec::from([packet]));
     }
 }

@@ -174,7 +174,8 @@ pub(super) fn waits(rq: &Request) -> Result<(i64, u64), HttpError> {
         "" => 0,
         text => parse_uint(text).map_err(|_| HttpError::InvalidIndex)?,
     };
-    Ok((wait, index))
+    // The very last index means something else to handlers (`Cx::asks_others`), and nothing ever has it.
+    Ok((wait, index.min(u64::MAX - 1)))
 }
 
 /// Nothing or less means the default; more than the maximum means the maximum.

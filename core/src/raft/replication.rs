@@ -16,12 +16,18 @@ impl Raft {
         let error = match self.may_append() {
             Err(error) => error,
             Ok(()) if command.len() > self.config.max_command_bytes => ProposeError::TooLarge,
-            Ok(()) if self.log.bytes_after(self.commit) >= self.config.max_uncommitted_bytes as u64 => {
+            Ok(()) if self.bytes_under_way() >= self.config.max_uncommitted_bytes as u64 => {
                 ProposeError::Busy
             }
             Ok(()) => return self.append_call(call, Payload::Command(command)),
         };
         self.effects.push_back(Effect::Rejected { call, error });
+    }
+
+    /// Bytes of entries that are not committed, or that the own disk has not taken: the others may commit without it,
+    /// and what waits for a disk that is slow or stuck is in memory.
+    fn bytes_under_way(&self) -> u64 {
+        self.log.bytes_after(self.commit.min(self.cursor.log_flushed()))
     }
 
     /// Whether this server may append for a caller now.

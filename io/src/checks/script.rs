@@ -43,14 +43,18 @@ pub(super) async fn probe(args: &[String], timeout: Duration, output_max: usize)
         }
         Err(e) => return broken(format!("fork/exec {program}: {}", go_error::cause(&e))),
     };
-    let group = Group(child.id().and_then(|id| Pid::from_raw(id as i32)));
+    let mut group = Group(child.id().and_then(|id| Pid::from_raw(id as i32)));
     let mut tail = Tail::new(output_max);
     let outcome = match tokio::time::timeout(timeout, wait(&mut child, &mut tail)).await {
-        Ok(exit) => match (exit.map(|status| status.code()), tail.captured()) {
-            (Ok(Some(0)), output) => found(status::PASSING, output),
-            (Ok(Some(1)), output) => found(status::WARNING, output),
-            (_, output) => critical(output),
-        },
+        Ok(exit) => {
+            // What a script that has ended leaves running is to go on, as with Consul: it may have mended something.
+            group.0 = None;
+            match (exit.map(|status| status.code()), tail.captured()) {
+                (Ok(Some(0)), output) => found(status::PASSING, output),
+                (Ok(Some(1)), output) => found(status::WARNING, output),
+                (_, output) => critical(output),
+            }
+        }
         Err(_) => {
             let took = duration::format(i64::try_from(timeout.as_nanos()).unwrap_or(i64::MAX));
             let output = tail.captured();

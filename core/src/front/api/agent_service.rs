@@ -80,8 +80,10 @@ pub(in crate::front) fn maintenance(_: &Cx<'_>, rq: &Request) -> Result<Step, Ht
 }
 
 /// The worst status of a service's checks, with the checks that count: its own and the node's.
-fn health<'a>(local: &'a Local, id: &str) -> (&'static str, Vec<&'a Arc<HealthCheck>>) {
-    let checks: Vec<_> = local.checks().filter(|c| c.service_id.is_empty() || *c.service_id == *id).collect();
+fn health<'a>(local: &'a Local, id: &'a str) -> (&'static str, Vec<&'a Arc<HealthCheck>>) {
+    let of_service = (!id.is_empty()).then(|| local.checks_of(id)).into_iter().flatten();
+    let mut checks: Vec<_> = local.checks_of("").chain(of_service).collect();
+    checks.sort_by(|a, b| a.check_id.cmp(&b.check_id));
     let maintenance = checks.iter().any(|c| {
         *c.check_id == *status::NODE_MAINTENANCE || c.check_id.starts_with(status::SERVICE_MAINTENANCE_PREFIX)
     });
