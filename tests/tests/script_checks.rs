@@ -1,6 +1,6 @@
 //! Checks that run programs: only where that was enabled, and never longer or louder than allowed.
 
-use lictor_tests::{Server, process, wait};
+use lictor_tests::{Scratch, Server, process, wait};
 
 /// A command line that no other test has: the seconds name it.
 fn marker(number: u32) -> String {
@@ -53,19 +53,20 @@ fn programs_are_refused_unless_enabled_and_from_remote_calls_unless_enabled_for_
 
 #[test]
 fn what_a_script_leaves_running_goes_on_after_it_has_ended() {
+    let scratch = Scratch::new("scripts-behind");
+    let dir = scratch.path().join("once").display().to_string();
     let server = Server::start("scripts-behind", r#"{"enable_script_checks": true}"#);
-    let marker = marker(7);
-    let script = format!("sleep {marker} >/dev/null 2>&1 </dev/null & echo started $!");
-    let behind =
-        format!(r#"{{"ID": "mends", "Name": "mends", "Args": ["sh", "-c", "{script}"], "Interval": "1s"}}"#);
-    register(&server, &behind);
+    let script = format!(
+        "if mkdir {dir} 2>/dev/null; then sleep {} >/dev/null 2>&1 </dev/null & echo $! >{dir}/pid; fi; cat {dir}/pid",
+        marker(7)
+    );
+    register(&server, &check("mends", &script, ""));
     assert!(wait(|| found(&server, "mends").0 == "passing"));
     std::thread::sleep(std::time::Duration::from_millis(300));
-    let output = found(&server, "mends").1;
-    let pid = output.trim().trim_start_matches("started ").to_owned();
-    let alive = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().contains(&marker);
-    let _ = std::process::Command::new("kill").arg(&pid).status();
-    assert!(alive, "{output}");
+    let pid = found(&server, "mends").1.trim().to_owned();
+    let alive = process::any_running(&marker(7));
+    let killed = std::process::Command::new("kill").arg(&pid).status();
+    assert!(alive && killed.is_ok_and(|status| status.success()), "{pid}");
 }
 
 #[test]
