@@ -3,10 +3,13 @@
 //! One task owns the [`Node`]; in production it has a thread to itself. Nothing here waits for
 //! I/O: every order goes to a queue whose owner reports back with an input.
 
+mod snapshot;
+
 use crate::front::{FrontMailbox, Measure};
 use crate::log::Log;
 use crate::meter::Meter;
 use crate::rt::{Alarm, Rt};
+use crate::storage::Space;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use lictor_core::agent::CheckSpec;
@@ -137,6 +140,8 @@ pub struct Hands {
     /// Adds to a report what all other threads have counted. It waits for them, so the front that asked
     /// does it.
     pub measure: Measure,
+    /// How much room there is for snapshots; `None` where that is not known, or none is kept on a disk.
+    pub room: Arc<dyn Fn() -> Option<Space> + Send + Sync>,
     /// Hears that this node has joined others.
     pub ready: Arc<dyn Fn() + Send + Sync>,
     /// The log.
@@ -257,10 +262,7 @@ fn carry_out<R: Rt>(rt: &R, node: &mut Node, hands: &Hands, meter: &mut Meter, s
                     None => order = Some(DiskOrder { upto: ticket, batches: vec![batch] }),
                 }
             }
-            Output::BuildSnapshot { at, store, .. } => {
-                let build = move || Input::SnapshotBuilt { at, data: store.encode_snapshot() };
-                later(rt, &hands.inbox, build);
-            }
+            Output::BuildSnapshot { at, store, .. } => snapshot::build(rt, hands, at, store),
             Output::RunCheck { run, spec } => {
                 let _ = hands.checks.send(CheckOrder::Run(run, spec));
             }

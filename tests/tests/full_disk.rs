@@ -88,6 +88,29 @@ fn writes_are_refused_before_the_disk_is_full_and_resume_when_there_is_space_aga
 }
 
 #[test]
+fn a_snapshot_for_which_there_is_no_room_is_not_written_and_the_server_goes_on_and_starts_again() {
+    let Some(disk) = SmallDisk::or_skip(96) else { return };
+    let data = disk.path.join("data").display().to_string();
+    let config = format!(r#"{{"data_dir": {data:?}, "raft_snapshot_threshold": 20}}"#);
+    // What two snapshots of the store and the log beside them would take is not there.
+    let rubbish = disk.path.join("ballast");
+    ballast(&rubbish, 24 * MIB);
+    let mut server = Server::start("no-room", &config);
+    let acknowledged = fill(&server, 0);
+    assert!(wait(|| server.log().contains("has no room for a snapshot")), "{acknowledged}: {}", server.log());
+    for _ in 0..2 {
+        assert!(server.runs());
+        assert_eq!(keys(&server), acknowledged);
+        server.kill();
+        server.launch();
+        server.wait_for_leader();
+    }
+    fs::remove_file(&rubbish).expect("ballast goes");
+    assert!(wait(|| server.put("/v1/kv/after", "space").status == 200), "writes do not resume");
+    assert_eq!(keys(&server), acknowledged);
+}
+
+#[test]
 fn a_start_on_a_full_disk_says_so_and_a_start_with_space_finds_everything() {
     let Some(disk) = SmallDisk::or_skip(64) else { return };
     let mut server = server_on(&disk);

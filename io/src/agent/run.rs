@@ -16,7 +16,7 @@ use crate::http::{self, ClientLimits, HttpSettings};
 use crate::log::Log;
 use crate::rpc::{self, Refused};
 use crate::rt::{Rt, TokioRt};
-use crate::storage::directory::DataDirectory;
+use crate::storage::directory::{DataDirectory, space_at};
 use crate::storage::log::LogStorage;
 use crate::storage::memory::Memory;
 use crate::{checks, disk, dns, peers, resolve, watches};
@@ -33,7 +33,7 @@ use lictor_core::raft::Membership;
 use lictor_core::rng::Rng;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
@@ -278,6 +278,7 @@ fn live(
             .push(started.map_err(|e| format!("failed to start DNS server on {address}: {}", cause(&e)))?);
     }
 
+    let kept_in = matches!(storage, AnyStorage::Log(_)).then(|| PathBuf::from(&config.data_dir));
     let disk_inbox = inbox.clone();
     let disk_thread = thread("disk", move || {
         let Ok(runtime) = runtime() else { return };
@@ -317,6 +318,7 @@ fn live(
             }
             process::measure(report);
         }),
+        room: Arc::new(move || space_at(kept_in.as_deref()?)),
         ready: {
             let log = log.clone();
             Arc::new(move || {

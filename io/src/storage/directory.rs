@@ -35,6 +35,12 @@ pub trait Directory: Clone + Send + Sync + 'static {
     fn aside(&self, work: impl FnOnce() + Send + 'static);
 }
 
+/// Room on the file system of a path; `None` if the system does not tell.
+pub fn space_at(path: &Path) -> Option<Space> {
+    let stat = rustix::fs::statvfs(path).ok()?;
+    Some(Space { free: stat.f_bavail * stat.f_frsize, total: stat.f_blocks * stat.f_frsize })
+}
+
 /// Takes a file away if it is there.
 pub(super) fn remove_if_there<D: Directory>(dir: &D, name: &str) -> io::Result<()> {
     match dir.remove(name) {
@@ -87,8 +93,7 @@ impl Directory for DataDirectory {
     }
 
     fn space(&self) -> Option<Space> {
-        let stat = rustix::fs::statvfs(&self.0).ok()?;
-        Some(Space { free: stat.f_bavail * stat.f_frsize, total: stat.f_blocks * stat.f_frsize })
+        space_at(&self.0)
     }
 
     /// Where no thread is given the work is dropped: whoever asked for it notices and does it himself.

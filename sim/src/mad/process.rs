@@ -139,6 +139,7 @@ async fn live(
         calls: Some(calls_tx),
         read_config,
         measure,
+        room: Arc::new(|| None),
         ready: Arc::new(|| {}),
         log,
     };
