@@ -110,8 +110,9 @@ impl Raft {
         }
         let applied = self.applied.0 - s.last.index.0;
         let log_bytes = self.log.end_at(self.log.last().index) - s.last_end;
-        let due = applied >= self.sooner(self.config.snapshot_threshold)
-            || (applied > 0 && log_bytes > self.sooner(self.config.max_log_bytes as u64));
+        let sooner = |much| sooner(&self.config.id, much);
+        let due = applied >= sooner(self.config.snapshot_threshold)
+            || (applied > 0 && log_bytes > sooner(self.config.max_log_bytes as u64));
         if !due && !s.wanted {
             return;
         }
@@ -120,17 +121,6 @@ impl Raft {
         let meta = SnapshotMeta { index, term, membership: self.members.at(index).clone() };
         self.snapshots.building = Some((meta, self.log.end_at(index)));
         self.effects.push_back(Effect::BuildSnapshot { at: LogId { index, term } });
-    }
-
-    /// So much, or up to a quarter less, as the server's ID has it: a large snapshot keeps a disk busy for seconds, and
-    /// servers that all write theirs at the same entry would commit nothing meanwhile.
-    fn sooner(&self, much: u64) -> u64 {
-        let hash = self
-            .config
-            .id
-            .bytes()
-            .fold(0_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)));
-        much - much / 1024 * (hash % 256)
     }
 
     /// The state machine's answer. Late ones, overtaken by a snapshot from the leader, are dropped.
@@ -297,5 +287,29 @@ impl Raft {
         {
             transfer.on_received(self.now, received);
         }
+    }
+}
+
+/// So much, or up to a quarter less, as the server's ID has it: a large snapshot keeps a disk busy for seconds, and
+/// servers that all write theirs at the same entry would commit nothing meanwhile.
+fn sooner(id: &ServerId, much: u64) -> u64 {
+    let hash = id.bytes().fold(0_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    much - much / 1024 * (hash % 256)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeSet;
+    use alloc::format;
+
+    #[test]
+    fn servers_do_not_all_write_their_snapshots_at_one_entry_and_none_later_than_configured() {
+        let due: BTreeSet<u64> = (0..5)
+            .map(|n| sooner(&format!("5e7e0000-0000-4000-8000-00000000000{n}").into(), 16_384))
+            .collect();
+        assert_eq!(due.len(), 5);
+        assert!(due.iter().all(|due| (12_288..=16_384).contains(due)), "{due:?}");
+        assert_eq!(sooner(&"n1".into(), 1000), 1000, "who sets few means them");
     }
 }
