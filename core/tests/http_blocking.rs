@@ -339,3 +339,12 @@ fn a_restored_snapshot_answers_a_waiter_whose_index_has_fallen() {
     let replies = world.input(everything());
     assert!(matches!(&replies[..], [(req, reply)] if *req == waiting && index(reply) < seen));
 }
+
+#[test]
+fn the_very_last_index_is_an_index_like_any_other() {
+    let mut world = world();
+    let last = u64::MAX;
+    let unknown =
+        world.ask("GET", &format!("/v1/query/8f246b77-f3e1-ff88-5b48-8ec93abf3e05?index={last}&wait=3s"), "");
+    assert_eq!((unknown.status, text(&unknown)), (404, "Query not found"));
+}

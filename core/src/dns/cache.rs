@@ -138,22 +138,18 @@ impl Cache {
     }
 
     fn keep(&mut self, worn: Option<usize>, packet: Packet) {
-        if self.bytes + packet.bytes.len() + self.key.len() > MAX_BYTES {
+        let many = self.kept.len() >= MAX_QUESTIONS && !self.kept.contains_key(&self.key);
+        if many || self.bytes + self.key.len() + packet.bytes.len() > MAX_BYTES {
             self.clear();
+        }
+        let packets = self.kept.entry(self.key.clone()).or_default();
+        if packets.is_empty() {
+            self.bytes += self.key.len();
         }
         self.bytes += packet.bytes.len();
-        if let Some(packets) = self.kept.get_mut(&self.key) {
-            match worn.and_then(|at| packets.get_mut(at)) {
-                Some(place) => self.bytes -= core::mem::replace(place, packet).bytes.len(),
-                None => packets.push(packet),
-            }
-            return;
+        match worn.and_then(|at| packets.get_mut(at)) {
+            Some(place) => self.bytes -= core::mem::replace(place, packet).bytes.len(),
+            None => packets.push(packet),
         }
-        if self.kept.len() >= MAX_QUESTIONS {
-            self.clear();
-            self.bytes = packet.bytes.len();
-        }
-        self.bytes += self.key.len();
-        self.kept.insert(self.key.clone(), Vec::from([packet]));
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct Cx<'a> {
     pub(super) now: Now,
     /// Without news past this, the body is not wanted: the read goes on waiting.
     pub(super) above: Option<u64>,
+    /// Others are asked; only what is wrong with the request is to be found out.
+    judges: bool,
     /// What `?filter=` asks for.
     pub(super) filter: Option<&'a Filter>,
     /// The front's rendered bodies, and what it was asked for.
@@ -52,7 +54,17 @@ pub(super) struct Memory {
     pub(super) lately: Arc<Lately>,
 }
 
-impl Cx<'_> {
+impl<'a> Cx<'a> {
+    /// Whatever there is, is wanted.
+    pub(super) fn of(view: &'a View, now: Now, memory: &'a Memory) -> Cx<'a> {
+        Cx { view, now, above: None, judges: false, filter: None, memory }
+    }
+
+    /// The same for a read that only says what is wrong with its request.
+    pub(super) fn judging(self) -> Cx<'a> {
+        Cx { above: Some(u64::MAX), judges: true, ..self }
+    }
+
     /// Whether an answer with this index would be sent. A read that asks before it renders spares the
     /// work for a client that goes on waiting.
     pub(super) fn wants(&self, index: u64) -> bool {
@@ -61,7 +73,7 @@ impl Cx<'_> {
 
     /// Whether others are asked, and only what is wrong with the request is to be found out.
     pub(super) fn asks_others(&self) -> bool {
-        self.above == Some(u64::MAX)
+        self.judges
     }
 
     /// Whether `?filter=` lets a record through.
@@ -299,7 +311,7 @@ impl Reading {
         now: Now,
         memory: &Memory,
     ) -> HttpError {
-        let cx = Cx { view, now, above: Some(u64::MAX), filter: None, memory };
+        let cx = Cx::of(view, now, memory).judging();
         self.question.answer(&cx).err().unwrap_or(error)
     }
 
@@ -337,7 +349,7 @@ impl Reading {
         let blocks = self.options.index > 0 && cause != Cause::Deadline;
         let fallen = cause == Cause::Everything && self.seen > 0;
         let above = (blocks && !fallen).then_some(self.options.index);
-        let cx = Cx { view, now, above, filter: self.filter.as_ref(), memory };
+        let cx = Cx { above, filter: self.filter.as_ref(), ..Cx::of(view, now, memory) };
         if let Some(filter) = &self.filter {
             filter.begin();
         }
@@ -371,7 +383,7 @@ impl Reading {
 
     /// The reply with what a prepared query found.
     pub(super) fn found(&self, view: &View, now: Now, memory: &Memory, found: QueryFound) -> Reply {
-        let cx = Cx { view, now, above: None, filter: None, memory };
+        let cx = Cx::of(view, now, memory);
         let answer = match &self.question {
             Question::Http(..) => api::query::found(&cx, found, self.options.consistency),
             Question::Rpc(..) => rpc::query::found(&cx, found),

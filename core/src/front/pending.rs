@@ -159,7 +159,7 @@ impl Front {
     ) -> Result<(), HttpError> {
         refuse_enterprise(&rq, method.enterprise)?;
         self.count(now, view, &rq, method.handler);
-        let cx = Cx { view, now, above: None, filter: None, memory: &self.memory };
+        let cx = Cx::of(view, now, &self.memory);
         match method.handler {
             Handler::NotBuilt => {
                 let path = alloc::string::String::from(&*rq.path);
@@ -241,7 +241,7 @@ impl Front {
         read: &'static Read,
     ) -> Result<(), HttpError> {
         if remote::elsewhere(&rq, &view.config) {
-            let cx = Cx { view, now, above: None, filter: None, memory: &self.memory };
+            let cx = Cx::of(view, now, &self.memory);
             match remote::start(&cx, &rq, read) {
                 Ok(request) => self.start_call(req, request, Ending::Remote(Box::new(rq), read))?,
                 Err(error) => self.answer(req, blocking::failed(read, &error)),
@@ -301,7 +301,7 @@ impl Front {
         match pending {
             Pending::Restoring { restoring, .. } => self.on_part(req, restoring, reply),
             Pending::Calling { ending, .. } => {
-                let cx = Cx { view, now, above: None, filter: None, memory: &self.memory };
+                let cx = Cx::of(view, now, &self.memory);
                 let ending = match ending {
                     Ending::Remote(mut rq, read) if remote::is_too_old(&cx, &rq, &reply) => {
                         rq.query = rq.query.without(&["stale", "max_stale"]);
@@ -434,8 +434,7 @@ impl Front {
                 self.look_hash(now, view, req, Box::new(rq), wait, Cause::News);
             }
             None => {
-                let (_, reply) =
-                    one(&Cx { view, now, above: None, filter: None, memory: &self.memory }, &rq)?;
+                let (_, reply) = one(&Cx::of(view, now, &self.memory), &rq)?;
                 self.answer(req, reply);
             }
         }
@@ -451,7 +450,7 @@ impl Front {
         wait: HashWait,
         cause: Cause,
     ) {
-        match (wait.one)(&Cx { view, now, above: None, filter: None, memory: &self.memory }, &rq) {
+        match (wait.one)(&Cx::of(view, now, &self.memory), &rq) {
             Err(error) => self.answer(req, respond::error(&error)),
             Ok((found, reply)) if found != wait.hash || cause == Cause::Deadline => {
                 self.answer(req, reply);

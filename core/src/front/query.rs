@@ -204,7 +204,7 @@ impl Front {
         mut execution: Box<Execution>,
     ) {
         self.queries.shuffle(&mut execution.found.nodes);
-        let cx = Cx { view, now, above: None, filter: None, memory: &self.memory };
+        let cx = Cx::of(view, now, &self.memory);
         execution.arrange(&cx);
         if execution.remote
             || !execution.found.nodes.is_empty()
@@ -224,7 +224,7 @@ impl Front {
         reading: Reading,
         mut execution: Box<Execution>,
     ) {
-        let cx = Cx { view, now, above: None, filter: None, memory: &self.memory };
+        let cx = Cx::of(view, now, &self.memory);
         match execution.next(&cx) {
             None => self.executed(now, view, req, &reading, *execution),
             Some(request) => {

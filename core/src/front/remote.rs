@@ -104,8 +104,7 @@ pub(super) fn with_tags(rq: &Request, arguments: &mut ReadArguments) {
 /// What is asked for a read, once the handler itself has nothing against the request.
 pub(super) fn start(cx: &Cx<'_>, rq: &Request, read: &'static Read) -> Result<call::Request, HttpError> {
     let options = Options::parse(rq, &cx.view.config)?;
-    let unread = Cx { above: Some(u64::MAX), ..*cx };
-    (read.answer)(&unread, rq)?;
+    (read.answer)(&cx.judging(), rq)?;
     let mut arguments = arguments(cx, rq, &options);
     let method = (read.remote.ask)(cx, rq, &mut arguments);
     if options.cached && read.cacheable {
@@ -237,7 +236,7 @@ pub(super) fn finish(
     }
     let view = view(cx.view, excerpt, &meta, cx.now);
     let memory = Memory { bodies: RefCell::default(), lately: cx.memory.lately.clone() };
-    let found = Cx { view: &view, now: cx.now, above: None, filter: None, memory: &memory };
+    let found = Cx::of(&view, cx.now, &memory);
     let picked = Request { query, ..rq.clone() };
     let Answer { body, .. } = (read.answer)(&found, &picked)?;
     let mut reply = blocking::reply(read, &options, rq, &view, cx.now, index, body);

@@ -174,8 +174,7 @@ pub(super) fn waits(rq: &Request) -> Result<(i64, u64), HttpError> {
         "" => 0,
         text => parse_uint(text).map_err(|_| HttpError::InvalidIndex)?,
     };
-    // The very last index means something else to handlers (`Cx::asks_others`), and nothing ever has it.
-    Ok((wait, index.min(u64::MAX - 1)))
+    Ok((wait, index))
 }
 
 /// Nothing or less means the default; more than the maximum means the maximum.

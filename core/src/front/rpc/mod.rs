@@ -188,7 +188,7 @@ impl Front {
 
     fn start_rpc(&mut self, now: Now, view: &Arc<View>, req: ReqId, call: &RpcCall) -> Result<(), RpcReply> {
         let method = table::find(&call.method).map_err(RpcReply::not_understood)?;
-        let cx = Cx { view, now, above: None, filter: None, memory: &self.memory };
+        let cx = Cx::of(view, now, &self.memory);
         let step = match begin(&cx, method, &call.arguments) {
             Err(Failure::Elsewhere(datacenter)) => {
                 pass_on(&cx, To::Datacenter(datacenter), method, &call.arguments)?

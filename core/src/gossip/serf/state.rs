@@ -79,7 +79,8 @@ impl Gossip {
 mod tests {
     use super::super::super::wire::{Alive, Dead, MAX_NODES};
     use super::super::super::{Config, Gossip, Status, VSN};
-    use super::super::message::{self, Join, Leave, PushPull};
+    use super::super::filter::encode_filters;
+    use super::super::message::{self, Join, Leave, PushPull, Query};
     use crate::rng::{Rng, Seed};
     use crate::time::{Duration, Instant};
     use alloc::vec::Vec;
@@ -148,6 +149,25 @@ mod tests {
         assert_eq!((refused(&gossip), gossip.member("n2").map(|m| m.status)), (1, Some(Status::Alive)));
         gossip.merge_serf_state(&message::encode(message::PUSH_PULL, &state(MAX_NODES)), false);
         assert_eq!((refused(&gossip), gossip.member("n2").map(|m| m.status)), (1, Some(Status::Leaving)));
+    }
+
+    #[test]
+    fn a_question_with_more_filters_than_anybody_means_is_neither_looked_at_nor_passed_on() {
+        let mut gossip = pool();
+        let question = |n: usize, id| Query {
+            addr: Bytes::from_static(&[127, 0, 0, 2]),
+            filters: encode_filters(
+                &[],
+                &(0..n).map(|i| (alloc::format!("t{i}").into(), "".into())).collect(),
+            ),
+            id,
+            ltime: 3,
+            port: 8301,
+            ..Query::default()
+        };
+        assert!(gossip.on_query(&question(16, 1)));
+        assert!(!gossip.on_query(&question(17, 2)));
+        assert_eq!(gossip.refusals().find(|(kind, _)| *kind == "query"), Some(("query", 1)));
     }
 
     #[test]

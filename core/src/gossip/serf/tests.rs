@@ -50,13 +50,6 @@ fn response(payload: &'static [u8]) -> QueryResponse {
 }
 
 #[test]
-fn a_question_with_more_filters_than_anybody_means_is_not_looked_at() {
-    let tags = |n: usize| (0..n).map(|i| (alloc::format!("t{i}").into(), "[a-z]{0,900}".into())).collect();
-    assert!(!super::filter::are_too_many(&encode_filters(&["n1".into()], &tags(15))));
-    assert!(super::filter::are_too_many(&encode_filters(&["n1".into()], &tags(16))));
-}
-
-#[test]
 fn messages_are_serfs_to_the_byte() {
     check("join", JOIN, &Join { ltime: 3, node: "n1".into() });
     check("leave", LEAVE, &Leave { ltime: 300, node: "n1".into(), prune: true });
